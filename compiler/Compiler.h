@@ -1,0 +1,86 @@
+//===- Compiler.h - A model folder becomes an ingot, as a library -*- C++ -*-===//
+//
+// The whole product behind one function. This header includes no MLIR, so that a front end links the
+// compiler without knowing what it is made of.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "compiler/Phases.h"
+#include "runtime/support/Status.h"
+
+namespace ingot {
+
+struct CompileOptions {
+  /// Folder with config.json and *.safetensors.
+  std::string model;
+  /// The .ingot file to write; not needed with `stopAfter`.
+  std::string output;
+  std::string target = "host";
+  std::string dtype = "f32";
+  /// Compiled maxima; 0 takes the default that the importer derives from the model.
+  int64_t maxBatch = 0;
+  int64_t maxContext = 0;
+  int64_t maxTokens = 0;
+  /// false: the ingot names its weights and binds them at load.
+  bool embedWeights = true;
+  /// Name of the phase to stop after; its IR goes to `CompileReport::ir`.
+  std::string stopAfter;
+  /// Folder for NN-phase.mlir files, made if missing; empty for none.
+  std::string dumpPhases;
+  /// Folder for every kernel as generated (LLVM IR and assembly); empty for none.
+  std::string dumpKernels;
+  /// Makes every remark about a path not taken an error.
+  bool noFallback = false;
+  /// Keep the IR of each phase in the artifact's debug section.
+  bool debugInfo = false;
+};
+
+struct PhaseReport {
+  Phase phase;
+  double seconds = 0;
+  /// Peak memory of the process in this phase, without pages mapped from files.
+  uint64_t peakBytes = 0;
+};
+
+struct ProgramReport {
+  std::string name;
+  uint64_t launches = 0;
+};
+
+/// What a person wants to know about a compilation; filled as far as it came.
+struct CompileReport {
+  std::string modelType;
+  std::string targetArch;
+  std::vector<PhaseReport> phases;
+  double seconds = 0;
+  /// Peak memory of the process without pages mapped from files, and with them.
+  uint64_t peakBytes = 0;
+  uint64_t peakResidentBytes = 0;
+  /// Peak of the activations at the compiled maxima, weights in final layout, program state.
+  uint64_t arenaBytes = 0;
+  uint64_t weightBytes = 0;
+  uint64_t stateBytes = 0;
+  uint64_t kernels = 0;
+  uint64_t codeBytes = 0;
+  uint64_t fileBytes = 0;
+  std::vector<ProgramReport> programs;
+  /// Remarks and warnings, one a line, located.
+  std::vector<std::string> remarks;
+  /// With `stopAfter`: the IR after that phase.
+  std::string ir;
+};
+
+/// Called when a phase begins, on the compiling thread; may be empty.
+using ProgressCallback = std::function<void(Phase)>;
+
+/// Compiles. On error nothing is left at `options.output` that was not there before.
+Status compile(const CompileOptions &options, CompileReport &report,
+               const ProgressCallback &progress = {});
+
+} // namespace ingot

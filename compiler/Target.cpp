@@ -1,0 +1,61 @@
+//===- Target.cpp - What a compilation is for ------------------------------===//
+
+#include "compiler/Target.h"
+
+#include "compiler/Suggest.h"
+
+namespace ingot {
+
+static const std::vector<std::string_view> targetNames = {"host", "x86-64-v2", "x86-64-v3",
+                                                          "x86-64-v4"};
+
+/// The highest x86-64 level that this machine executes; empty on another architecture.
+static std::string hostLevel() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("x86-64-v4"))
+    return "x86-64-v4";
+  if (__builtin_cpu_supports("x86-64-v3"))
+    return "x86-64-v3";
+  if (__builtin_cpu_supports("x86-64-v2"))
+    return "x86-64-v2";
+#endif
+  return "";
+}
+
+Result<Target> parseTarget(std::string_view text) {
+  if (text == "host") {
+    std::string level = hostLevel();
+    if (level.empty())
+      return Status(ExitCode::Unsupported,
+                    "target 'host': this machine is not an x86-64-v2 or later processor; name the "
+                    "machine to compile for with --target x86-64-v2, x86-64-v3 or x86-64-v4");
+    return Target{"host", level};
+  }
+  for (std::string_view name : targetNames)
+    if (name == text)
+      return Target{"host", std::string(text)};
+  if (text.starts_with("sm_"))
+    return Status(ExitCode::Unsupported, "target '" + std::string(text) +
+                                             "' is not supported yet in this version; supported: " +
+                                             listNames(targetNames));
+  return Status(ExitCode::Usage, "unknown target '" + std::string(text) + "'" +
+                                     didYouMean(text, targetNames) + "; supported: " +
+                                     listNames(targetNames));
+}
+
+Status checkDtype(std::string_view dtype, const Target &target) {
+  static const std::vector<std::string_view> names = {"f32", "f16", "bf16"};
+  if (dtype == "f32")
+    return Status();
+  if (dtype == "f16" || dtype == "bf16")
+    return Status(ExitCode::Unsupported,
+                  "--dtype " + std::string(dtype) + ": target " + target.arch +
+                      " computes in f32 only in this version (checkpoints stored in f16 or bf16 "
+                      "are widened); use --dtype f32");
+  return Status(ExitCode::Usage, "unknown --dtype '" + std::string(dtype) + "'" +
+                                     didYouMean(dtype, names) + "; the types are " +
+                                     listNames(names));
+}
+
+} // namespace ingot

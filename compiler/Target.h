@@ -1,0 +1,29 @@
+//===- Target.h - What a compilation is for ----------------------*- C++ -*-===//
+//
+// A target is a kind and an architecture, as stored in the artifact: ("host", "x86-64-v4"). The
+// compiler needs no device: everything it has to know about one follows from these two names.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "runtime/support/Status.h"
+
+namespace ingot {
+
+struct Target {
+  std::string kind;
+  std::string arch;
+};
+
+/// Reads `--target`: "host" (the micro-architecture level of this machine), "x86-64-v2", "x86-64-v3"
+/// or "x86-64-v4". A GPU architecture ("sm_90a") is known by name but not supported by this version
+/// (exit code 4); anything else is a usage error with the nearest name.
+Result<Target> parseTarget(std::string_view text);
+
+/// Reads `--dtype` for a target: the host computes in f32 (weights of other types are widened).
+Status checkDtype(std::string_view dtype, const Target &target);
+
+} // namespace ingot
