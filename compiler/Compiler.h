@@ -27,6 +27,8 @@ struct CompileOptions {
   int64_t maxBatch = 0;
   int64_t maxContext = 0;
   int64_t maxTokens = 0;
+  /// Most bytes that a device may need at run time (weights, state, activations); 0 for no limit.
+  uint64_t maxMemory = 0;
   /// false: the ingot names its weights and binds them at load.
   bool embedWeights = true;
   /// Name of the phase to stop after; its IR goes to `CompileReport::ir`.

@@ -1,0 +1,150 @@
+//===- KernelFamily.h - What turns one exec.kernel into code -----*- C++ -*-===//
+//
+// A kernel family answers four questions about an exec.kernel, each with a struct that prints:
+//
+//   match    can this family run that body on that target, and if not, why not?    Match
+//   select   Desc (what), Config (how), Launch (where), and which weight layouts?  Selection
+//   emit     the code of kernels it selected, as images                            Code
+//
+// `host.linalg` takes any body through its decomposition; a CUDA family takes the bodies that its
+// .cuh implements. A choice is data with a reason, so it is testable without the device.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "dialects/Exec/ExecOps.h"
+#include "runtime/support/Status.h"
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace ingot::codegen {
+
+/// The target of a kernel: what an exec.target says.
+struct TargetInfo {
+  std::string kind; // "host", "cuda"
+  std::string arch; // "x86-64-v3", "sm_90a"
+};
+
+/// Whether a family can realise a kernel. `reason` says why not (for the remark) or is empty.
+struct Match {
+  bool matched = false;
+  std::string reason;
+
+  static Match yes() { return {true, {}}; }
+  static Match no(std::string reason) { return {false, std::move(reason)}; }
+};
+
+/// Which operands of a kernel are weights: a family may ask for another layout of those.
+struct SelectContext {
+  TargetInfo target;
+  /// One flag an input: every launch passes a weight here.
+  llvm::SmallVector<bool> weightInputs;
+  /// One flag an input: the weight is used by other kernels too, so that another layout costs a
+  /// second copy of its bytes.
+  llvm::SmallVector<bool> sharedWeights;
+};
+
+/// Another layout of a weight operand. `steps` are appended to the recipe of each weight that is
+/// passed (`reshape`, `transpose`, `pad`, `cast`, …); `type` is the tensor they give. `undo` builds, at the start of the
+/// kernel's body, the original tensor out of the new argument, from tensor/linalg/arith ops, so that
+/// the body's meaning stays executable; a family's emit recognises or folds what it built there.
+struct WeightLayout {
+  unsigned input;
+  llvm::SmallVector<exec::StepAttr> steps;
+  mlir::RankedTensorType type;
+  std::function<mlir::Value(mlir::OpBuilder &, mlir::Location, mlir::Value)> undo;
+  std::string description; // "W[N,K] in panels of 16 rows"
+};
+
+/// Desc: what the kernel computes, in words, for remarks, banners and `inspect`:
+/// "linear + bias + gelu, M=d0*d1 N=1536 K=384, f32".
+struct KernelDesc {
+  std::string text;
+};
+
+/// Config: how. `attributes` is kept on the kernel, is all that `emit` may depend on besides the
+/// body, and is equal for equal choices. `text` is the same in words, with the reason of the choice.
+struct KernelConfig {
+  mlir::DictionaryAttr attributes;
+  std::string text;
+};
+
+/// Launch: where. Blocks in x, y and z as sizes over the kernel's own size parameters, and threads
+/// per block (all zero on the host).
+struct KernelLaunch {
+  std::array<exec::SizeAttr, 3> grid;
+  std::array<uint32_t, 3> block = {0, 0, 0};
+};
+
+/// What `select` decides.
+struct Selection {
+  KernelDesc desc;
+  KernelConfig config;
+  KernelLaunch launch;
+  llvm::SmallVector<WeightLayout> weightLayouts;
+  /// For each output that has a buffer of its own: the inputs whose bytes it may share, because the
+  /// family reads an element of that input before it writes that element, in one block.
+  /// `elementwiseInPlaceInputs` gives the answer for bodies of elementwise ops.
+  llvm::SmallVector<llvm::SmallVector<int64_t>> inPlace;
+};
+
+/// One code image: an ELF shared object, a cubin.
+struct CodeImage {
+  std::vector<uint8_t> bytes;
+};
+
+/// The code of one kernel: an entry point of an image.
+struct KernelCode {
+  std::string entry;
+  unsigned image = 0; // index into Code::images
+  std::array<uint32_t, 3> block = {0, 0, 0};
+  uint32_t sharedBytes = 0;
+  uint64_t scratchBytes = 0; // per worker (host)
+};
+
+/// What `emit` gives: one KernelCode a kernel, in the order asked for.
+struct Code {
+  std::vector<CodeImage> images;
+  std::vector<KernelCode> kernels;
+};
+
+struct EmitOptions {
+  /// Workers for code generation. The bytes that come out don't depend on it.
+  unsigned threads = 1;
+  /// If not empty: a folder for what each kernel went through (IR, assembly, sources).
+  std::string dumpDirectory;
+};
+
+/// A way to make code for some kernels on one kind of target. Implementations are stateless.
+class KernelFamily {
+public:
+  virtual ~KernelFamily();
+
+  /// "host.linalg"; what exec.kernel's `family` holds.
+  virtual llvm::StringRef getName() const = 0;
+  /// The exec.target kind that it makes code for.
+  virtual llvm::StringRef getTargetKind() const = 0;
+
+  virtual Match match(exec::KernelOp kernel, const TargetInfo &target) const = 0;
+
+  /// Chooses for a kernel that `match` took. Doesn't change `kernel`. The error's code is
+  /// Unsupported or Internal.
+  virtual Result<Selection> select(exec::KernelOp kernel, const SelectContext &context) const = 0;
+
+  /// Makes the code of `kernels`, all of this family and of `target`. Called once a target, so that
+  /// a family can put many kernels in one image. Doesn't change the kernels; their context may be
+  /// used from one thread only (an implementation that uses several clones into contexts of its own).
+  virtual Result<Code> emit(llvm::ArrayRef<exec::KernelOp> kernels, const TargetInfo &target,
+                            const EmitOptions &options) const = 0;
+};
+
+/// The inputs that each output with a buffer of its own may share bytes with when the body is
+/// evaluated element by element: the output is made by elementwise ops alone, which read the
+/// input at the element that is written, and nothing else reads that input.
+llvm::SmallVector<llvm::SmallVector<int64_t>> elementwiseInPlaceInputs(exec::KernelOp kernel);
+
+} // namespace ingot::codegen

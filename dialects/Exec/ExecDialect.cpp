@@ -1,0 +1,31 @@
+//===- ExecDialect.cpp - The exec dialect and its module attributes ---------===//
+#include "dialects/Exec/ExecDialect.h"
+#include "dialects/Exec/ExecOps.h"
+
+using namespace mlir;
+using namespace ingot::exec;
+
+#include "dialects/Exec/ExecDialect.cpp.inc"
+#include "dialects/Exec/ExecEnums.cpp.inc"
+
+void ExecDialect::initialize() {
+  registerAttributes();
+  registerTypes();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/Exec/ExecOps.cpp.inc"
+      >();
+}
+
+LogicalResult ExecDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
+  StringRef name = attribute.getName();
+  if (name != kModelAttr && name != kGenerationAttr)
+    return op->emitOpError("has unknown attribute '")
+           << name << "'; expected '" << kModelAttr << "' or '" << kGenerationAttr << "'";
+  if (!isa<ModuleOp>(op))
+    return op->emitOpError("has '") << name << "', which belongs on a module";
+  if (!isa<DictionaryAttr>(attribute.getValue()))
+    return op->emitOpError("expects '")
+           << name << "' to be a dictionary, got " << attribute.getValue();
+  return success();
+}

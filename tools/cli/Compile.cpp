@@ -1,0 +1,170 @@
+//===- Compile.cpp - `ingot compile` ---------------------------------------===//
+
+#include <memory>
+
+#include "compiler/Compiler.h"
+#include "runtime/weights/JsonWriter.h"
+#include "tools/cli/Cli.h"
+#include "tools/cli/Terminal.h"
+
+namespace ingot::cli {
+
+namespace {
+struct CompileArguments {
+  CompileOptions options;
+  std::string weights = "embed";
+  std::string maxMemory;
+};
+} // namespace
+
+static std::string asJson(const CompileOptions &options, const CompileReport &report) {
+  JsonWriter json;
+  json.beginObject();
+  if (options.stopAfter.empty())
+    json.member("output", options.output);
+  json.member("model_type", report.modelType).member("target", report.targetArch);
+  if (!report.ir.empty())
+    json.member("phase", options.stopAfter).member("ir", report.ir);
+  json.member("seconds", report.seconds);
+  json.member("peak_bytes", report.peakBytes);
+  json.member("peak_resident_bytes", report.peakResidentBytes);
+  json.member("arena_bytes", report.arenaBytes);
+  json.member("weight_bytes", report.weightBytes);
+  json.member("state_bytes", report.stateBytes);
+  json.member("kernels", report.kernels);
+  json.member("code_bytes", report.codeBytes);
+  json.member("file_bytes", report.fileBytes);
+  json.key("programs").beginArray();
+  for (const ProgramReport &program : report.programs)
+    json.beginObject()
+        .member("name", program.name)
+        .member("launches", program.launches)
+        .endObject();
+  json.endArray().key("phases").beginArray();
+  for (const PhaseReport &phase : report.phases)
+    json.beginObject()
+        .member("name", phaseName(phase.phase))
+        .member("seconds", phase.seconds)
+        .member("peak_bytes", phase.peakBytes)
+        .endObject();
+  json.endArray().key("remarks").beginArray();
+  for (const std::string &remark : report.remarks)
+    json.value(remark);
+  json.endArray().endObject();
+  return json.text() + "\n";
+}
+
+static std::string asText(const CompileOptions &options, const CompileReport &report) {
+  char line[256];
+  std::string text = options.output + ": " + report.modelType + " for " + report.targetArch + "\n";
+  auto add = [&](const char *name, const std::string &value) {
+    snprintf(line, sizeof line, "  %-12s ", name);
+    text += line + value + "\n";
+  };
+  add("file", formatBytes(report.fileBytes) + ": weights " + formatBytes(report.weightBytes) +
+                  (options.embedWeights ? "" : " (not embedded)") + ", code " +
+                  formatBytes(report.codeBytes));
+  add("run memory", "activations " + formatBytes(report.arenaBytes) + " at most, state " +
+                        formatBytes(report.stateBytes));
+  std::string programs;
+  for (const ProgramReport &program : report.programs)
+    programs += (programs.empty() ? "" : ", ") + program.name + " " +
+                std::to_string(program.launches) + " launches";
+  add("programs", programs + "; " + std::to_string(report.kernels) + " kernels");
+  std::string phases;
+  for (const PhaseReport &phase : report.phases) {
+    snprintf(line, sizeof line, "%s%s %.2f", phases.empty() ? "" : ", ",
+             std::string(phaseName(phase.phase)).c_str(), phase.seconds);
+    phases += line;
+  }
+  snprintf(line, sizeof line, "%.2f s: ", report.seconds);
+  add("compile time", line + phases);
+  add("peak memory", formatBytes(report.peakBytes) + " (" + formatBytes(report.peakResidentBytes) +
+                         " with mapped files)");
+  return text;
+}
+
+static Status compileModel(CompileArguments &arguments, bool json) {
+  CompileOptions &options = arguments.options;
+  Terminal &terminal = Terminal::standardError();
+  CompileReport report;
+  Status status = compile(options, report, [&](Phase phase) {
+    terminal.progress(static_cast<unsigned>(phase) + 1, phaseTable.size(), phaseName(phase));
+  });
+  terminal.clearProgress();
+  for (const std::string &remark : report.remarks)
+    terminal.note(remark);
+  if (!status.ok())
+    return status;
+  if (json)
+    return writeResult(asJson(options, report));
+  if (!options.stopAfter.empty())
+    return writeResult(report.ir);
+  return writeResult(asText(options, report));
+}
+
+void addCompileCommand(CLI::App &app, Invocation &invocation) {
+  CLI::App *command = app.add_subcommand("compile", "Compile a Hugging Face folder to an ingot");
+  auto arguments = std::make_shared<CompileArguments>();
+  CompileOptions &options = arguments->options;
+  const CLI::Range sizes(int64_t(1), int64_t(1) << 24);
+
+  command->add_option("MODEL", options.model, "Folder with config.json and *.safetensors")
+      ->required();
+  command->add_option("-o,--output", options.output, "The .ingot file to write");
+  command->add_option("--target", options.target,
+                      "host (this machine), x86-64-v2, x86-64-v3 or x86-64-v4")
+      ->capture_default_str();
+  command->add_option("--dtype", options.dtype, "Compute type")->capture_default_str();
+  command->add_option("--max-batch", options.maxBatch, "Most rows (sequences) a call takes [8]")
+      ->check(sizes);
+  command
+      ->add_option("--max-context", options.maxContext,
+                   "Longest sequence in tokens, prompt and continuation "
+                   "[the model's maximum, at most 2048]")
+      ->check(sizes);
+  command
+      ->add_option("--max-tokens", options.maxTokens,
+                   "Most tokens a call takes, padding included [2048 or --max-context]")
+      ->check(sizes);
+  command->add_option("--weights", arguments->weights,
+                      "embed: in the file; none: bound when the ingot is loaded")
+      ->capture_default_str();
+  command->add_option("--max-memory", arguments->maxMemory,
+                      "Refuse to compile what needs more at run time (512M, 2.5GiB)");
+  command->add_option("--stop-after", options.stopAfter,
+                      "Print the IR after a phase and stop: import, fuse, lower, plan");
+  command->add_option("--dump-phases", options.dumpPhases,
+                      "Folder for the IR after each phase, NN-phase.mlir");
+  command->add_option("--dump-kernels", options.dumpKernels, "Folder for the generated kernels");
+  command->add_flag("--no-fallback", options.noFallback,
+                    "Make every remark about a path not taken an error");
+  command->add_flag("--debug-info", options.debugInfo,
+                    "Keep the IR of each phase in the file's debug section");
+  addJsonFlag(*command, invocation);
+  command->footer("Examples:\n"
+                  "  ingot compile ./all-MiniLM-L6-v2 -o minilm.ingot\n"
+                  "  ingot compile ./SmolLM2-135M -o smol.ingot --max-batch 4 --max-context 1024\n"
+                  "  ingot compile ./SmolLM2-135M -o smol.ingot --weights none\n"
+                  "  ingot compile ./SmolLM2-135M --stop-after lower\n");
+
+  command->final_callback([&invocation, arguments] {
+    invocation.action = [&invocation, arguments]() -> Status {
+      if (arguments->weights != "embed" && arguments->weights != "none")
+        return Status(ExitCode::Usage, "unknown --weights '" + arguments->weights +
+                                           "': expected embed or none (compile embeds the "
+                                           "checkpoint's weights or leaves them out; another "
+                                           "folder is bound with ingot run --weights DIR)");
+      arguments->options.embedWeights = arguments->weights == "embed";
+      if (!arguments->maxMemory.empty()) {
+        Result<uint64_t> limit = parseBytes(arguments->maxMemory);
+        if (!limit.ok())
+          return limit.status().withContext("--max-memory ");
+        arguments->options.maxMemory = *limit;
+      }
+      return compileModel(*arguments, invocation.json);
+    };
+  });
+}
+
+} // namespace ingot::cli
