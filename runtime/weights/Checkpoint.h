@@ -1,8 +1,8 @@
 //===- Checkpoint.h - The tensors of a model folder ---------------*- C++ -*-===//
 //
-// A folder holds `model.safetensors`, or `model.safetensors.index.json` and the shards it names. All
-// files are mapped; nothing is copied. Files are regular and lie in the folder itself: a symbolic link
-// may point elsewhere in the folder, or, as the Hugging Face cache lays it out, from
+// A folder holds `model.safetensors`, or `model.safetensors.index.json` and the shards it names.
+// All files are mapped; nothing is copied. Files are regular and lie in the folder itself: a
+// symbolic link may point elsewhere in the folder, or, as the Hugging Face cache lays it out, from
 // `snapshots/REVISION/` into the `blobs/` beside `snapshots`.
 //
 //===----------------------------------------------------------------------===//
@@ -27,8 +27,8 @@ struct CheckpointTensor {
 
 class Checkpoint {
 public:
-  /// Opens a model folder, or one `.safetensors` file. MalformedInput where it holds no checkpoint, a
-  /// pickle only, or files that break a rule.
+  /// Opens a model folder, or one `.safetensors` file. MalformedInput where it holds no checkpoint,
+  /// a pickle only, or files that break a rule.
   static Result<Checkpoint> open(const std::string &path);
 
   /// The tensor of exactly that name, or null.
@@ -37,7 +37,9 @@ public:
   const std::vector<CheckpointTensor> &tensors() const { return tensors_; }
   /// File names (without the folder), sorted.
   const std::vector<std::string> &files() const { return fileNames_; }
-  const std::string &fileOf(const CheckpointTensor &tensor) const { return fileNames_[tensor.file]; }
+  const std::string &fileOf(const CheckpointTensor &tensor) const {
+    return fileNames_[tensor.file];
+  }
 
 private:
   Status addFile(const std::string &folder, const std::string &name);

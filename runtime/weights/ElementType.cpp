@@ -13,14 +13,12 @@ struct TypeInfo {
 
 // Indexed by ElementType.
 constexpr TypeInfo kTypes[kNumElementTypes] = {
-    {"f32", "F32", 4, true},         {"f16", "F16", 2, true},
-    {"bf16", "BF16", 2, true},       {"i8", "I8", 1, false},
-    {"u8", "U8", 1, false},          {"i32", "I32", 4, false},
-    {"i64", "I64", 8, false},        {"i1", "BOOL", 1, false},
-    {"f64", "F64", 8, true},         {"i16", "I16", 2, false},
-    {"u16", "U16", 2, false},        {"u32", "U32", 4, false},
-    {"u64", "U64", 8, false},        {"f8e4m3", "F8_E4M3", 1, true},
-    {"f8e5m2", "F8_E5M2", 1, true},  {"f8e8m0", "F8_E8M0", 1, true},
+    {"f32", "F32", 4, true},        {"f16", "F16", 2, true},        {"bf16", "BF16", 2, true},
+    {"i8", "I8", 1, false},         {"u8", "U8", 1, false},         {"i32", "I32", 4, false},
+    {"i64", "I64", 8, false},       {"i1", "BOOL", 1, false},       {"f64", "F64", 8, true},
+    {"i16", "I16", 2, false},       {"u16", "U16", 2, false},       {"u32", "U32", 4, false},
+    {"u64", "U64", 8, false},       {"f8e4m3", "F8_E4M3", 1, true}, {"f8e5m2", "F8_E5M2", 1, true},
+    {"f8e8m0", "F8_E8M0", 1, true},
 };
 
 } // namespace

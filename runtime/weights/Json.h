@@ -1,8 +1,9 @@
 //===- Json.h - A strict JSON reader for untrusted bytes ----------*- C++ -*-===//
 //
-// Reads RFC 8259 and nothing more: UTF-8 is validated, a duplicate key, a trailing comma or a comment
-// is an error, nesting and the number of values are capped, and integers stay exact. The literals NaN,
-// Infinity and -Infinity, which Python writes, are read only where `allowNonFinite` asks for them.
+// Reads RFC 8259 and nothing more: UTF-8 is validated, a duplicate key, a trailing comma or a
+// comment is an error, nesting and the number of values are capped, and integers stay exact. The
+// literals NaN, Infinity and -Infinity, which Python writes, are read only where `allowNonFinite`
+// asks for them.
 //
 //   Result<JsonDocument> config = readJsonFile(folder + "/config.json", {.allowNonFinite = true});
 //   if (!config.ok()) return config.status();
@@ -106,7 +107,8 @@ private:
   JsonKind kind_ = JsonKind::Null;
 };
 
-/// A place in a document, present or not, with the path that errors name. Valid while the document is.
+/// A place in a document, present or not, with the path that errors name. Valid while the document
+/// is.
 class JsonView {
 public:
   JsonView(const JsonValue *value, std::string path) : value_(value), path_(std::move(path)) {}
@@ -153,6 +155,7 @@ public:
 private:
   const JsonValue *value_;
   std::string path_;
+  bool isRoot_ = true; // the path is the document's name
 };
 
 class JsonDocument {
@@ -167,7 +170,8 @@ private:
   std::string name_;
 };
 
-/// Reads a whole text as one value. The error says "NAME:LINE:COLUMN (byte N): expected ..., got ...".
+/// Reads a whole text as one value. The error says "NAME:LINE:COLUMN (byte N): expected ..., got
+/// ...".
 Result<JsonDocument> parseJson(std::string_view text, const JsonOptions &options = {});
 Result<JsonDocument> readJsonFile(const std::string &path, JsonOptions options = {});
 

@@ -47,14 +47,20 @@ public:
   const std::string &text() const { return text_; }
 
 private:
+  struct Level {
+    bool isObject;
+    bool hasItems = false;
+    bool hasLines = false;
+  };
+
   JsonWriter &open(char bracket);
   JsonWriter &close(char bracket);
   JsonWriter &raw(std::string_view token);
-  void separate();
+  void separate(bool isContainer);
   void newLine();
 
   std::string text_;
-  std::vector<bool> hasItems_; // one flag an open bracket
+  std::vector<Level> levels_; // one an open bracket
   unsigned indent_;
   bool afterKey_ = false;
 };

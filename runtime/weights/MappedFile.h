@@ -10,8 +10,8 @@
 
 namespace ingot {
 
-/// The bytes of a regular file, mapped read-only for the life of the object. The file must not shrink
-/// meanwhile (the kernel answers a touch past its end with SIGBUS).
+/// The bytes of a regular file, mapped read-only for the life of the object. The file must not
+/// shrink meanwhile (the kernel answers a touch past its end with SIGBUS).
 class MappedFile {
 public:
   MappedFile() = default;

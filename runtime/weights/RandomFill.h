@@ -1,7 +1,8 @@
 //===- RandomFill.h - Seeded values for missing weights -----------*- C++ -*-===//
 //
-// `--weights random:SEED` gives every source values that depend on the seed, the source's name and the
-// element's position alone: the same bits on every machine, in any order, on any number of threads.
+// `--weights random:SEED` gives every source values that depend on the seed, the source's name and
+// the element's position alone: the same bits on every machine, in any order, on any number of
+// threads.
 //
 // A normal value is the centred sum of eight 16-bit uniforms (Irwin-Hall, within 4.9 standard
 // deviations) times the standard deviation. All of it is exact in 64-bit integers and doubles up to

@@ -14,10 +14,11 @@
 //   AddScalar  value                     x     x + value (floating point only)
 //   MulScalar  value                     x     x * value (floating point only)
 //
-// Exactly one value is left: the weight. Floating-point values of different types convert to f32 where
-// they meet in a concat, and the last value converts to the weight's element type; every other change
-// of type needs a Cast. Conversions between floating-point types round to nearest even; to an integer
-// they truncate towards zero and saturate (NaN gives 0); between integers they saturate.
+// Exactly one value is left: the weight. Floating-point values of different types convert to f32
+// where they meet in a concat, and the last value converts to the weight's element type; every
+// other change of type needs a Cast. Conversions between floating-point types round to nearest
+// even; to an integer they truncate towards zero and saturate (NaN gives 0); between integers they
+// saturate.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -85,8 +86,8 @@ std::string recipeStr(std::span<const RecipeStep> recipe);
 Result<TensorType> inferRecipe(std::span<const RecipeStep> recipe,
                                std::span<const TensorType> sources);
 
-/// inferRecipe, and the result must convert to `weight`: the same shape and the same element type, or
-/// both floating point.
+/// inferRecipe, and the result must convert to `weight`: the same shape and the same element type,
+/// or both floating point.
 Status checkRecipe(std::span<const RecipeStep> recipe, std::span<const TensorType> sources,
                    const TensorType &weight);
 
@@ -98,8 +99,9 @@ struct SourceTensor {
 };
 
 struct RecipeOptions {
-  /// Shapes, slices, paddings, casts and concats cost no temporary memory. A reshape that the layout of
-  /// its operand does not allow copies it; copies past this many bytes at once are refused.
+  /// Shapes, slices, paddings, casts and concats cost no temporary memory. A reshape that the
+  /// layout of its operand does not allow copies it; copies past this many bytes at once are
+  /// refused.
   uint64_t maxTemporaryBytes = 4ull << 30;
 };
 

@@ -1,9 +1,9 @@
 //===- Safetensors.h - Reads a safetensors file -------------------*- C++ -*-===//
 //
-// The format: 8 bytes little-endian header length, a JSON header, the data. The rules are those of the
-// reference implementation: a header of at most 100 MB that starts with '{', no duplicate key, byte
-// ranges that cover the data from 0 to its end with neither hole nor overlap, each as long as dtype
-// and shape say, and nothing behind the data.
+// The format: 8 bytes little-endian header length, a JSON header, the data. The rules are those of
+// the reference implementation: a header of at most 100 MB that starts with '{', no duplicate key,
+// byte ranges that cover the data from 0 to its end with neither hole nor overlap, each as long as
+// dtype and shape say, and nothing behind the data.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -32,13 +32,13 @@ struct SafetensorsEntry {
 };
 
 struct SafetensorsHeader {
-  std::vector<SafetensorsEntry> tensors;                      // sorted by name
+  std::vector<SafetensorsEntry> tensors;                     // sorted by name
   std::vector<std::pair<std::string, std::string>> metadata; // __metadata__, in file order
-  uint64_t dataOffset = 0;                                    // of the data section in the file
+  uint64_t dataOffset = 0;                                   // of the data section in the file
 };
 
-/// Checks `file`, the whole of a safetensors file's bytes, by every rule above. `name` is what errors
-/// call it.
+/// Checks `file`, the whole of a safetensors file's bytes, by every rule above. `name` is what
+/// errors call it.
 Result<SafetensorsHeader> parseSafetensors(std::span<const std::byte> file, std::string_view name);
 
 /// A mapped file with its checked header.

@@ -20,8 +20,8 @@ struct ShardIndex {
   std::vector<Entry> tensors;      // sorted by name
 };
 
-/// Reads a shard index. A shard is a plain `.safetensors` file name: no separator, no "..", no control
-/// character. `name` is what errors call the text.
+/// Reads a shard index. A shard is a plain `.safetensors` file name: no separator, no "..", no
+/// control character. `name` is what errors call the text.
 Result<ShardIndex> parseShardIndex(std::string_view text, std::string_view name);
 
 } // namespace ingot

@@ -1,7 +1,7 @@
 //===- WeightSource.h - Where weights come from -------------------*- C++ -*-===//
 //
-// The compiler (which embeds weights) and the runtime's loader (which binds an ingot without weights)
-// ask a WeightSource for the tensors a model expects, and run recipes over what they get:
+// The compiler (which embeds weights) and the runtime's loader (which binds an ingot without
+// weights) ask a WeightSource for the tensors a model expects, and run recipes over what they get:
 //
 //   Result<std::unique_ptr<WeightSource>> weights = openWeightSource("random:7"); // or a folder
 //   Result<std::vector<SourceTensor>> tensors = bindSources(**weights, specs);
@@ -24,7 +24,7 @@ namespace ingot {
 
 /// A checkpoint tensor that a model expects: format::Source.
 struct SourceSpec {
-  std::string name;                 // canonical checkpoint name
+  std::string name;                      // canonical checkpoint name
   std::vector<std::string> aliases = {}; // other accepted names, in order of preference
   std::vector<int64_t> shape = {};
   Init init = Init::Normal;
@@ -48,8 +48,8 @@ public:
 std::unique_ptr<WeightSource> makeCheckpointSource(Checkpoint checkpoint);
 std::unique_ptr<WeightSource> makeRandomSource(uint64_t seed);
 
-/// "random:SEED" (a decimal number), or a folder or file for Checkpoint::open. Usage where SEED is no
-/// 64-bit number.
+/// "random:SEED" (a decimal number), or a folder or file for Checkpoint::open. Usage where SEED is
+/// no 64-bit number.
 Result<std::unique_ptr<WeightSource>> openWeightSource(const std::string &text);
 
 /// All of `specs`, in order; or one error that lists what is missing or misshapen.
