@@ -1,0 +1,54 @@
+//===- ValidateProgram.h - Validation of one program -------------*- C++ -*-===//
+//
+// Internal to Validate.cpp. Rules are numbered in Validate.h.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "runtime/format/SizeMath.h"
+#include "runtime/format/plan_generated.h"
+#include "runtime/support/Status.h"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ingot::validation {
+
+/// "PLACE: expected EXPECTED, got GOT" as MalformedInput.
+Status expected(const std::string &where, std::string_view what, std::string_view got);
+
+/// V1 for one name.
+Status checkName(const std::string &where, const flatbuffers::String *name);
+
+template <typename T> size_t count(const flatbuffers::Vector<T> *vector) {
+  return vector ? vector->size() : 0;
+}
+
+/// V1 for a table of named things; `where` is "weights", and errors say "weights[3]".
+template <typename T>
+Status checkUniqueNames(const std::string &where,
+                        const flatbuffers::Vector<flatbuffers::Offset<T>> *table);
+Status checkUnique(const std::string &where, std::vector<std::string_view> names);
+
+/// V2 to V8 of plan.programs()[index].
+Status checkProgram(const format::Plan &plan, unsigned index);
+
+/// V10.
+Status checkGeneration(const format::Plan &plan);
+
+template <typename T>
+Status checkUniqueNames(const std::string &where,
+                        const flatbuffers::Vector<flatbuffers::Offset<T>> *table) {
+  std::vector<std::string_view> names;
+  for (unsigned i = 0; i < count(table); ++i) {
+    if (Status status = checkName(where + "[" + std::to_string(i) + "]", table->Get(i)->name());
+        !status.ok())
+      return status;
+    names.push_back(table->Get(i)->name()->string_view());
+  }
+  return checkUnique(where, std::move(names));
+}
+
+} // namespace ingot::validation
