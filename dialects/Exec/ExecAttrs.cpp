@@ -141,9 +141,9 @@ LogicalResult SymbolAttr::verify(function_ref<InFlightDiagnostic()> emitError, S
   if (!isSymbolName(name.getValue()))
     return emitError() << "expects a symbol name of letters, digits and '_', got '"
                        << name.getValue() << "'";
-  if (minimum < 0 || minimum > maximum)
+  if (minimum < 1 || minimum > maximum)
     return emitError() << "expects bounds of symbol '" << name.getValue()
-                       << "' in order and not negative, got [" << minimum << ", " << maximum << "]";
+                       << "' in order and positive, got [" << minimum << ", " << maximum << "]";
   return success();
 }
 

@@ -2,7 +2,6 @@
 #include "dialects/Exec/SizeExpr.h"
 
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/SetVector.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -113,116 +112,77 @@ SizeBounds SizeBounds::get(ArrayAttr symbols, ArrayAttr limits) {
   return SizeBounds(symbolList, limitList);
 }
 
-using Values = llvm::DenseMap<StringAttr, int64_t>;
-
-static std::optional<int64_t> evaluateProduct(ArrayRef<SizeAttr> sizes, const Values &values) {
-  int64_t product = 1;
-  for (SizeAttr size : sizes) {
-    std::optional<int64_t> value = evaluate(size, values);
-    if (!value || llvm::MulOverflow(product, *value, product))
-      return std::nullopt;
-  }
+/// a * b, or nothing past 64 bits.
+static std::optional<int64_t> checkedMultiply(std::optional<int64_t> a, std::optional<int64_t> b) {
+  int64_t product;
+  if (!a || !b || llvm::MulOverflow(*a, *b, product))
+    return std::nullopt;
   return product;
 }
 
-/// The largest value that `symbol` may take when the other symbols are `values`: its maximum, or
-/// what a limit leaves.
-static int64_t largestAllowed(SymbolAttr symbol, ArrayRef<LimitAttr> limits,
-                              const Values &values) {
-  int64_t largest = symbol.getMaximum();
-  for (LimitAttr limit : limits) {
-    int64_t others = 1, power = 0;
-    for (StringAttr name : limit.getSymbols()) {
-      if (name == symbol.getName()) {
-        ++power;
-        continue;
-      }
-      auto it = values.find(name);
-      // A product past 64 bits is past any limit.
-      if (it != values.end() && llvm::MulOverflow(others, it->second, others))
-        others = INT64_MAX;
-    }
-    if (power == 1 && others > 0)
-      largest = std::min(largest, limit.getMaximum() / others);
-  }
-  return largest;
+static int64_t maximumOf(StringAttr name, ArrayRef<SymbolAttr> symbols) {
+  return llvm::find_if(symbols, [&](SymbolAttr symbol) { return symbol.getName() == name; })
+      ->getMaximum();
 }
 
-/// Tries all values of `free` but the last, which takes the largest value allowed: sizes grow with
-/// each of their symbols. False on overflow.
-static bool search(ArrayRef<SizeAttr> sizes, ArrayRef<SymbolAttr> free, ArrayRef<LimitAttr> limits,
-                   Values &values, int64_t &best) {
-  if (free.empty()) {
-    std::optional<int64_t> value = evaluateProduct(sizes, values);
-    if (!value)
+/// Removes each of `used` once from `names`; false if one isn't there.
+static bool removeEach(SmallVectorImpl<StringAttr> &names, ArrayRef<StringAttr> used) {
+  for (StringAttr name : used) {
+    auto it = llvm::find(names, name);
+    if (it == names.end())
       return false;
-    best = std::max(best, *value);
-    return true;
+    names.erase(it);
   }
-  SymbolAttr symbol = free.front();
-  int64_t largest = largestAllowed(symbol, limits, values);
-  int64_t first = free.size() == 1 ? largest : symbol.getMinimum();
-  if (first < symbol.getMinimum())
-    return true; // No allowed call has these values.
-  int64_t saved = values[symbol.getName()];
-  for (int64_t value = first; value <= largest; ++value) {
-    values[symbol.getName()] = value;
-    if (!search(sizes, free.drop_front(), limits, values, best))
-      return false;
-  }
-  values[symbol.getName()] = saved;
   return true;
 }
 
-std::optional<int64_t> SizeBounds::maximumProduct(ArrayRef<SizeAttr> sizes) const {
-  // Symbols that no size depends on stay at their minima, where they restrict the others least.
-  Values values;
-  llvm::SmallSetVector<StringAttr, 4> used;
-  for (SizeAttr size : sizes)
-    used.insert_range(size.getSymbols());
-  SmallVector<SymbolAttr> free;
-  for (SymbolAttr symbol : symbols) {
-    values[symbol.getName()] = symbol.getMinimum();
-    if (used.contains(symbol.getName()))
-      free.push_back(symbol);
+/// The least product of maxima and limits that covers `names`. `steps` bounds the search: there are
+/// few limits, but a limit may apply several times.
+static std::optional<int64_t> leastCover(ArrayRef<StringAttr> names, ArrayRef<SymbolAttr> symbols,
+                                         ArrayRef<LimitAttr> limits, int &steps) {
+  std::optional<int64_t> best = 1;
+  for (StringAttr name : names)
+    best = checkedMultiply(best, maximumOf(name, symbols));
+  for (; !limits.empty() && steps > 0; limits = limits.drop_front()) {
+    SmallVector<StringAttr> rest(names);
+    if (!removeEach(rest, limits.front().getSymbols()))
+      continue;
+    --steps;
+    std::optional<int64_t> covered = checkedMultiply(leastCover(rest, symbols, limits, steps),
+                                                     limits.front().getMaximum());
+    if (covered && (!best || *covered < *best))
+      best = covered;
   }
-
-  // The symbol with the largest range needs no search; a symbol without a limit neither.
-  auto isLimited = [&](SymbolAttr symbol) {
-    return llvm::any_of(limits, [&](LimitAttr limit) {
-      return llvm::is_contained(limit.getSymbols(), symbol.getName());
-    });
-  };
-  SmallVector<SymbolAttr> searched;
-  for (SymbolAttr symbol : free) {
-    if (isLimited(symbol))
-      searched.push_back(symbol);
-    else
-      values[symbol.getName()] = symbol.getMaximum();
-  }
-  llvm::sort(searched, [](SymbolAttr a, SymbolAttr b) {
-    return a.getMaximum() - a.getMinimum() < b.getMaximum() - b.getMinimum();
-  });
-
-  static constexpr int64_t kMaxCombinations = 1 << 20;
-  int64_t combinations = 1;
-  for (SymbolAttr symbol : ArrayRef(searched).drop_back(searched.empty() ? 0 : 1))
-    if (llvm::MulOverflow(combinations, symbol.getMaximum() - symbol.getMinimum() + 1,
-                          combinations) ||
-        combinations > kMaxCombinations) {
-      for (SymbolAttr limited : searched)
-        values[limited.getName()] = limited.getMaximum();
-      return evaluateProduct(sizes, values);
-    }
-
-  int64_t best = 0;
-  if (!search(sizes, searched, limits, values, best))
-    return std::nullopt;
   return best;
 }
 
+std::optional<int64_t> SizeBounds::maximumProduct(ArrayRef<SizeAttr> sizes) const {
+  // Sizes without a divisor make one product of symbols; the others are bounded one by one.
+  static constexpr int kMostSteps = 4096;
+  std::optional<int64_t> product = 1;
+  SmallVector<StringAttr> names;
+  for (SizeAttr size : sizes) {
+    if (!namesOnly(size, symbols))
+      return std::nullopt;
+    if (size.getDivisor() == 1) {
+      llvm::append_range(names, size.getSymbols());
+      product = checkedMultiply(product, size.getFactor());
+      continue;
+    }
+    int steps = kMostSteps;
+    std::optional<int64_t> numerator = checkedMultiply(
+        leastCover(size.getSymbols(), symbols, limits, steps), size.getFactor());
+    if (!numerator)
+      return std::nullopt;
+    product = checkedMultiply(product, llvm::divideCeil(uint64_t(*numerator),
+                                                        uint64_t(size.getDivisor())));
+  }
+  int steps = kMostSteps;
+  return checkedMultiply(product, leastCover(names, symbols, limits, steps));
+}
+
 std::optional<int64_t> SizeBounds::minimum(SizeAttr size) const {
-  Values values;
+  llvm::DenseMap<StringAttr, int64_t> values;
   for (SymbolAttr symbol : symbols)
     values[symbol.getName()] = symbol.getMinimum();
   return evaluate(size, values);

@@ -47,9 +47,10 @@ public:
   SizeBounds(llvm::ArrayRef<SymbolAttr> symbols, llvm::ArrayRef<LimitAttr> limits = {});
   static SizeBounds get(mlir::ArrayAttr symbols, mlir::ArrayAttr limits = {});
 
-  /// The largest product of `sizes` over all values of the symbols that the bounds and the limits
-  /// allow; nothing on overflow or if a symbol is unknown. Exact, except that symbols with very
-  /// large ranges (over a million combinations) give an upper bound that ignores the limits.
+  /// An upper bound of the product of `sizes`: each symbol is bounded by its maximum or, together
+  /// with others, by a limit, whichever choice gives the least; so [B, S, 384] with B * S <= 2048
+  /// has at most 2048 * 384 elements. Nothing past 64 bits or if a symbol is unknown. The same
+  /// bound as in the runtime's validation (runtime/format/SizeMath.h).
   std::optional<int64_t> maximumProduct(llvm::ArrayRef<SizeAttr> sizes) const;
   std::optional<int64_t> maximum(SizeAttr size) const { return maximumProduct(size); }
   std::optional<int64_t> minimum(SizeAttr size) const;
