@@ -1,0 +1,56 @@
+//===- CpuDevice.h - Kernels of ELF images on a thread pool ------*- C++ -*-===//
+#pragma once
+
+#include "runtime/device/Device.h"
+#include "runtime/device/HostKernelAbi.h"
+#include "runtime/device/cpu/ElfImage.h"
+
+#include <vector>
+
+namespace ingot {
+
+class CpuDevice final : public Device {
+public:
+  /// DeviceMismatch unless this CPU runs code for `arch` (CpuFeatures.h).
+  static Result<std::unique_ptr<Device>> create(std::string_view arch, ThreadPool &pool);
+  ~CpuDevice() override;
+
+  std::string_view kind() const override { return "host"; }
+  std::string description() const override;
+  bool hostAccessible() const override { return true; }
+
+  Result<uint32_t> loadImage(std::span<const std::byte> image, std::string_view arch) override;
+  Result<uint32_t> resolveKernel(const KernelSpec &spec) override;
+  Result<void *> allocate(uint64_t bytes, std::string_view what) override;
+  Result<void *> allocateHost(uint64_t bytes, std::string_view what) override;
+  const void *adoptReadOnly(std::span<const std::byte> bytes) override;
+  Status finishLoad() override;
+
+  Status launch(const LaunchSpec &launch) override;
+  Status copy(void *target, const void *source, uint64_t bytes) override;
+  Status upload(void *target, const void *hostSource, uint64_t bytes) override;
+  Status download(void *hostTarget, const void *source, uint64_t bytes) override;
+  Status zero(void *target, uint64_t bytes) override;
+  Status synchronize() override { return {}; }
+
+  uint64_t allocatedBytes() const override { return allocatedBytes_; }
+
+private:
+  struct Mapping {
+    void *data;
+    uint64_t bytes;
+  };
+
+  explicit CpuDevice(ThreadPool &pool) : pool_(pool) {}
+  Result<void *> map(uint64_t bytes, std::string_view what);
+
+  ThreadPool &pool_;
+  std::vector<ElfImage> images_;
+  std::vector<ingot_host_kernel> kernels_;
+  std::vector<Mapping> mappings_;
+  uint64_t allocatedBytes_ = 0; // without scratch and host buffers
+  uint64_t scratchBytes_ = 0;   // per worker, the largest kernel's
+  char *scratch_ = nullptr;
+};
+
+} // namespace ingot
