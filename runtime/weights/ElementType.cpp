@@ -1,5 +1,6 @@
 //===- ElementType.cpp - Element and tensor types of weights --------------===//
 #include "runtime/weights/ElementType.h"
+#include "runtime/support/CheckedMath.h"
 
 namespace ingot {
 namespace {
@@ -57,7 +58,7 @@ std::optional<uint64_t> numElements(std::span<const int64_t> shape) {
   if (empty)
     return 0;
   for (int64_t dim : shape) {
-    std::optional<uint64_t> next = checkedMul(product, uint64_t(dim));
+    std::optional<uint64_t> next = checkedMul<uint64_t>(product, uint64_t(dim));
     if (!next || *next > uint64_t(INT64_MAX))
       return std::nullopt;
     product = *next;

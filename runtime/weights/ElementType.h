@@ -58,12 +58,6 @@ struct TensorType {
 
 std::string shapeStr(std::span<const int64_t> shape); // "[384, 1536]"
 
-/// a * b, or nothing where it does not fit.
-inline std::optional<uint64_t> checkedMul(uint64_t a, uint64_t b) {
-  uint64_t product;
-  return __builtin_mul_overflow(a, b, &product) ? std::nullopt : std::optional(product);
-}
-
 /// The number of elements; nothing where a dimension is negative or the product passes 2^63 - 1.
 std::optional<uint64_t> numElements(std::span<const int64_t> shape);
 /// The number of bytes; nothing where `numElements` is or the product passes 2^63 - 1.

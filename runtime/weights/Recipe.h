@@ -48,7 +48,7 @@ enum class RecipeOp : uint8_t {
   MulScalar
 };
 inline constexpr unsigned kNumRecipeOps = 9;
-inline constexpr size_t kMaxRecipeSteps = 65536;
+inline constexpr size_t kMaxRecipeSteps = 4096;
 inline constexpr size_t kMaxRank = 8;
 
 struct RecipeStep {
