@@ -1,0 +1,68 @@
+//===- Commands.h - run, generate and inspect ---------------------*- C++ -*-===//
+//
+// The runtime's commands as functions, for `ingot-run` and `ingot`: options in, the text for stdout
+// out. Flags are parsed by the callers. The strings of options are the command line's own.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "runtime/support/Status.h"
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ingot::commands {
+
+struct ModelOptions {
+  std::string file;              // the .ingot file
+  std::string weights;           // --weights: "" for embedded, a folder, or random:SEED
+  unsigned threads = 0;          // --threads: 0 for INGOT_NUM_THREADS or the number of CPUs
+  bool verifyChecksums = true;   // --no-verify
+};
+
+struct RunOptions {
+  ModelOptions model;
+  std::string program;              // --program: "" for the only one, else "forward"
+  std::vector<std::string> inputs;  // --input: "NAME=@FILE.npy" or "NAME=1,2,3;4,5,6"
+  std::vector<std::string> outputs; // --output: "NAME=@FILE.npy", or "NAME" to print it whole
+  uint64_t repeat = 1;              // --repeat: run that often, report the times
+  bool profile = false;             // --profile: time every step, report by kernel
+  bool json = false;
+};
+
+struct GenerateOptions {
+  ModelOptions model;
+  /// --ids: "1,2,3" is one prompt, "@FILE" holds one prompt a line (or is a .npy of integers).
+  std::vector<std::string> prompts;
+  uint64_t maxNewTokens = 128;
+  // Unset: what the model was published with.
+  std::optional<bool> sample;       // --sample / --greedy; any flag below but the penalty means --sample
+  std::optional<double> temperature, topP, minP, repetitionPenalty;
+  std::optional<uint64_t> topK;
+  uint64_t seed = 0;
+  std::vector<int64_t> eosIds;      // --eos, replaces the model's
+  bool ignoreEos = false;
+  bool json = false;
+  /// Called after each token (prompt index, token), for progress; may be empty.
+  std::function<void(size_t prompt, int32_t token)> onToken;
+};
+
+struct InspectOptions {
+  std::string file;
+  std::vector<std::string> sections; // --section; empty: the summary (text), everything (JSON)
+  bool verifyChecksums = true;
+  bool json = false;
+};
+
+/// Names that --section takes.
+const std::vector<std::string> &inspectSections();
+
+// Each returns what to print on stdout, ending in a newline.
+Result<std::string> run(const RunOptions &options);
+Result<std::string> generate(const GenerateOptions &options);
+Result<std::string> inspect(const InspectOptions &options);
+
+} // namespace ingot::commands
