@@ -19,18 +19,29 @@ Status ArtifactWriter::systemError(const char *what) const {
                      error == ENOSPC ? "; free some disk space and try again" : ""));
 }
 
+/// The folder of `path`, as open() takes it.
+static std::string folderOf(const std::string &path) {
+  size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+}
+
 Result<std::unique_ptr<ArtifactWriter>> ArtifactWriter::create(const std::string &path) {
   std::unique_ptr<ArtifactWriter> writer(new ArtifactWriter);
   writer->path_ = path;
   writer->temporary_ = text(path, ".tmp.", uint64_t(::getpid()));
-  writer->fd_ = ::open(writer->temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  // A file without a name is gone when the process is, however that ends. Some file systems have none.
+  if (::access("/proc/self/fd", X_OK) == 0)
+    writer->fd_ = ::open(folderOf(path).c_str(), O_RDWR | O_TMPFILE | O_CLOEXEC, 0666);
+  if (writer->fd_ < 0) {
+    writer->fd_ = ::open(writer->temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    writer->named_ = writer->fd_ >= 0;
+  }
   if (writer->fd_ < 0) {
     int error = errno;
     bool usage = error == ENOENT || error == ENOTDIR || error == EACCES || error == EROFS ||
                  error == ENAMETOOLONG || error == EEXIST;
     std::string message = text("cannot write ", quoted(path), ": creating ",
                                quoted(writer->temporary_), ": ", std::strerror(error));
-    writer->temporary_.clear();
     return Status(usage ? ExitCode::Usage : ExitCode::OutOfResources, message);
   }
   std::copy(kMagic.begin(), kMagic.end(), writer->header_.magic);
@@ -47,7 +58,7 @@ Result<std::unique_ptr<ArtifactWriter>> ArtifactWriter::create(const std::string
 ArtifactWriter::~ArtifactWriter() {
   if (fd_ >= 0)
     ::close(fd_);
-  if (!temporary_.empty())
+  if (named_)
     ::unlink(temporary_.c_str());
 }
 
@@ -121,6 +132,23 @@ Status ArtifactWriter::padTo(uint64_t sectionBytes) {
   return {};
 }
 
+/// Names the file: at once where nothing is in the way, else beside the old one and over it.
+Status ArtifactWriter::giveName() {
+  if (!named_) {
+    std::string self = text("/proc/self/fd/", fd_);
+    if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path_.c_str(), AT_SYMLINK_FOLLOW) == 0)
+      return {};
+    if (errno != EEXIST ||
+        ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, temporary_.c_str(), AT_SYMLINK_FOLLOW) != 0)
+      return systemError("name");
+    named_ = true;
+  }
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0)
+    return systemError("rename");
+  named_ = false;
+  return {};
+}
+
 Status ArtifactWriter::commit() {
   if (Status status = endSection(); !status.ok())
     return status;
@@ -134,16 +162,12 @@ Status ArtifactWriter::commit() {
     return status;
   if (::fsync(fd_) != 0)
     return systemError("sync");
+  if (Status status = giveName(); !status.ok())
+    return status;
   if (::close(std::exchange(fd_, -1)) != 0)
     return systemError("close");
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0)
-    return Status(ExitCode::OutOfResources, text("cannot rename ", quoted(temporary_), " to ",
-                                                 quoted(path_), ": ", std::strerror(errno)));
-  temporary_.clear();
-  // The rename itself reaches the disk with the folder. Not every file system can sync one.
-  size_t slash = path_.rfind('/');
-  std::string folder = slash == std::string::npos ? "." : path_.substr(0, slash + 1);
-  int dir = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  // The name itself reaches the disk with the folder. Not every file system can sync one.
+  int dir = ::open(folderOf(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (dir >= 0) {
     (void)::fsync(dir);
     ::close(dir);

@@ -1,8 +1,8 @@
 //===- ArtifactWriter.h - Writing .ingot files -------------------*- C++ -*-===//
 //
-// The compiler's side of Artifact.h. Bytes go to a temporary file in the target's folder, which is
-// synced and renamed over the target by commit(): an interrupted compile leaves the old file or
-// none. The same calls give the same bytes.
+// The compiler's side of Artifact.h. Bytes go to a file without a name in the target's folder (where the
+// file system has none: to a temporary file), which commit() syncs and puts in the target's place: an
+// interrupted compile leaves the old file or none. The same calls give the same bytes.
 //
 //   auto writer = ArtifactWriter::create(path);
 //   writer->beginSection(SectionKind::Plan);    writer->write(plan);
@@ -42,12 +42,14 @@ public:
 private:
   ArtifactWriter() = default;
   Status endSection();
+  Status giveName();
   Status put(std::span<const std::byte> bytes);
   Status putZeros(uint64_t count);
   Status systemError(const char *what) const;
 
   std::string path_, temporary_;
   int fd_ = -1;
+  bool named_ = false; // temporary_ exists
   FileHeader header_ = {};
   ChecksumStream stream_;
   int current_ = -1; // index of the section being written
