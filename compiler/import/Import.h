@@ -4,8 +4,8 @@
 // TransformerSpec; one builder emits the module from the spec. Weights are named, never read, except
 // that a tied head which is stored as well is compared with the embedding.
 //
-// The module holds, besides its programs (see Programs.h):
-//   transformer.model_type = "llama", transformer.architecture = "LlamaForCausalLM"
+// The module holds, besides its programs (see Builder.h):
+//   transformer.model = {type = "llama", architecture = "LlamaForCausalLM"}
 //   transformer.sizes, transformer.limits, transformer.sources
 //   transformer.generation = {block_size, num_blocks, max_context, vocab_size : i64,
 //     eos_ids : array<i64>, bos_id, pad_id : i64 (-1: none), do_sample : bool,
