@@ -1,0 +1,60 @@
+//===- CacheOps.td - The paged key/value cache -------------*- tablegen -*-===//
+//
+// A cache is NBLK physical blocks of `block` tokens each. Row b's tokens [n * block, (n + 1) * block)
+// are in physical block block_table[b, n]. Block 0 is the null block: no row owns it, and entries
+// behind a row's last block name it.
+//
+//===----------------------------------------------------------------------===//
+#ifndef INGOT_TRANSFORMER_CACHE_OPS_TD
+#define INGOT_TRANSFORMER_CACHE_OPS_TD
+
+include "dialects/Transformer/TransformerDialect.td"
+
+def Transformer_CacheAppendOp : Transformer_TensorOp<"cache_append"> {
+  let summary = "write each row's new tokens behind its past";
+  let description = [{
+    The cache with `x[b, h, s, :]` at logical position `p = past[b] + s` of row b, for every
+    `s < num_tokens[b]`: `result[block_table[b, p / block], h, p % block, :] = x[b, h, s, :]`; all else
+    is unchanged. `cache : [NBLK, Hkv, block, D]`, `x : [B, Hkv, S, D]`, `block_table : [B, NB]`,
+    `past, num_tokens : [B]`.
+
+    It is a value operation; after lowering it writes in place. Nothing outside the cache is ever
+    written: negative lengths count as zero, tokens past the end of the row's table are dropped, and
+    block numbers are clamped to [0, NBLK).
+
+    Constraints:
+    * C1: `x` has the Hkv and D of `cache`.
+    * C2: `block_table`, `past` and `num_tokens` have the B of `x`.
+    * C3: `block` is static and positive.
+    * C4: `cache` and `x` have the same element type.
+
+    Source: paged attention, arXiv 2309.06180.
+  }];
+  let arguments = (ins Transformer_Float<[4]>:$cache, Transformer_Float<[4]>:$x,
+                       Transformer_I32<[2]>:$block_table, Transformer_I32<[1]>:$past,
+                       Transformer_I32<[1]>:$num_tokens);
+  let results = (outs Transformer_Float<[4]>:$result);
+  let assemblyFormat = [{
+    $cache `,` $x `,` $block_table `,` $past `,` $num_tokens attr-dict `:`
+    functional-type(operands, results)
+  }];
+}
+
+def Transformer_CacheGatherOp : Transformer_TensorOp<"cache_gather"> {
+  let summary = "each row's context, in order";
+  let description = [{
+    `result[b, h, n * block + t, d] = cache[clamp(block_table[b, n], 0, NBLK - 1), h, t, d]` with
+    `cache : [NBLK, Hkv, block, D]`, `block_table : [B, NB]`, `result : [B, Hkv, NB * block, D]`.
+    What is behind a row's length is whatever the blocks hold; the attention mask hides it.
+
+    Constraints:
+    * C1: `block` is static and positive.
+
+    Source: paged attention, arXiv 2309.06180.
+  }];
+  let arguments = (ins Transformer_Float<[4]>:$cache, Transformer_I32<[2]>:$block_table);
+  let results = (outs Transformer_Float<[4]>:$result);
+  let assemblyFormat = "$cache `,` $block_table attr-dict `:` functional-type(operands, results)";
+}
+
+#endif // INGOT_TRANSFORMER_CACHE_OPS_TD
