@@ -1,7 +1,7 @@
 //===- ingot-opt.cpp - Run passes on IR -----------------------------------===//
 //
-// mlir-opt with the dialects and passes of this project: the tool of the tests and of anyone who wants
-// to look at one step of a compile.
+// mlir-opt with the dialects and passes of this project: the tool of the tests and of anyone who
+// wants to look at one step of a compile.
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/Transformer/Decompose.h"

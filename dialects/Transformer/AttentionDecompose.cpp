@@ -44,9 +44,9 @@ FailureOr<SmallVector<Value>> RepeatKvOp::decompose(OpBuilder &b) {
   Location loc = getLoc();
   SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, getX());
   sizes.insert(sizes.begin() + 2, b.getIndexAttr(getRepeats()));
-  Value repeated = createPointwise(b, loc, sizes, getType().getElementType(),
-                                   {{getX(), {0, 1, 3, 4}}},
-                                   [](OpBuilder &, Location, ValueRange e) { return e[0]; });
+  Value repeated =
+      createPointwise(b, loc, sizes, getType().getElementType(), {{getX(), {0, 1, 3, 4}}},
+                      [](OpBuilder &, Location, ValueRange e) { return e[0]; });
   return SmallVector<Value>{tensor::CollapseShapeOp::create(
       b, loc, repeated, SmallVector<ReassociationIndices>{{0}, {1, 2}, {3}, {4}})};
 }
@@ -62,14 +62,14 @@ FailureOr<SmallVector<Value>> MatmulOp::decompose(OpBuilder &b) {
   LoopOperand rhs{getRhs(), {0, 1, 4, 3}};
   if (getTransposeRhs())
     std::swap(rhs.loops[2], rhs.loops[3]);
-  Value result = createGeneric(b, loc, 5, {4}, {{getLhs(), {0, 1, 2, 4}}, rhs},
-                               {{zero, {0, 1, 2, 3}}},
-                               [](OpBuilder &b, Location l, ValueRange e) -> SmallVector<Value> {
-                                 Value product = arith::MulFOp::create(b, l, toF32(b, l, e[0]),
-                                                                       toF32(b, l, e[1]));
-                                 return {arith::AddFOp::create(b, l, e[2], product)};
-                               })
-                     .front();
+  Value result =
+      createGeneric(b, loc, 5, {4}, {{getLhs(), {0, 1, 2, 4}}, rhs}, {{zero, {0, 1, 2, 3}}},
+                    [](OpBuilder &b, Location l, ValueRange e) -> SmallVector<Value> {
+                      Value product =
+                          arith::MulFOp::create(b, l, toF32(b, l, e[0]), toF32(b, l, e[1]));
+                      return {arith::AddFOp::create(b, l, e[2], product)};
+                    })
+          .front();
   return SmallVector<Value>{tensorFromF32(b, loc, result, getType().getElementType())};
 }
 
@@ -83,8 +83,8 @@ FailureOr<SmallVector<Value>> AttentionMaskOp::decompose(OpBuilder &b) {
       [&](OpBuilder &b, Location l, ValueRange e) -> Value {
         Value visible;
         auto require = [&](Value condition) {
-          visible = visible ? arith::AndIOp::create(b, l, visible, condition).getResult()
-                            : condition;
+          visible =
+              visible ? arith::AndIOp::create(b, l, visible, condition).getResult() : condition;
         };
         if (getKeyValid())
           require(e[2]);
@@ -97,8 +97,7 @@ FailureOr<SmallVector<Value>> AttentionMaskOp::decompose(OpBuilder &b) {
           require(arith::CmpIOp::create(b, l, arith::CmpIPredicate::slt, distance,
                                         constantI32(b, l, window)));
         }
-        return visible ? visible
-                       : arith::ConstantOp::create(b, l, b.getBoolAttr(true)).getResult();
+        return visible ? visible : arith::ConstantOp::create(b, l, b.getBoolAttr(true)).getResult();
       })};
 }
 
@@ -110,8 +109,7 @@ FailureOr<SmallVector<Value>> ApplyMaskOp::decompose(OpBuilder &b) {
       FloatAttr::get(elementType,
                      APFloat::getLargest(elementType.getFloatSemantics(), /*Negative=*/true)));
   return SmallVector<Value>{createPointwise(
-      b, loc, resultSizes(b, *this), elementType,
-      {identity(getScores()), {getMask(), {0, 2, 3}}},
+      b, loc, resultSizes(b, *this), elementType, {identity(getScores()), {getMask(), {0, 2, 3}}},
       [&](OpBuilder &b, Location l, ValueRange e) -> Value {
         return arith::SelectOp::create(b, l, e[1], e[0], lowest);
       })};
@@ -123,21 +121,22 @@ FailureOr<SmallVector<Value>> SoftmaxOp::decompose(OpBuilder &b) {
   SmallVector<OpFoldResult> sizes = resultSizes(b, *this);
   Type f32 = b.getF32Type();
   APFloat lowest = APFloat::getLargest(APFloat::IEEEsingle(), /*Negative=*/true);
-  Value max = createLastAxisReduction(b, loc, {identity(x)}, b.getFloatAttr(f32, lowest),
-                                      [](OpBuilder &b, Location l, ValueRange e, Value max) -> Value {
-                                        return arith::MaximumFOp::create(b, l, max,
-                                                                         toF32(b, l, e[0]));
-                                      });
+  Value max =
+      createLastAxisReduction(b, loc, {identity(x)}, b.getFloatAttr(f32, lowest),
+                              [](OpBuilder &b, Location l, ValueRange e, Value max) -> Value {
+                                return arith::MaximumFOp::create(b, l, max, toF32(b, l, e[0]));
+                              });
   Value exps = createPointwise(b, loc, sizes, f32, {identity(x), identity(max)},
                                [](OpBuilder &b, Location l, ValueRange e) -> Value {
                                  Value shifted =
                                      arith::SubFOp::create(b, l, toF32(b, l, e[0]), e[1]);
                                  return math::ExpOp::create(b, l, shifted);
                                });
-  Value sum = createLastAxisReduction(b, loc, {identity(exps)}, b.getF32FloatAttr(0),
-                                      [](OpBuilder &b, Location l, ValueRange e, Value sum) -> Value {
-                                        return arith::AddFOp::create(b, l, sum, e[0]);
-                                      });
+  Value sum =
+      createLastAxisReduction(b, loc, {identity(exps)}, b.getF32FloatAttr(0),
+                              [](OpBuilder &b, Location l, ValueRange e, Value sum) -> Value {
+                                return arith::AddFOp::create(b, l, sum, e[0]);
+                              });
   return SmallVector<Value>{createPointwise(b, loc, sizes, getType().getElementType(),
                                             {identity(exps), identity(sum)},
                                             [](OpBuilder &b, Location l, ValueRange e) -> Value {

@@ -91,9 +91,9 @@ FailureOr<ResultShapes> MergeHeadsOp::resultShapes(Adaptor op) {
   auto type = dyn_cast<RankedTensorType>(x.getType());
   if (!type || type.getRank() != 4 || type.isDynamicDim(1))
     return failure();
-  return ResultShapes{{elementTypeOf(x),
-                       {ResultDim::of(x, 0), ResultDim::of(x, 2),
-                        ResultDim::of(x, 3).times(type.getDimSize(1))}}};
+  return ResultShapes{
+      {elementTypeOf(x),
+       {ResultDim::of(x, 0), ResultDim::of(x, 2), ResultDim::of(x, 3).times(type.getDimSize(1))}}};
 }
 
 FailureOr<ResultShapes> RepeatKvOp::resultShapes(Adaptor op) {
@@ -112,11 +112,10 @@ FailureOr<ResultShapes> MatmulOp::resultShapes(Adaptor op) {
 
 FailureOr<ResultShapes> AttentionMaskOp::resultShapes(Adaptor op) {
   Value queries = op.getQueryPositions(), keys = op.getKeyPositions();
-  return ResultShapes{
-      {IntegerType::get(queries.getContext(), 1),
-       {ResultDim::of(queries, 0).sameAs(keys, 0), ResultDim::of(queries, 1),
-        op.getKeyValid() ? ResultDim::of(keys, 1).sameAs(op.getKeyValid(), 1)
-                         : ResultDim::of(keys, 1)}}};
+  return ResultShapes{{IntegerType::get(queries.getContext(), 1),
+                       {ResultDim::of(queries, 0).sameAs(keys, 0), ResultDim::of(queries, 1),
+                        op.getKeyValid() ? ResultDim::of(keys, 1).sameAs(op.getKeyValid(), 1)
+                                         : ResultDim::of(keys, 1)}}};
 }
 
 FailureOr<ResultShapes> ApplyMaskOp::resultShapes(Adaptor op) {

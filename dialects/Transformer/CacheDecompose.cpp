@@ -1,7 +1,7 @@
 //===- CacheDecompose.cpp - Decompositions of the paged cache -------------===//
 //
-// Both move whole slices with linalg.copy inside loops: appending rewrites the loop-carried cache in
-// place, gathering fills disjoint parts of a new tensor in parallel.
+// Both move whole slices with linalg.copy inside loops: appending rewrites the loop-carried cache
+// in place, gathering fills disjoint parts of a new tensor in parallel.
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/Transformer/DecomposeUtils.h"
@@ -59,11 +59,11 @@ FailureOr<SmallVector<Value>> CacheAppendOp::decompose(OpBuilder &b) {
     Value count = arith::MinSIOp::create(b, l, lengthOf(getNumTokens()), tokens);
     count = arith::MinSIOp::create(b, l, count, room);
     count = arith::MaxSIOp::create(b, l, count, zero);
-    auto loop = scf::ForOp::create(
-        b, l, zero, count, one, carried,
-        [&](OpBuilder &b, Location l, Value token, ValueRange caches) {
-          scf::YieldOp::create(b, l, copyToken(b, l, row, token, past, caches.front()));
-        });
+    auto loop = scf::ForOp::create(b, l, zero, count, one, carried,
+                                   [&](OpBuilder &b, Location l, Value token, ValueRange caches) {
+                                     scf::YieldOp::create(
+                                         b, l, copyToken(b, l, row, token, past, caches.front()));
+                                   });
     scf::YieldOp::create(b, l, loop.getResults());
   };
   auto loop = scf::ForOp::create(b, loc, zero, rows, one, ValueRange{getCache()}, appendRow);

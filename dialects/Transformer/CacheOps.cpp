@@ -55,10 +55,10 @@ FailureOr<ResultShapes> CacheGatherOp::resultShapes(Adaptor op) {
   auto type = dyn_cast<RankedTensorType>(cache.getType());
   if (!type || type.getRank() != 4 || type.isDynamicDim(2))
     return failure();
-  return ResultShapes{{elementTypeOf(cache),
-                       {ResultDim::of(table, 0), ResultDim::of(cache, 1),
-                        ResultDim::of(table, 1).times(type.getDimSize(2)),
-                        ResultDim::of(cache, 3)}}};
+  return ResultShapes{
+      {elementTypeOf(cache),
+       {ResultDim::of(table, 0), ResultDim::of(cache, 1),
+        ResultDim::of(table, 1).times(type.getDimSize(2)), ResultDim::of(cache, 3)}}};
 }
 
 } // namespace ingot::transformer

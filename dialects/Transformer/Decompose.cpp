@@ -28,13 +28,13 @@ LogicalResult decomposeTransformerOps(Operation *root) {
 }
 
 namespace {
-struct DecomposeTransformerPass
-    : public PassWrapper<DecomposeTransformerPass, OperationPass<>> {
+struct DecomposeTransformerPass : public PassWrapper<DecomposeTransformerPass, OperationPass<>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(DecomposeTransformerPass)
 
   StringRef getArgument() const override { return "decompose-transformer"; }
   StringRef getDescription() const override {
-    return "Replace transformer ops by their decompositions into linalg, tensor, arith, math and scf";
+    return "Replace transformer ops by their decompositions into linalg, tensor, arith, math and "
+           "scf";
   }
   void getDependentDialects(DialectRegistry &registry) const override {
     registry.insert<TransformerDialect>();

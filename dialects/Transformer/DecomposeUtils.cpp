@@ -35,11 +35,11 @@ SmallVector<Value> createGeneric(OpBuilder &builder, Location loc, int64_t numLo
     add(input, ins);
   for (const LoopOperand &output : outputs)
     add(output, outs);
-  auto generic = linalg::GenericOp::create(
-      builder, loc, TypeRange(ValueRange(outs)), ins, outs, maps, iterators,
-      [&](OpBuilder &b, Location l, ValueRange elements) {
-        linalg::YieldOp::create(b, l, body(b, l, elements));
-      });
+  auto generic =
+      linalg::GenericOp::create(builder, loc, TypeRange(ValueRange(outs)), ins, outs, maps,
+                                iterators, [&](OpBuilder &b, Location l, ValueRange elements) {
+                                  linalg::YieldOp::create(b, l, body(b, l, elements));
+                                });
   return generic.getResults();
 }
 
@@ -54,9 +54,9 @@ Value createPointwise(OpBuilder &builder, Location loc, ArrayRef<OpFoldResult> s
       .front();
 }
 
-Value createLastAxisReduction(
-    OpBuilder &builder, Location loc, ArrayRef<LoopOperand> inputs, TypedAttr init,
-    function_ref<Value(OpBuilder &, Location, ValueRange, Value)> body) {
+Value createLastAxisReduction(OpBuilder &builder, Location loc, ArrayRef<LoopOperand> inputs,
+                              TypedAttr init,
+                              function_ref<Value(OpBuilder &, Location, ValueRange, Value)> body) {
   SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(builder, loc, inputs.front().value);
   int64_t last = sizes.size() - 1;
   sizes.pop_back();

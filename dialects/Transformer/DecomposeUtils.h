@@ -1,7 +1,7 @@
 //===- DecomposeUtils.h - Building blocks of decompositions ------*- C++ -*-===//
 //
-// Decompositions are written as linalg.generic with projected-permutation maps, so that tiling, fusion
-// and vectorization see nothing special. Bodies compute in f32 whatever the element type is.
+// Decompositions are written as linalg.generic with projected-permutation maps, so that tiling,
+// fusion and vectorization see nothing special. Bodies compute in f32 whatever the element type is.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -31,12 +31,10 @@ llvm::SmallVector<mlir::Value> createGeneric(mlir::OpBuilder &builder, mlir::Loc
                                              llvm::ArrayRef<LoopOperand> outputs, BodyFn body);
 
 /// A new tensor of `sizes` in every element computed by `body` from those of `inputs`.
-mlir::Value createPointwise(mlir::OpBuilder &builder, mlir::Location loc,
-                            llvm::ArrayRef<mlir::OpFoldResult> sizes, mlir::Type elementType,
-                            llvm::ArrayRef<LoopOperand> inputs,
-                            llvm::function_ref<mlir::Value(mlir::OpBuilder &, mlir::Location,
-                                                           mlir::ValueRange)>
-                                body);
+mlir::Value createPointwise(
+    mlir::OpBuilder &builder, mlir::Location loc, llvm::ArrayRef<mlir::OpFoldResult> sizes,
+    mlir::Type elementType, llvm::ArrayRef<LoopOperand> inputs,
+    llvm::function_ref<mlir::Value(mlir::OpBuilder &, mlir::Location, mlir::ValueRange)> body);
 
 /// `combine` of all `map(input)` along the last axis of `input` (in order), from `init`; the result
 /// lacks that axis and is of `init`'s type. `others` are further operands of `map`.

@@ -14,13 +14,13 @@ FailureOr<SmallVector<Value>> EmbeddingOp::decompose(OpBuilder &b) {
   Location loc = getLoc();
   int64_t last = getIds().getType().getRank();
   Value vocabulary = tensor::DimOp::create(b, loc, getTable(), 0);
-  return SmallVector<Value>{createPointwise(
-      b, loc, resultSizes(b, *this), getType().getElementType(), {identity(getIds())},
-      [&](OpBuilder &b, Location l, ValueRange e) -> Value {
-        Value row = clampedIndex(b, l, e[0], vocabulary);
-        Value column = linalg::IndexOp::create(b, l, last);
-        return tensor::ExtractOp::create(b, l, getTable(), ValueRange{row, column});
-      })};
+  return SmallVector<Value>{
+      createPointwise(b, loc, resultSizes(b, *this), getType().getElementType(),
+                      {identity(getIds())}, [&](OpBuilder &b, Location l, ValueRange e) -> Value {
+                        Value row = clampedIndex(b, l, e[0], vocabulary);
+                        Value column = linalg::IndexOp::create(b, l, last);
+                        return tensor::ExtractOp::create(b, l, getTable(), ValueRange{row, column});
+                      })};
 }
 
 //===----------------------------------------------------------------------===//
@@ -30,21 +30,20 @@ FailureOr<SmallVector<Value>> EmbeddingOp::decompose(OpBuilder &b) {
 FailureOr<SmallVector<Value>> PositionsOp::decompose(OpBuilder &b) {
   Location loc = getLoc();
   SmallVector<OpFoldResult> sizes = resultSizes(b, *this);
-  // Loops (b, s, t): count[b, s] is the number of t <= s with mask[b, t]. Quadratic in S, but integer,
-  // free of a carried dependence, and once a program.
+  // Loops (b, s, t): count[b, s] is the number of t <= s with mask[b, t]. Quadratic in S, but
+  // integer, free of a carried dependence, and once a program.
   Value zero = createFilled(b, loc, sizes, b.getI32IntegerAttr(0));
-  Value counts =
-      createGeneric(b, loc, 3, {2}, {{getMask(), {0, 2}}}, {{zero, {0, 1}}},
-                    [](OpBuilder &b, Location l, ValueRange e) -> SmallVector<Value> {
-                      Value s = linalg::IndexOp::create(b, l, 1);
-                      Value t = linalg::IndexOp::create(b, l, 2);
-                      Value before =
-                          arith::CmpIOp::create(b, l, arith::CmpIPredicate::ule, t, s);
-                      Value counted = arith::AndIOp::create(b, l, before, e[0]);
-                      Value one = arith::ExtUIOp::create(b, l, b.getI32Type(), counted);
-                      return {arith::AddIOp::create(b, l, e[1], one)};
-                    })
-          .front();
+  Value counts = createGeneric(b, loc, 3, {2}, {{getMask(), {0, 2}}}, {{zero, {0, 1}}},
+                               [](OpBuilder &b, Location l, ValueRange e) -> SmallVector<Value> {
+                                 Value s = linalg::IndexOp::create(b, l, 1);
+                                 Value t = linalg::IndexOp::create(b, l, 2);
+                                 Value before =
+                                     arith::CmpIOp::create(b, l, arith::CmpIPredicate::ule, t, s);
+                                 Value counted = arith::AndIOp::create(b, l, before, e[0]);
+                                 Value one = arith::ExtUIOp::create(b, l, b.getI32Type(), counted);
+                                 return {arith::AddIOp::create(b, l, e[1], one)};
+                               })
+                     .front();
   return SmallVector<Value>{createPointwise(
       b, loc, sizes, b.getI32Type(), {identity(counts), identity(getMask())},
       [&](OpBuilder &b, Location l, ValueRange e) -> Value {
@@ -65,11 +64,11 @@ static Value indexI32(OpBuilder &b, Location loc, int64_t loop) {
 }
 
 FailureOr<SmallVector<Value>> TokenPositionsOp::decompose(OpBuilder &b) {
-  return SmallVector<Value>{createPointwise(
-      b, getLoc(), resultSizes(b, *this), b.getI32Type(), {{getPast(), {0}}},
-      [](OpBuilder &b, Location l, ValueRange e) -> Value {
-        return arith::AddIOp::create(b, l, e[0], indexI32(b, l, 1));
-      })};
+  return SmallVector<Value>{
+      createPointwise(b, getLoc(), resultSizes(b, *this), b.getI32Type(), {{getPast(), {0}}},
+                      [](OpBuilder &b, Location l, ValueRange e) -> Value {
+                        return arith::AddIOp::create(b, l, e[0], indexI32(b, l, 1));
+                      })};
 }
 
 FailureOr<SmallVector<Value>> ContextPositionsOp::decompose(OpBuilder &b) {
@@ -133,8 +132,7 @@ FailureOr<SmallVector<Value>> DynamicRopeFrequenciesOp::decompose(OpBuilder &b) 
   Value rowBase = createPointwise(
       b, loc, tensor::getMixedSizes(b, loc, lastPosition), f32, {identity(lastPosition)},
       [&](OpBuilder &b, Location l, ValueRange e) -> Value {
-        Value length =
-            arith::AddFOp::create(b, l, arith::SIToFPOp::create(b, l, f64, e[0]), cOne);
+        Value length = arith::AddFOp::create(b, l, arith::SIToFPOp::create(b, l, f64, e[0]), cOne);
         Value ratio = arith::MulFOp::create(b, l, cFactor, length);
         ratio = arith::DivFOp::create(b, l, ratio, cMax);
         ratio = arith::SubFOp::create(b, l, ratio, cRest);
@@ -143,7 +141,8 @@ FailureOr<SmallVector<Value>> DynamicRopeFrequenciesOp::decompose(OpBuilder &b) 
       });
 
   // Loops (b, j).
-  Value cDim = constantF32(b, loc, dim), cTwo = constantF32(b, loc, 2), one = constantF32(b, loc, 1);
+  Value cDim = constantF32(b, loc, dim), cTwo = constantF32(b, loc, 2),
+        one = constantF32(b, loc, 1);
   return SmallVector<Value>{createPointwise(
       b, loc, resultSizes(b, *this), f32, {{rowBase, {0}}},
       [&](OpBuilder &b, Location l, ValueRange e) -> Value {
@@ -189,8 +188,7 @@ FailureOr<SmallVector<Value>> RopeOp::decompose(OpBuilder &b) {
         Value isLow = arith::CmpIOp::create(b, l, arith::CmpIPredicate::eq, p,
                                             arith::ConstantIndexOp::create(b, l, 0));
         Value self = arith::SelectOp::create(b, l, isLow, lo, hi);
-        Value other =
-            arith::SelectOp::create(b, l, isLow, arith::NegFOp::create(b, l, hi), lo);
+        Value other = arith::SelectOp::create(b, l, isLow, arith::NegFOp::create(b, l, hi), lo);
         Value byCos = arith::MulFOp::create(b, l, self, e[2]);
         Value bySin = arith::MulFOp::create(b, l, other, e[3]);
         return arith::AddFOp::create(b, l, byCos, bySin);

@@ -87,8 +87,7 @@ FailureOr<ResultShapes> EmbeddingOp::resultShapes(Adaptor op) {
 }
 
 FailureOr<ResultShapes> PositionsOp::resultShapes(Adaptor op) {
-  return ResultShapes{
-      {IntegerType::get(op.getMask().getContext(), 32), leadingDims(op.getMask())}};
+  return ResultShapes{{IntegerType::get(op.getMask().getContext(), 32), leadingDims(op.getMask())}};
 }
 
 FailureOr<ResultShapes> TokenPositionsOp::resultShapes(Adaptor op) {

@@ -1,8 +1,8 @@
 //===- F64Math.h - f64 functions in plain arithmetic -------------*- C++ -*-===//
 //
 // Sine, cosine, exponential and logarithm of f64 scalars, emitted as arith ops alone: no call of a
-// math library, the same bits on every machine, and vectorizable. They serve tables whose f32 results
-// must be right (rotary positions); their own error is a few 1e-16.
+// math library, the same bits on every machine, and vectorizable. They serve tables whose f32
+// results must be right (rotary positions); their own error is a few 1e-16.
 //
 //===----------------------------------------------------------------------===//
 #pragma once

@@ -26,8 +26,7 @@ FailureOr<SmallVector<Value>> LinearOp::decompose(OpBuilder &b) {
   groups[1].push_back(rank - 1);
   if (rank == 1)
     x = tensor::ExpandShapeOp::create(
-        b, loc,
-        RankedTensorType::get({1, getX().getType().getDimSize(0)}, elementType), x,
+        b, loc, RankedTensorType::get({1, getX().getType().getDimSize(0)}, elementType), x,
         SmallVector<ReassociationIndices>{{0, 1}},
         SmallVector<OpFoldResult>{b.getIndexAttr(1), tensor::getMixedSize(b, loc, x, 0)});
   else if (rank > 2)
@@ -39,8 +38,8 @@ FailureOr<SmallVector<Value>> LinearOp::decompose(OpBuilder &b) {
   Value zero = createFilled(b, loc, sizes, b.getF32FloatAttr(0));
   Value y = createGeneric(b, loc, 3, {2}, {{x, {0, 2}}, {getWeight(), {1, 2}}}, {{zero, {0, 1}}},
                           [](OpBuilder &b, Location l, ValueRange e) -> SmallVector<Value> {
-                            Value product = arith::MulFOp::create(b, l, toF32(b, l, e[0]),
-                                                                  toF32(b, l, e[1]));
+                            Value product =
+                                arith::MulFOp::create(b, l, toF32(b, l, e[0]), toF32(b, l, e[1]));
                             return {arith::AddFOp::create(b, l, e[2], product)};
                           })
                 .front();
@@ -148,11 +147,11 @@ struct Scalar {
 } // namespace
 
 FailureOr<SmallVector<Value>> ActivationOp::decompose(OpBuilder &b) {
-  return SmallVector<Value>{createPointwise(
-      b, getLoc(), resultSizes(b, *this), getType().getElementType(), {identity(getX())},
-      [&](OpBuilder &b, Location l, ValueRange e) -> Value {
-        return Scalar{b, l}.activation(getKind(), toF32(b, l, e[0]));
-      })};
+  return SmallVector<Value>{
+      createPointwise(b, getLoc(), resultSizes(b, *this), getType().getElementType(),
+                      {identity(getX())}, [&](OpBuilder &b, Location l, ValueRange e) -> Value {
+                        return Scalar{b, l}.activation(getKind(), toF32(b, l, e[0]));
+                      })};
 }
 
 } // namespace ingot::transformer

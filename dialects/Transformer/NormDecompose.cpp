@@ -40,15 +40,16 @@ FailureOr<SmallVector<Value>> RmsNormOp::decompose(OpBuilder &b) {
   int64_t last = getX().getType().getRank() - 1;
   Value inverse = inverseDeviation(b, loc, sumOfSquares(b, loc, getX()), getX(), getEps());
   Type elementType = getType().getElementType();
-  Value result = createPointwise(
-      b, loc, resultSizes(b, *this), elementType,
-      {identity(getX()), identity(inverse), {getWeight(), {last}}},
-      [&](OpBuilder &b, Location l, ValueRange e) -> Value {
-        Value normal = arith::MulFOp::create(b, l, toF32(b, l, e[0]), e[1]);
-        // As the reference: rounded to the element type before the weight.
-        normal = toF32(b, l, fromF32(b, l, normal, elementType));
-        return arith::MulFOp::create(b, l, normal, toF32(b, l, e[2]));
-      });
+  Value result = createPointwise(b, loc, resultSizes(b, *this), elementType,
+                                 {identity(getX()), identity(inverse), {getWeight(), {last}}},
+                                 [&](OpBuilder &b, Location l, ValueRange e) -> Value {
+                                   Value normal =
+                                       arith::MulFOp::create(b, l, toF32(b, l, e[0]), e[1]);
+                                   // As the reference: rounded to the element type before the
+                                   // weight.
+                                   normal = toF32(b, l, fromF32(b, l, normal, elementType));
+                                   return arith::MulFOp::create(b, l, normal, toF32(b, l, e[2]));
+                                 });
   return SmallVector<Value>{result};
 }
 
@@ -57,39 +58,42 @@ FailureOr<SmallVector<Value>> LayerNormOp::decompose(OpBuilder &b) {
   Value x = getX();
   int64_t last = getX().getType().getRank() - 1;
   Value width = sizeAsF32(b, loc, x, last);
-  Value sum = createLastAxisReduction(b, loc, {identity(x)}, b.getF32FloatAttr(0),
-                                      [](OpBuilder &b, Location l, ValueRange e, Value sum) -> Value {
-                                        return arith::AddFOp::create(b, l, sum, toF32(b, l, e[0]));
-                                      });
-  Value mean = createPointwise(b, loc, tensor::getMixedSizes(b, loc, sum), b.getF32Type(),
-                               {identity(sum)}, [&](OpBuilder &b, Location l, ValueRange e) -> Value {
-                                 return arith::DivFOp::create(b, l, e[0], width);
-                               });
+  Value sum =
+      createLastAxisReduction(b, loc, {identity(x)}, b.getF32FloatAttr(0),
+                              [](OpBuilder &b, Location l, ValueRange e, Value sum) -> Value {
+                                return arith::AddFOp::create(b, l, sum, toF32(b, l, e[0]));
+                              });
+  Value mean =
+      createPointwise(b, loc, tensor::getMixedSizes(b, loc, sum), b.getF32Type(), {identity(sum)},
+                      [&](OpBuilder &b, Location l, ValueRange e) -> Value {
+                        return arith::DivFOp::create(b, l, e[0], width);
+                      });
   // E[(x - mean)^2], not E[x^2] - mean^2: the latter cancels where the mean is large.
-  Value squares = createLastAxisReduction(
-      b, loc, {identity(x), identity(mean)}, b.getF32FloatAttr(0),
-      [](OpBuilder &b, Location l, ValueRange e, Value sum) -> Value {
-        Value centered = arith::SubFOp::create(b, l, toF32(b, l, e[0]), e[1]);
-        Value square = arith::MulFOp::create(b, l, centered, centered);
-        return arith::AddFOp::create(b, l, sum, square);
-      });
+  Value squares =
+      createLastAxisReduction(b, loc, {identity(x), identity(mean)}, b.getF32FloatAttr(0),
+                              [](OpBuilder &b, Location l, ValueRange e, Value sum) -> Value {
+                                Value centered =
+                                    arith::SubFOp::create(b, l, toF32(b, l, e[0]), e[1]);
+                                Value square = arith::MulFOp::create(b, l, centered, centered);
+                                return arith::AddFOp::create(b, l, sum, square);
+                              });
   Value inverse = inverseDeviation(b, loc, squares, x, getEps());
   SmallVector<LoopOperand> inputs{identity(x), identity(mean), identity(inverse)};
   if (getWeight())
     inputs.push_back({getWeight(), {last}});
   if (getBias())
     inputs.push_back({getBias(), {last}});
-  Value result = createPointwise(
-      b, loc, resultSizes(b, *this), getType().getElementType(), inputs,
-      [&](OpBuilder &b, Location l, ValueRange e) -> Value {
-        Value centered = arith::SubFOp::create(b, l, toF32(b, l, e[0]), e[1]);
-        Value value = arith::MulFOp::create(b, l, centered, e[2]);
-        if (getWeight())
-          value = arith::MulFOp::create(b, l, value, toF32(b, l, e[3]));
-        if (getBias())
-          value = arith::AddFOp::create(b, l, value, toF32(b, l, e.back()));
-        return value;
-      });
+  Value result =
+      createPointwise(b, loc, resultSizes(b, *this), getType().getElementType(), inputs,
+                      [&](OpBuilder &b, Location l, ValueRange e) -> Value {
+                        Value centered = arith::SubFOp::create(b, l, toF32(b, l, e[0]), e[1]);
+                        Value value = arith::MulFOp::create(b, l, centered, e[2]);
+                        if (getWeight())
+                          value = arith::MulFOp::create(b, l, value, toF32(b, l, e[3]));
+                        if (getBias())
+                          value = arith::AddFOp::create(b, l, value, toF32(b, l, e.back()));
+                        return value;
+                      });
   return SmallVector<Value>{result};
 }
 
@@ -97,17 +101,17 @@ FailureOr<SmallVector<Value>> L2NormalizeOp::decompose(OpBuilder &b) {
   Location loc = getLoc();
   Value squares = sumOfSquares(b, loc, getX());
   Value eps = constantF32(b, loc, getEps().convertToDouble());
-  Value length = createPointwise(b, loc, tensor::getMixedSizes(b, loc, squares), b.getF32Type(),
-                                 {identity(squares)},
+  Value length =
+      createPointwise(b, loc, tensor::getMixedSizes(b, loc, squares), b.getF32Type(),
+                      {identity(squares)}, [&](OpBuilder &b, Location l, ValueRange e) -> Value {
+                        Value root = math::SqrtOp::create(b, l, e[0]);
+                        return arith::MaximumFOp::create(b, l, root, eps);
+                      });
+  Value result = createPointwise(b, loc, resultSizes(b, *this), getType().getElementType(),
+                                 {identity(getX()), identity(length)},
                                  [&](OpBuilder &b, Location l, ValueRange e) -> Value {
-                                   Value root = math::SqrtOp::create(b, l, e[0]);
-                                   return arith::MaximumFOp::create(b, l, root, eps);
+                                   return arith::DivFOp::create(b, l, toF32(b, l, e[0]), e[1]);
                                  });
-  Value result = createPointwise(
-      b, loc, resultSizes(b, *this), getType().getElementType(),
-      {identity(getX()), identity(length)}, [&](OpBuilder &b, Location l, ValueRange e) -> Value {
-        return arith::DivFOp::create(b, l, toF32(b, l, e[0]), e[1]);
-      });
   return SmallVector<Value>{result};
 }
 

@@ -22,13 +22,13 @@ FailureOr<SmallVector<Value>> FirstTokenOp::decompose(OpBuilder &b) {
         Value candidate = arith::SelectOp::create(b, l, e[0], s, constantI32(b, l, kNone));
         return arith::MinSIOp::create(b, l, first, candidate);
       });
-  return SmallVector<Value>{createPointwise(
-      b, loc, resultSizes(b, *this), b.getI32Type(), {identity(first)},
-      [](OpBuilder &b, Location l, ValueRange e) -> Value {
-        Value none = arith::CmpIOp::create(b, l, arith::CmpIPredicate::eq, e[0],
-                                           constantI32(b, l, kNone));
-        return arith::SelectOp::create(b, l, none, constantI32(b, l, 0), e[0]);
-      })};
+  return SmallVector<Value>{
+      createPointwise(b, loc, resultSizes(b, *this), b.getI32Type(), {identity(first)},
+                      [](OpBuilder &b, Location l, ValueRange e) -> Value {
+                        Value none = arith::CmpIOp::create(b, l, arith::CmpIPredicate::eq, e[0],
+                                                           constantI32(b, l, kNone));
+                        return arith::SelectOp::create(b, l, none, constantI32(b, l, 0), e[0]);
+                      })};
 }
 
 FailureOr<SmallVector<Value>> SelectTokenOp::decompose(OpBuilder &b) {
@@ -49,20 +49,20 @@ FailureOr<SmallVector<Value>> MeanPoolOp::decompose(OpBuilder &b) {
   SmallVector<OpFoldResult> sizes = resultSizes(b, *this);
   // Loops (b, s, e), s reduced; padding contributes exact zeros.
   Value zeros = createFilled(b, loc, sizes, b.getF32FloatAttr(0));
-  Value sum = createGeneric(b, loc, 3, {1}, {identity(getX()), {getMask(), {0, 1}}},
-                            {{zeros, {0, 2}}},
-                            [](OpBuilder &b, Location l, ValueRange e) -> SmallVector<Value> {
-                              Value kept = arith::SelectOp::create(b, l, e[1], toF32(b, l, e[0]),
-                                                                   constantF32(b, l, 0));
-                              return {arith::AddFOp::create(b, l, e[2], kept)};
-                            })
-                  .front();
-  Value count = createLastAxisReduction(
-      b, loc, {identity(getMask())}, b.getF32FloatAttr(0),
-      [](OpBuilder &b, Location l, ValueRange e, Value count) -> Value {
-        Value one = arith::UIToFPOp::create(b, l, b.getF32Type(), e[0]);
-        return arith::AddFOp::create(b, l, count, one);
-      });
+  Value sum =
+      createGeneric(b, loc, 3, {1}, {identity(getX()), {getMask(), {0, 1}}}, {{zeros, {0, 2}}},
+                    [](OpBuilder &b, Location l, ValueRange e) -> SmallVector<Value> {
+                      Value kept = arith::SelectOp::create(b, l, e[1], toF32(b, l, e[0]),
+                                                           constantF32(b, l, 0));
+                      return {arith::AddFOp::create(b, l, e[2], kept)};
+                    })
+          .front();
+  Value count =
+      createLastAxisReduction(b, loc, {identity(getMask())}, b.getF32FloatAttr(0),
+                              [](OpBuilder &b, Location l, ValueRange e, Value count) -> Value {
+                                Value one = arith::UIToFPOp::create(b, l, b.getF32Type(), e[0]);
+                                return arith::AddFOp::create(b, l, count, one);
+                              });
   return SmallVector<Value>{createPointwise(
       b, loc, sizes, getType().getElementType(), {identity(sum), {count, {0}}},
       [](OpBuilder &b, Location l, ValueRange e) -> Value {

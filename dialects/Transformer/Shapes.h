@@ -1,8 +1,8 @@
 //===- Shapes.h - Where result dimensions come from --------------*- C++ -*-===//
 //
 // Every transformer op states once where each dimension of its results comes from (`resultShapes`).
-// Type inference, shape reification (which carries symbolic sizes through a program) and the sizes of
-// the tensors that decompositions create all follow that one statement.
+// Type inference, shape reification (which carries symbolic sizes through a program) and the sizes
+// of the tensors that decompositions create all follow that one statement.
 //
 //===----------------------------------------------------------------------===//
 #pragma once

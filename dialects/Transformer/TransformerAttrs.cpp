@@ -135,9 +135,8 @@ StepAttr StepAttr::parseBody(AsmParser &parser) {
       return {};
     break;
   default:
-    if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, [&]() {
-          return parser.parseInteger(ints.emplace_back());
-        }))
+    if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square,
+                                       [&]() { return parser.parseInteger(ints.emplace_back()); }))
       return {};
   }
   return StepAttr::getChecked([&]() { return parser.emitError(loc); }, parser.getContext(), *op,

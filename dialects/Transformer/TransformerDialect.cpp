@@ -134,8 +134,8 @@ LogicalResult verifyPortAttribute(Operation *op, NamedAttribute attr, StringRef 
     return op->emitError() << attr.getName().getValue() << " must be a name, got "
                            << attr.getValue();
   }
-  return op->emitError() << "unknown attribute '" << attr.getName().getValue() << "' on a program's "
-                         << place;
+  return op->emitError() << "unknown attribute '" << attr.getName().getValue()
+                         << "' on a program's " << place;
 }
 } // namespace
 

@@ -31,8 +31,7 @@ FailureOr<SmallVector<int64_t>> inferRecipeShape(ArrayRef<StepAttr> recipe,
     auto checkAxis = [&]() -> LogicalResult {
       if (ints[0] < static_cast<int64_t>(stack.back().size()))
         return success();
-      return error() << "names axis " << ints[0] << " of a value of shape [" << stack.back()
-                     << "]";
+      return error() << "names axis " << ints[0] << " of a value of shape [" << stack.back() << "]";
     };
     if (step.getOp() != RecipeOp::Load && stack.empty())
       return error() << "finds an empty stack";
@@ -109,9 +108,8 @@ static LogicalResult checkStack(WeightOp op) {
                     : step.getOp() == RecipeOp::Concat ? step.getInts()[1]
                                                        : 1;
     if (takes > depth)
-      return op.emitOpError() << "C3: step " << index << " ("
-                              << stringifyRecipeOp(step.getOp()) << ") takes " << takes
-                              << " values and finds " << depth;
+      return op.emitOpError() << "C3: step " << index << " (" << stringifyRecipeOp(step.getOp())
+                              << ") takes " << takes << " values and finds " << depth;
     depth += 1 - takes;
   }
   if (depth == 1)
@@ -133,8 +131,7 @@ LogicalResult WeightOp::verify() {
   int64_t numSources = getSources().size();
   for (auto step : getRecipe().getAsRange<StepAttr>())
     if (step.getOp() == RecipeOp::Load && step.getInts()[0] >= numSources)
-      return emitOpError() << "C2: load names source " << step.getInts()[0] << " of "
-                           << numSources;
+      return emitOpError() << "C2: load names source " << step.getInts()[0] << " of " << numSources;
   // C3
   if (failed(checkStack(*this)))
     return failure();
@@ -149,8 +146,7 @@ LogicalResult WeightOp::verify() {
     auto entry = table.getAs<DictionaryAttr>(source);
     auto shape = entry ? entry.getAs<ArrayAttr>("shape") : ArrayAttr();
     if (!shape)
-      return emitOpError() << "C4: source " << source << " is not in the module's "
-                           << kSourcesAttr;
+      return emitOpError() << "C4: source " << source << " is not in the module's " << kSourcesAttr;
     SmallVector<int64_t> &sizes = shapes.emplace_back();
     for (Attribute size : shape)
       sizes.push_back(isa<IntegerAttr>(size) ? cast<IntegerAttr>(size).getInt() : 0);
