@@ -8,9 +8,10 @@
 
 namespace ingot {
 
-// Symbols of one monomial; more means a malformed plan. The search below is exponential in it.
+// Symbols of one monomial; more means a malformed plan. The search over limits is exponential in it,
+// so it ends after some steps: what it has found by then is a bound, too.
 static constexpr size_t kMostSymbols = 16;
-static constexpr int kMostSearchSteps = 4096;
+static constexpr int kMostSearchSteps = 128;
 
 SymbolBounds symbolBounds(const format::Program &program) {
   SymbolBounds bounds;

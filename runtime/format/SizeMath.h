@@ -9,6 +9,7 @@
 
 #include "runtime/format/plan_generated.h"
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -38,7 +39,7 @@ struct SizeExpr {
   std::vector<uint16_t> symbols; // sorted; a symbol may repeat
   int64_t divisor = 1;
 
-  bool operator==(const SizeExpr &) const = default;
+  auto operator<=>(const SizeExpr &) const = default;
 };
 
 SizeExpr sizeExpr(const format::Size &size);

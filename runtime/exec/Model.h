@@ -1,0 +1,87 @@
+//===- Model.h - A loaded artifact --------------------------------*- C++ -*-===//
+//
+// Loading does everything once: devices, images, kernels, arenas, weights, constants, programs. From
+// then on runs use only what is here.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "runtime/exec/Program.h"
+#include "runtime/format/Artifact.h"
+#include "runtime/support/ThreadPool.h"
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace ingot {
+
+struct LoadOptions {
+  /// "": embedded. Else a folder, a .safetensors file or "random:SEED" (also over embedded weights).
+  std::string weights;
+  /// 0: ThreadPool::defaultThreads().
+  unsigned threads = 0;
+  /// Tests put fakes here.
+  DeviceFactory makeDevice = ingot::makeDevice;
+};
+
+/// Bytes on one device: what the plan says, and what was allocated (to whole pages).
+struct DeviceMemory {
+  std::string device;
+  uint64_t arena = 0, weights = 0, constants = 0, state = 0;
+  bool weightsInPlace = false; // read from the mapped file
+  uint64_t allocated = 0;
+};
+
+class Model {
+public:
+  static Result<std::unique_ptr<Model>> load(std::shared_ptr<const Artifact> artifact,
+                                             const LoadOptions &options = {});
+
+  const Artifact &artifact() const { return *artifact_; }
+  std::vector<std::unique_ptr<Program>> &programs() { return programs_; }
+  /// Usage error that lists the programs there are.
+  Result<Program *> findProgram(std::string_view name);
+  /// Zeroes all state.
+  Status reset();
+  std::vector<DeviceMemory> memory() const;
+  unsigned threads() const { return pool_->threads(); }
+
+  /// Set while a call uses the model, see BusyGuard.
+  std::atomic<bool> &busy() { return busy_; }
+
+private:
+  Model() = default;
+  Status loadDevice(size_t index, const LoadOptions &options);
+  Status loadKernels(size_t index);
+  Status loadWeights(const LoadOptions &options);
+  Status bindWeights(const std::string &from);
+  Status uploadConstants();
+  Status checkMemory() const;
+
+  std::shared_ptr<const Artifact> artifact_;
+  std::unique_ptr<ThreadPool> pool_; // outlives the devices
+  std::vector<LoadedDevice> devices_;
+  std::vector<bool> weightsInPlace_;
+  std::vector<std::unique_ptr<Program>> programs_;
+  std::atomic<bool> busy_{false};
+};
+
+/// Claims a model for one call; `ok()` is false if another call has it.
+class BusyGuard {
+public:
+  explicit BusyGuard(Model &model) : model_(model), ok_(!model.busy().exchange(true)) {}
+  ~BusyGuard() {
+    if (ok_)
+      model_.busy().store(false);
+  }
+  BusyGuard(const BusyGuard &) = delete;
+  bool ok() const { return ok_; }
+
+private:
+  Model &model_;
+  bool ok_;
+};
+
+} // namespace ingot

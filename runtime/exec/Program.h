@@ -1,0 +1,162 @@
+//===- Program.h - One program, resolved for running -------------*- C++ -*-===//
+//
+// At load, a program of the plan becomes flat arrays: the distinct sizes, the addresses that each
+// launch passes, the indices of its size arguments. A run binds the symbols from the shapes of the
+// inputs, evaluates every distinct size once (not at all if no symbol changed), and walks the steps.
+// Nothing is allocated after creation, except for the message of an error.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "runtime/device/Device.h"
+#include "runtime/exec/Convert.h"
+#include "runtime/format/SizeMath.h"
+#include "runtime/format/Validate.h"
+#include "runtime/weights/ElementType.h"
+
+#include <array>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ingot {
+
+/// A device of a loaded model with the bases of its spaces (indexed by format::Space). Weights and
+/// constants are never written.
+struct LoadedDevice {
+  std::unique_ptr<Device> device;
+  std::array<void *, 4> bases = {};
+  std::vector<uint32_t> kernels; // its handle of each kernel of the plan that is for its target
+};
+
+/// An input or output of a program.
+struct Port {
+  std::string name, description;
+  format::DType dtype = format::DType::F32;
+  bool isOutput = false;
+  std::vector<SizeExpr> dims;
+  std::vector<std::string> dimTexts; // "B", "NB * 16", "384"
+  std::vector<int64_t> maxDims;
+  int64_t maxElements = 1;
+  bool optional = false;
+  int64_t fill = 0;
+  bool hasRange = false;
+  IntegerRange range;
+
+  uint16_t device = 0;
+  void *address = nullptr;     // on the device
+  void *host = nullptr;        // where the host reads or writes it: `address`, or a staging buffer
+  std::vector<uint32_t> sizes; // indices into Program's distinct sizes, one a dimension
+  std::array<int64_t, kMaxTensorRank> shape = {}; // of the run that was bound last
+  size_t elements = 0;                            // of that run
+};
+
+/// A caller's tensor: row-major, any alignment.
+struct InputTensor {
+  std::string_view name;
+  ElementType type = ElementType::F32;
+  std::span<const int64_t> shape;
+  const void *data = nullptr;
+  size_t bytes = 0;
+};
+
+/// An output asked for. With `data` null the result is borrowed: data, bytes and shape are set and
+/// valid until the model runs again. Otherwise `bytes` bytes at `data` take a copy.
+struct OutputTensor {
+  std::string_view name;
+  void *data = nullptr;
+  size_t bytes = 0;
+  format::DType dtype = format::DType::F32; // set
+  std::span<const int64_t> shape = {};      // set
+};
+
+class Program {
+public:
+  /// Resolves plan.programs()[index] of a validated plan.
+  static Result<std::unique_ptr<Program>> create(const format::Plan &plan, unsigned index,
+                                                 std::vector<LoadedDevice> &devices);
+
+  const std::string &name() const { return name_; }
+  const std::vector<std::string> &symbolNames() const { return symbolNames_; }
+  const SymbolBounds &bounds() const { return bounds_; }
+  std::vector<Port> &inputs() { return inputs_; }
+  std::vector<Port> &outputs() { return outputs_; }
+  Port *findPort(std::string_view name, bool output);
+
+  /// Checks and converts inputs, runs, hands out outputs. Errors: Usage for what the caller passed;
+  /// nothing has run then.
+  Status run(std::span<const InputTensor> inputs, std::span<OutputTensor> outputs);
+
+  // The parts of run(), for callers that fill ports themselves (the generation loop):
+  /// Sets the symbols (in plan order) and all shapes. Usage error outside bounds or limits.
+  Status bind(std::span<const int64_t> symbols);
+  /// Writes an optional input's fill at the bound shape.
+  void fillDefault(Port &port);
+  /// Moves inputs to their devices, walks the steps, waits. The inputs' host memory has been filled.
+  Status execute();
+  /// Makes port.host hold the result of the last execute().
+  Status fetch(Port &output);
+
+  /// While set, execute() adds the seconds of every step to (*seconds)[step].
+  void setProfile(std::vector<double> *seconds) { profile_ = seconds; }
+  size_t numSteps() const { return steps_.size(); }
+  /// For reports: the kernel's entry and the source location of a step.
+  std::string stepKernel(size_t step) const;
+  std::string stepLocation(size_t step) const;
+
+private:
+  struct Step {
+    bool isCopy = false;
+    uint16_t device = 0; // of the launch, or of the copy's target
+    uint32_t kernel = 0; // device handle
+    uint32_t firstBuffer = 0, firstSize = 0;
+    uint32_t grid[3] = {0, 0, 0}; // indices into values_
+    // A copy: element bytes and dimensions of its source.
+    uint16_t sourceDevice = 0;
+    void *source = nullptr, *target = nullptr;
+    uint32_t elementBytes = 0;
+    std::vector<uint32_t> dims;
+  };
+
+  Program() = default;
+  void addSymbols(const format::Program &program);
+  uint32_t internSize(const SizeExpr &size);
+  Result<Port> makePort(const format::Port &table, bool output, std::vector<LoadedDevice> &devices);
+  void addLaunch(const format::Launch &launch, const std::vector<LoadedDevice> &devices);
+  Status addCopy(const format::Copy &copy, std::vector<LoadedDevice> &devices, size_t index);
+  void *addressOf(uint32_t buffer, const std::vector<LoadedDevice> &devices) const;
+
+  Status matchInputs(std::span<const InputTensor> inputs);
+  Status bindShapes();
+  Status checkShape(const Port &port, std::span<const int64_t> shape) const;
+  Status loadInput(Port &port, const InputTensor &input);
+  Status checkOutputs(std::span<OutputTensor> outputs);
+  Status handOut(OutputTensor &output);
+  Status runStep(const Step &step);
+  Status runCopy(const Step &step);
+  std::string portList(bool outputs) const;
+
+  const format::Plan *plan_ = nullptr;
+  const format::Program *table_ = nullptr;
+  std::string name_;
+  std::vector<std::string> symbolNames_;
+  SymbolBounds bounds_;
+  std::vector<Port> inputs_, outputs_;
+  std::vector<const InputTensor *> given_; // of the current run, one an input port
+  std::vector<Device *> devices_;
+
+  std::map<SizeExpr, uint32_t> sizeIndices_; // of sizes_
+  std::vector<SizeExpr> sizes_;              // distinct
+  std::vector<int64_t> values_;     // of sizes_, at symbols_
+  std::vector<int64_t> symbols_;    // bound last; 0 before the first bind
+  std::vector<int64_t> candidate_;  // scratch of bindShapes
+  std::vector<void *> addresses_;   // arguments of all launches, one after the other
+  std::vector<uint32_t> sizeIndex_; // the same for size arguments: indices into values_
+  std::vector<int64_t> sizeArgs_;   // and their values
+  std::vector<Step> steps_;
+  std::vector<double> *profile_ = nullptr;
+};
+
+} // namespace ingot

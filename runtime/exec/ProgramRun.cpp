@@ -1,0 +1,253 @@
+//===- ProgramRun.cpp - Running a program -----------------------*- C++ -*-===//
+#include "runtime/exec/Program.h"
+
+#include "runtime/format/DType.h"
+#include "runtime/support/Text.h"
+#include "runtime/support/Try.h"
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+
+namespace ingot {
+
+static Status usage(std::string message) {
+  return Status(ExitCode::Usage, std::move(message));
+}
+
+std::string Program::portList(bool outputs) const {
+  std::string out;
+  for (const Port &port : outputs ? outputs_ : inputs_)
+    out += text(out.empty() ? "" : ", ", port.name, port.optional ? " (optional)" : "");
+  return out.empty() ? "none" : out;
+}
+
+Status Program::matchInputs(std::span<const InputTensor> inputs) {
+  std::fill(given_.begin(), given_.end(), nullptr);
+  for (const InputTensor &input : inputs) {
+    Port *port = findPort(input.name, /*output=*/false);
+    if (!port)
+      return usage(text("program ", quoted(name_), ": expected inputs among ", portList(false),
+                        ", got ", quoted(input.name)));
+    const InputTensor *&slot = given_[size_t(port - inputs_.data())];
+    if (slot)
+      return usage(text("input ", quoted(input.name), " is given twice"));
+    slot = &input;
+  }
+  for (size_t i = 0; i < inputs_.size(); ++i)
+    if (!given_[i] && !inputs_[i].optional)
+      return usage(text("program ", quoted(name_), ": input ", quoted(inputs_[i].name),
+                        " is missing; its inputs are ", portList(false)));
+  return {};
+}
+
+Status Program::checkShape(const Port &port, std::span<const int64_t> shape) const {
+  if (shape.size() == port.dims.size())
+    return {};
+  std::string dims;
+  for (const std::string &dim : port.dimTexts)
+    dims += text(dims.empty() ? "" : ", ", dim);
+  return usage(text("input ", quoted(port.name), ": expected rank ", port.dims.size(), " [", dims,
+                    "], got rank ", shape.size(), " ", shapeStr(shape)));
+}
+
+Status Program::bindShapes() {
+  std::fill(candidate_.begin(), candidate_.end(), 0);
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    if (!given_[i])
+      continue;
+    Port &port = inputs_[i];
+    INGOT_TRY(checkShape(port, given_[i]->shape));
+    for (size_t d = 0; d < port.dims.size(); ++d) {
+      const SizeExpr &dim = port.dims[d];
+      int64_t got = given_[i]->shape[d];
+      if (dim.symbols.size() != 1 || dim.factor != 1 || dim.divisor != 1)
+        continue;
+      uint16_t symbol = dim.symbols[0];
+      const SymbolBounds::Range &range = bounds_.ranges[symbol];
+      if (got < range.min || got > range.max)
+        return usage(text("input ", quoted(port.name), ": dimension ", d, " (",
+                          symbolNames_[symbol], "): expected ", range.min, " to ", range.max,
+                          ", got ", got, "; the maximum is chosen when the model is compiled"));
+      if (candidate_[symbol] != 0 && candidate_[symbol] != got)
+        return usage(text("input ", quoted(port.name), ": dimension ", d, " (",
+                          symbolNames_[symbol], "): expected ", candidate_[symbol],
+                          " as in the other inputs, got ", got));
+      candidate_[symbol] = got;
+    }
+  }
+  INGOT_TRY(bind(candidate_));
+  for (size_t i = 0; i < inputs_.size(); ++i)
+    for (size_t d = 0; given_[i] && d < inputs_[i].dims.size(); ++d)
+      if (given_[i]->shape[d] != inputs_[i].shape[d])
+        return usage(text("input ", quoted(inputs_[i].name), ": dimension ", d, " (",
+                          inputs_[i].dimTexts[d], "): expected ", inputs_[i].shape[d], ", got ",
+                          given_[i]->shape[d]));
+  return {};
+}
+
+Status Program::bind(std::span<const int64_t> symbols) {
+  if (std::equal(symbols.begin(), symbols.end(), symbols_.begin()) && !symbols_.empty())
+    return {};
+  for (size_t i = 0; i < symbols_.size(); ++i)
+    if (symbols[i] < bounds_.ranges[i].min || symbols[i] > bounds_.ranges[i].max)
+      return usage(text(symbolNames_[i], ": expected ", bounds_.ranges[i].min, " to ",
+                        bounds_.ranges[i].max, ", got ", symbols[i]));
+  for (const SymbolBounds::Limit &limit : bounds_.limits) {
+    // Each factor is at most 2^40; compare by dividing, so that no product overflows.
+    int64_t room = limit.max;
+    for (uint16_t symbol : limit.symbols)
+      room /= symbols[symbol];
+    if (room >= 1)
+      continue;
+    std::string product, got;
+    for (uint16_t symbol : limit.symbols) {
+      product += text(product.empty() ? "" : " * ", symbolNames_[symbol]);
+      got += text(got.empty() ? "" : " * ", symbols[symbol]);
+    }
+    return usage(text(product, ": expected at most ", limit.max, ", got ", got,
+                      "; pass fewer or shorter rows, or compile with a larger --max-tokens"));
+  }
+  std::copy(symbols.begin(), symbols.end(), symbols_.begin());
+  for (size_t i = 0; i < sizes_.size(); ++i)
+    values_[i] = evaluate(sizes_[i], symbols_);
+  for (size_t i = 0; i < sizeIndex_.size(); ++i)
+    sizeArgs_[i] = values_[sizeIndex_[i]];
+  for (std::vector<Port> *ports : {&inputs_, &outputs_})
+    for (Port &port : *ports) {
+      port.elements = 1;
+      for (size_t d = 0; d < port.sizes.size(); ++d) {
+        port.shape[d] = values_[port.sizes[d]];
+        port.elements *= size_t(port.shape[d]);
+      }
+    }
+  return {};
+}
+
+void Program::fillDefault(Port &port) {
+  fillElements(port.host, port.dtype, port.fill, port.elements);
+}
+
+Status Program::loadInput(Port &port, const InputTensor &input) {
+  if (input.bytes != port.elements * sizeOf(input.type))
+    return usage(text("input ", quoted(port.name), ": expected ",
+                      port.elements * sizeOf(input.type), " bytes for ", nameOf(input.type),
+                      shapeStr(input.shape), ", got ", input.bytes));
+  Status status =
+      convertElements(port.host, port.dtype, port.range, input.data, input.type, port.elements);
+  if (status.ok())
+    return status;
+  return status.withContext(text("input ", quoted(port.name), ": "));
+}
+
+Status Program::checkOutputs(std::span<OutputTensor> outputs) {
+  for (const OutputTensor &output : outputs) {
+    Port *port = findPort(output.name, /*output=*/true);
+    if (!port)
+      return usage(text("program ", quoted(name_), ": expected outputs among ", portList(true),
+                        ", got ", quoted(output.name)));
+    size_t bytes = port->elements * dtypeBytes(port->dtype);
+    if (output.data && output.bytes < bytes)
+      return usage(text("output ", quoted(output.name), ": expected a buffer of ", bytes,
+                        " bytes, got ", output.bytes));
+  }
+  return {};
+}
+
+Status Program::run(std::span<const InputTensor> inputs, std::span<OutputTensor> outputs) {
+  INGOT_TRY(matchInputs(inputs));
+  INGOT_TRY(bindShapes());
+  INGOT_TRY(checkOutputs(outputs));
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    if (given_[i])
+      INGOT_TRY(loadInput(inputs_[i], *given_[i]));
+    else
+      fillDefault(inputs_[i]);
+  }
+  INGOT_TRY(execute());
+  for (OutputTensor &output : outputs)
+    INGOT_TRY(handOut(output));
+  return {};
+}
+
+static double now() {
+  timespec time;
+  ::clock_gettime(CLOCK_MONOTONIC, &time);
+  return double(time.tv_sec) + double(time.tv_nsec) * 1e-9;
+}
+
+Status Program::execute() {
+  for (Port &port : inputs_)
+    if (port.host != port.address)
+      INGOT_TRY(devices_[port.device]->upload(port.address, port.host,
+                                              port.elements * dtypeBytes(port.dtype)));
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    double begin = profile_ ? now() : 0;
+    Status status = runStep(steps_[i]);
+    if (status.ok() && profile_) {
+      status = devices_[steps_[i].device]->synchronize();
+      (*profile_)[i] += now() - begin;
+    }
+    if (!status.ok())
+      return status.withContext(text("program ", quoted(name_), ", step ", i, " (",
+                                     stepKernel(i), ", ", quoted(stepLocation(i)), "): "));
+  }
+  for (Device *device : devices_)
+    INGOT_TRY(device->synchronize());
+  return {};
+}
+
+Status Program::runStep(const Step &step) {
+  if (step.isCopy)
+    return runCopy(step);
+  LaunchSpec launch;
+  launch.kernel = step.kernel;
+  launch.buffers = addresses_.data() + step.firstBuffer;
+  launch.sizes = sizeArgs_.data() + step.firstSize;
+  for (int i = 0; i < 3; ++i)
+    launch.grid[i] = values_[step.grid[i]];
+  return devices_[step.device]->launch(launch);
+}
+
+Status Program::runCopy(const Step &step) {
+  uint64_t bytes = step.elementBytes;
+  for (uint32_t dim : step.dims)
+    bytes *= uint64_t(values_[dim]);
+  Device &source = *devices_[step.sourceDevice], &target = *devices_[step.device];
+  if (&source == &target)
+    return target.copy(step.target, step.source, bytes);
+  // Two queues meet: what the copy reads must be done, and what overwrites its target must wait.
+  INGOT_TRY(source.synchronize());
+  INGOT_TRY(target.synchronize());
+  if (source.hostAccessible()) {
+    INGOT_TRY(target.upload(step.target, step.source, bytes));
+    return target.synchronize();
+  }
+  INGOT_TRY(source.download(step.target, step.source, bytes));
+  return source.synchronize();
+}
+
+Status Program::fetch(Port &output) {
+  if (output.host == output.address)
+    return {};
+  Device &device = *devices_[output.device];
+  INGOT_TRY(
+      device.download(output.host, output.address, output.elements * dtypeBytes(output.dtype)));
+  return device.synchronize();
+}
+
+Status Program::handOut(OutputTensor &output) {
+  Port &port = *findPort(output.name, /*output=*/true);
+  INGOT_TRY(fetch(port));
+  size_t bytes = port.elements * dtypeBytes(port.dtype);
+  if (output.data)
+    std::memcpy(output.data, port.host, bytes);
+  else
+    output.data = port.host;
+  output.bytes = bytes;
+  output.dtype = port.dtype;
+  output.shape = {port.shape.data(), port.dims.size()};
+  return {};
+}
+
+} // namespace ingot
