@@ -5,6 +5,7 @@
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Location.h"
 #include "mlir/IR/Remarks.h"
+#include "passes/Passes.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -55,6 +56,14 @@ static std::string located(Location location, std::string message) {
   return where.empty() ? message : where + ": " + message;
 }
 
+static ExitCode codeOf(llvm::StringRef message) {
+  if (message.starts_with(kUnsupportedPrefix))
+    return ExitCode::Unsupported;
+  if (message.starts_with(kOutOfResourcesPrefix))
+    return ExitCode::OutOfResources;
+  return ExitCode::Internal;
+}
+
 DiagnosticCollector::DiagnosticCollector(MLIRContext &context) : context(context) {
   handler = context.getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
     report(diagnostic);
@@ -91,20 +100,21 @@ void DiagnosticCollector::report(Diagnostic &diagnostic) {
   }
   std::lock_guard<std::mutex> lock(mutex);
   if (diagnostic.getSeverity() == DiagnosticSeverity::Error)
-    errors.push_back(std::move(text));
+    errors.push_back(Status(codeOf(diagnostic.str()), std::move(text)));
   else if (remarks.size() < mostRemarks)
     remarks.push_back(std::move(text));
 }
 
-Status DiagnosticCollector::takeError(ExitCode code, const std::string &otherwise) {
+Status DiagnosticCollector::takeError(const std::string &otherwise) {
   std::lock_guard<std::mutex> lock(mutex);
   if (errors.empty())
-    return Status(code, otherwise);
-  std::string text = errors.front();
+    return Status(ExitCode::Internal, otherwise);
+  Status first = errors.front();
+  std::string text = first.message();
   if (errors.size() > 1)
     text += "\n  (and " + std::to_string(errors.size() - 1) + " more)";
   errors.clear();
-  return Status(code, std::move(text));
+  return Status(first.code(), std::move(text));
 }
 
 void DiagnosticCollector::addRemark(std::string line) {

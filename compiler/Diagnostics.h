@@ -19,9 +19,10 @@ public:
   explicit DiagnosticCollector(mlir::MLIRContext &context);
   ~DiagnosticCollector();
 
-  /// The first error with its location and notes, as `code`; how many more there were is said. The
-  /// errors are forgotten. `otherwise` is the message where nothing was reported.
-  Status takeError(ExitCode code, const std::string &otherwise);
+  /// The first error with its location and notes; how many more there were is said. The exit code is
+  /// what the pass asked for with the prefixes of passes/Passes.h, else Internal. The errors are
+  /// forgotten. `otherwise` is the message where nothing was reported.
+  Status takeError(const std::string &otherwise);
 
   void addRemark(std::string line);
   /// Remarks about a path that was not taken, counted among the remarks.
@@ -34,7 +35,7 @@ private:
   mlir::MLIRContext &context;
   mlir::DiagnosticEngine::HandlerID handler;
   std::mutex mutex;
-  std::vector<std::string> errors;
+  std::vector<Status> errors;
   std::vector<std::string> remarks;
   size_t missedCount = 0;
 };

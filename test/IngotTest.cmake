@@ -109,12 +109,15 @@ function(ingot_add_fuzzer name)
     add_custom_target(fuzzers)
   endif()
   add_dependencies(fuzzers ${name})
-  # New inputs go to the build folder; the committed corpus is only read.
+  # New inputs go to the build folder; the committed corpus (the last folders) is only read.
   set(findings ${CMAKE_CURRENT_BINARY_DIR}/${name}.findings)
   file(MAKE_DIRECTORY ${findings})
   math(EXPR timeout "${INGOT_FUZZ_SECONDS} + 120")
   add_test(NAME fuzz.${name}
     COMMAND ${name} -max_total_time=${INGOT_FUZZ_SECONDS} -timeout=10 -rss_limit_mb=2048
-      -print_final_stats=1 -artifact_prefix=${findings}/ ${findings} ${arg_CORPUS})
-  ingot_set_test_properties(fuzz.${name} TIMEOUT ${timeout})
+      -error_exitcode=1 -timeout_exitcode=2 -print_final_stats=1 -artifact_prefix=${findings}/
+      ${findings} ${arg_CORPUS})
+  # Not as other tests: 77 is how libFuzzer ends by default, and must never count as skipped.
+  set_tests_properties(fuzz.${name} PROPERTIES TIMEOUT ${timeout}
+    ENVIRONMENT "${INGOT_TEST_ENVIRONMENT}")
 endfunction()

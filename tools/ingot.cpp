@@ -78,8 +78,9 @@ static int run(int argc, char **argv) {
 
 int main(int argc, char **argv) {
   std::set_new_handler(outOfMemory);
-  // A reader that goes away ("| head") is an error of the write, not a reason to die.
+  // A reader that goes away ("| head") and a file-size limit are errors of the write.
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);
   try {
     return run(argc, argv);
   } catch (const std::exception &error) {

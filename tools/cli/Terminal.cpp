@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 #include <unistd.h>
 
 namespace ingot::cli {
@@ -30,10 +31,14 @@ void Terminal::print(std::string_view kind, std::string_view color, std::string_
 }
 
 void Terminal::progress(unsigned step, unsigned steps, std::string_view what) {
+  progressText(std::to_string(step) + "/" + std::to_string(steps), what);
+}
+
+void Terminal::progressText(std::string_view label, std::string_view what) {
   if (!isTerminal_)
     return;
-  fprintf(stderr, "\r\033[K%s[%u/%u]%s %.*s ", colors_ ? "\033[1;32m" : "", step, steps,
-          colors_ ? "\033[0m" : "", int(what.size()), what.data());
+  fprintf(stderr, "\r\033[K%s[%.*s]%s %.*s ", colors_ ? "\033[1;32m" : "", int(label.size()),
+          label.data(), colors_ ? "\033[0m" : "", int(what.size()), what.data());
   fflush(stderr);
   progressShown_ = true;
 }

@@ -20,6 +20,8 @@ public:
 
   /// Shows "[2/5] fuse" in place; nothing where stderr is no terminal.
   void progress(unsigned step, unsigned steps, std::string_view what);
+  /// Shows "[generating] 12 tokens" in place.
+  void progressText(std::string_view label, std::string_view what);
   void clearProgress();
 
   bool isTerminal() const { return isTerminal_; }

@@ -1,0 +1,204 @@
+"""`ingot compile`: what it prints, what it refuses, and with which exit code."""
+import glob
+import json
+import os
+import pty
+import subprocess
+import unittest
+
+from support import (MALFORMED, RESOURCES, TOOLS, UNSUPPORTED, USAGE, CliTest, model)
+
+PHASES = ("import", "fuse", "lower", "plan")
+BERT, LLAMA = "bert-base", "llama-default"
+
+
+class CompileErrors(CliTest):
+    def fails_compile(self, code, message, *options, case=LLAMA):
+        self.fails(code, message, "compile", model(case), "-o", self.path("out.ingot"), *options)
+        self.assertEqual(os.listdir(self.work), [])
+
+    def test_output(self):
+        self.fails(USAGE, "no output(.|\n)*-o", "compile", model(LLAMA))
+        self.fails(USAGE, "is a folder", "compile", model(LLAMA), "-o", self.work)
+        self.fails(USAGE, "there is no folder", "compile", model(LLAMA), "-o",
+                   self.path("no/such/out.ingot"))
+
+    def test_target(self):
+        for target in ("sm_80", "sm_90a", "sm_100a"):
+            self.fails_compile(UNSUPPORTED, "not supported yet(.|\n)*x86-64-v3", "--target", target)
+        self.fails_compile(USAGE, r"did you mean 'x86-64-v4'\?|did you mean 'x86-64-v3'\?",
+                           "--target", "x86-64v3")
+        self.fails_compile(USAGE, r"did you mean 'host'\?", "--target", "hots")
+        self.fails_compile(USAGE, "unknown target", "--target", "z" * 10000)
+
+    def test_dtype(self):
+        for dtype in ("bf16", "f16"):
+            self.fails_compile(UNSUPPORTED, "computes in f32", "--dtype", dtype)
+        self.fails_compile(USAGE, "unknown --dtype", "--dtype", "f8")
+
+    def test_limits(self):
+        for flag in ("--max-batch", "--max-context", "--max-tokens"):
+            for value in ("0", "-1", "x", "1.5", "99999999999999999999", "20000000", ""):
+                with self.subTest(flag=flag, value=value):
+                    self.fails_compile(USAGE, flag, flag, value)
+        # More positions than the table has.
+        self.fails_compile(USAGE, r"--max-context(.|\n)*40", "--max-context", "41", case=BERT)
+
+    def test_phase(self):
+        self.fails_compile(USAGE, r"did you mean 'lower'\?", "--stop-after", "lowr")
+        self.fails_compile(USAGE, "import, fuse, lower, plan", "--stop-after", "link")
+
+    def test_weights(self):
+        self.fails_compile(USAGE, "embed or none", "--weights", "embd")
+
+    def test_memory(self):
+        self.fails_compile(RESOURCES, "", "--max-memory", "1K")
+        for size in ("1X", "-1", "", "nan", "1e400", "1GG"):
+            with self.subTest(size):
+                self.fails_compile(USAGE, "--max-memory", "--max-memory", size)
+
+    def test_model(self):
+        self.fails(MALFORMED, "no such folder", "compile", self.path("nothing"), "-o",
+                   self.path("x.ingot"))
+        self.fails(MALFORMED, "config.json", "compile", self.work, "-o", self.path("x.ingot"))
+        self.fails(MALFORMED, "config.json", "compile", "/dev/null", "-o", self.path("x.ingot"))
+
+    def test_unwritable(self):
+        self.fails(USAGE, "", "compile", model(LLAMA), "-o", "/proc/out.ingot")
+
+    def test_json_error(self):
+        done = self.run_tool("compile", model(LLAMA), "-o", self.path("x.ingot"), "--target", "sm_90a",
+                             "--json")
+        self.assertEqual(done.returncode, UNSUPPORTED)
+        error = json.loads(done.stdout)["error"]
+        self.assertEqual((error["code"], error["kind"]), (UNSUPPORTED, "unsupported"))
+        self.assertIn(error["message"], done.stderr)
+
+    def test_dump_folder(self):
+        blocked = self.path("file")
+        open(blocked, "w").close()
+        self.fails(USAGE, "--dump-phases", "compile", model(LLAMA), "-o", self.path("x.ingot"),
+                   "--dump-phases", os.path.join(blocked, "phases"))
+
+
+class CompileResults(CliTest):
+    def test_summary(self):
+        text = self.ok("compile", model(LLAMA), "-o", self.path("m.ingot"))
+        for word in ("compile time", "peak memory", "run memory", "kernels", "launches", "forward",
+                     "step", "weights"):
+            self.assertIn(word, text)
+
+    def test_json(self):
+        report = self.json("compile", model(LLAMA), "-o", self.path("m.ingot"))
+        self.assertEqual([phase["name"] for phase in report["phases"]], [*PHASES, "codegen"])
+        self.assertEqual({program["name"] for program in report["programs"]}, {"forward", "step"})
+        for key in ("seconds", "peak_bytes", "arena_bytes", "weight_bytes", "state_bytes", "kernels",
+                    "code_bytes", "file_bytes"):
+            self.assertGreater(report[key], 0, key)
+        self.assertEqual(report["file_bytes"], os.path.getsize(self.path("m.ingot")))
+
+    def test_stop_after(self):
+        for phase, word in zip(PHASES, ("transformer.program", "transformer.program", "exec.kernel",
+                                        "arena_bytes")):
+            with self.subTest(phase):
+                self.assertIn(word, self.ok("compile", model(BERT), "--stop-after", phase))
+                report = self.json("compile", model(BERT), "--stop-after", phase)
+                self.assertEqual(report["phase"], phase)
+                self.assertIn(word, report["ir"])
+        self.assertEqual(os.listdir(self.work), [])
+
+    def test_stopped_ir_parses(self):
+        for phase in PHASES:
+            with self.subTest(phase):
+                path = self.path(phase + ".mlir")
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(self.ok("compile", model(LLAMA), "--stop-after", phase))
+                self.ok(path, "--verify-roundtrip", tool="ingot-opt")
+
+    def test_dump_phases(self):
+        folder = self.path("a/b")
+        self.ok("compile", model(BERT), "-o", self.path("m.ingot"), "--dump-phases", folder)
+        names = sorted(os.path.basename(name) for name in glob.glob(folder + "/*"))
+        self.assertEqual(names[:4], ["01-import.mlir", "02-fuse.mlir", "03-lower.mlir",
+                                     "04-plan.mlir"])
+
+    def test_dump_kernels(self):
+        folder = self.path("kernels")
+        self.ok("compile", model(BERT), "-o", self.path("m.ingot"), "--dump-kernels", folder)
+        self.assertTrue(os.listdir(folder))
+
+    def test_weights_none_needs_no_weights(self):
+        os.makedirs(self.path("model"))
+        with open(os.path.join(model(LLAMA), "config.json"), "rb") as file, \
+                open(self.path("model/config.json"), "wb") as copy:
+            copy.write(file.read())
+        self.ok("compile", self.path("model"), "-o", self.path("m.ingot"), "--weights", "none")
+        self.fails(MALFORMED, "safetensors", "compile", self.path("model"), "-o",
+                   self.path("n.ingot"))
+
+    def test_targets(self):
+        for level in ("x86-64-v2", "x86-64-v3", "x86-64-v4"):
+            with self.subTest(level):
+                report = self.json("compile", model(BERT), "-o", self.path("m.ingot"), "--target",
+                                   level)
+                self.assertEqual(report["target"], level)
+
+    def test_overwrites(self):
+        with open(self.path("m.ingot"), "w", encoding="utf-8") as file:
+            file.write("old")
+        self.ok("compile", model(BERT), "-o", self.path("m.ingot"))
+        self.ok("inspect", self.path("m.ingot"))
+        self.assertEqual(os.listdir(self.work), ["m.ingot"])
+
+    def test_full_stdout(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run([os.path.join(TOOLS, "ingot"), "compile", model(BERT),
+                                   "--stop-after", "import"], stdout=full, stderr=subprocess.PIPE)
+        self.assertEqual(done.returncode, RESOURCES, done.stderr)
+
+
+class Progress(CliTest):
+    """Progress and colours are for terminals, and NO_COLOR is respected."""
+
+    def on_terminal(self, **env):
+        reader, writer = pty.openpty()
+        environment = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
+        process = subprocess.Popen([os.path.join(TOOLS, "ingot"), "compile", model(BERT), "-o",
+                                    self.path("m.ingot")], stdout=subprocess.PIPE, stderr=writer,
+                                   env={**environment, "TERM": "xterm", **env})
+        os.close(writer)
+        seen = b""
+        while True:
+            try:
+                data = os.read(reader, 4096)
+            except OSError:
+                break
+            if not data:
+                break
+            seen += data
+        os.close(reader)
+        process.stdout.read()
+        process.stdout.close()
+        self.assertEqual(process.wait(), 0)
+        return seen.decode()
+
+    def test_terminal(self):
+        seen = self.on_terminal()
+        self.assertIn("[1/5]", seen)
+        self.assertIn("codegen", seen)
+        self.assertIn("\033[1;32m", seen)
+
+    def test_no_color(self):
+        seen = self.on_terminal(NO_COLOR="1")
+        self.assertIn("[5/5] codegen", seen)
+        self.assertNotIn("\033[1;3", seen)
+
+    def test_pipe(self):
+        done = self.run_tool("compile", model(BERT), "-o", self.path("m.ingot"),
+                             env={"TERM": "xterm"})
+        self.assertNotIn("[1/5]", done.stderr)
+        self.assertNotIn("\033", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,56 @@
+//===- NamesTest.cpp - Phases, targets, suggestions ------------------------===//
+
+#include "compiler/Phases.h"
+#include "compiler/Suggest.h"
+#include "compiler/Target.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+using namespace ingot;
+using testing::HasSubstr;
+
+TEST(Suggest, NamesTheNearest) {
+  EXPECT_EQ(didYouMean("lowr", {"import", "fuse", "lower"}), "; did you mean 'lower'?");
+  EXPECT_EQ(didYouMean("kern", {"plan", "kernels"}), "; did you mean 'kernels'?");
+  EXPECT_EQ(didYouMean("completely different", {"import", "fuse"}), "");
+  EXPECT_EQ(didYouMean("", {"import"}), "");
+  EXPECT_EQ(didYouMean(std::string(1000000, 'x'), {"import"}), "");
+  EXPECT_EQ(didYouMean("x", {}), "");
+}
+
+TEST(Phases, RoundTrip) {
+  for (const PhaseInfo &info : phaseTable) {
+    Result<Phase> phase = parsePhase(info.name);
+    ASSERT_TRUE(phase.ok());
+    EXPECT_EQ(*phase, info.phase);
+    EXPECT_EQ(phaseName(*phase), info.name);
+  }
+  Result<Phase> unknown = parsePhase("plann");
+  ASSERT_FALSE(unknown.ok());
+  EXPECT_EQ(unknown.status().code(), ExitCode::Usage);
+  EXPECT_THAT(unknown.status().message(), HasSubstr("did you mean 'plan'?"));
+}
+
+TEST(Target, Levels) {
+  for (const char *level : {"x86-64-v2", "x86-64-v3", "x86-64-v4"}) {
+    Result<Target> target = parseTarget(level);
+    ASSERT_TRUE(target.ok());
+    EXPECT_EQ(target->kind, "host");
+    EXPECT_EQ(target->arch, level);
+  }
+}
+
+TEST(Target, Refusals) {
+  EXPECT_EQ(parseTarget("sm_90a").status().code(), ExitCode::Unsupported);
+  EXPECT_EQ(parseTarget("").status().code(), ExitCode::Usage);
+  EXPECT_EQ(parseTarget("x86-64").status().code(), ExitCode::Usage);
+  EXPECT_THAT(parseTarget("hst").status().message(), HasSubstr("did you mean 'host'?"));
+}
+
+TEST(Target, Dtype) {
+  Target host{"host", "x86-64-v3"};
+  EXPECT_TRUE(checkDtype("f32", host).ok());
+  EXPECT_EQ(checkDtype("bf16", host).code(), ExitCode::Unsupported);
+  EXPECT_EQ(checkDtype("fp32", host).code(), ExitCode::Usage);
+}
