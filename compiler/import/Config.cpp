@@ -12,8 +12,8 @@ struct NamedActivation {
   Activation activation;
 };
 
-/// Every name the reference library has for a formula that the dialect has. The approximations of GELU
-/// through tanh differ in the last digit of a constant only.
+/// Every name the reference library has for a formula that the dialect has. The approximations of
+/// GELU through tanh differ in the last digit of a constant only.
 constexpr NamedActivation kActivations[] = {
     {"gelu", Activation::Gelu},
     {"gelu_python", Activation::Gelu},
@@ -100,8 +100,8 @@ JsonView Config::find(Keys keys) const {
     if (!found)
       found = std::move(view);
     else if (!sameScalar(*found->value(), *view.value()) && status_.ok())
-      status_ = view.expected("the same as " + found->path() + ", another name of this key, which is " +
-                              found->value()->describe());
+      status_ = view.expected("the same as " + found->path() +
+                              ", another name of this key, which is " + found->value()->describe());
   }
   return found ? std::move(*found) : root_[*keys.begin()];
 }
@@ -149,7 +149,9 @@ double Config::number(Keys keys, double fallback, double min, double max) {
   return number(find(keys), fallback, min, max);
 }
 bool Config::flag(Keys keys, bool fallback) { return flag(find(keys), fallback); }
-std::string Config::text(Keys keys, std::string_view fallback) { return text(find(keys), fallback); }
+std::string Config::text(Keys keys, std::string_view fallback) {
+  return text(find(keys), fallback);
+}
 
 Activation Config::activation(Keys keys, std::string_view fallback) {
   JsonView view = find(keys);
@@ -189,7 +191,8 @@ std::vector<int64_t> Config::tokenIds(Keys keys, std::vector<int64_t> fallback) 
   return ids;
 }
 
-void Config::expectNeutral(std::string_view key, double neutralNumber, std::string_view neutralText) {
+void Config::expectNeutral(std::string_view key, double neutralNumber,
+                           std::string_view neutralText) {
   JsonView view = root_[key];
   if (view.isAbsentOrNull())
     return;

@@ -1,9 +1,9 @@
 //===- Config.h - Reads config.json with exact diagnostics --------*- C++ -*-===//
 //
 // A config.json is a diff from its class's defaults, written by any of several generations of the
-// reference library, by hand, or by an attacker. Getters take every name a key has had, the default,
-// and the range; the first error sticks, so that an adapter reads straight through and asks `status()`
-// once. After an error, getters go on giving harmless values inside their ranges.
+// reference library, by hand, or by an attacker. Getters take every name a key has had, the
+// default, and the range; the first error sticks, so that an adapter reads straight through and
+// asks `status()` once. After an error, getters go on giving harmless values inside their ranges.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -19,7 +19,7 @@
 namespace ingot::import {
 
 /// Far above any published model, far below any overflow.
-inline constexpr int64_t kMaxWidth = 1 << 20;      // hidden, intermediate
+inline constexpr int64_t kMaxWidth = 1 << 20; // hidden, intermediate
 inline constexpr int64_t kMaxVocab = 1 << 24;
 inline constexpr int64_t kMaxLayers = 1024;
 inline constexpr int64_t kMaxHeads = 4096;
@@ -36,8 +36,8 @@ public:
   const JsonView &root() const { return root_; }
   /// Present and not null under one of the names.
   bool has(Keys keys) const { return !find(keys).isAbsentOrNull(); }
-  /// The value under the first name that is present and not null, else absent. Two names that disagree
-  /// are an error.
+  /// The value under the first name that is present and not null, else absent. Two names that
+  /// disagree are an error.
   JsonView find(Keys keys) const;
 
   /// A whole number in [min, max]; `fallback` where absent or null.
@@ -61,9 +61,10 @@ public:
   bool flag(const JsonView &view, bool fallback);
   std::string text(const JsonView &view, std::string_view fallback);
 
-  /// The key changes what a model computes and is not implemented: any value but absent, null, false,
-  /// an empty list, `neutralNumber` or `neutralText` is Unsupported.
-  void expectNeutral(std::string_view key, double neutralNumber = 0, std::string_view neutralText = "");
+  /// The key changes what a model computes and is not implemented: any value but absent, null,
+  /// false, an empty list, `neutralNumber` or `neutralText` is Unsupported.
+  void expectNeutral(std::string_view key, double neutralNumber = 0,
+                     std::string_view neutralText = "");
 
   /// "PATH: expected EXPECTED, got ..." with exit code 3.
   void malformed(const JsonView &view, std::string_view expected);

@@ -1,7 +1,7 @@
 //===- Family.h - The registry of model families ------------------*- C++ -*-===//
 //
-// A family is one file under families/: the class defaults of its model_type, what its keys mean, and
-// the names of its modules. Everything else follows from the spec that it fills.
+// A family is one file under families/: the class defaults of its model_type, what its keys mean,
+// and the names of its modules. Everything else follows from the spec that it fills.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -26,8 +26,8 @@ struct Family {
   void (*fill)(Config &config, TransformerSpec &spec);
 };
 
-extern const Family llamaFamily, mistralFamily, qwen2Family, qwen3Family, bertFamily, distilBertFamily,
-    robertaFamily;
+extern const Family llamaFamily, mistralFamily, qwen2Family, qwen3Family, bertFamily,
+    distilBertFamily, robertaFamily;
 
 /// All of them, in the order in which messages list them.
 std::span<const Family *const> families();
@@ -40,8 +40,8 @@ Result<TransformerSpec> readSpec(const JsonView &config);
 /// Class defaults in which the Llama-like families differ.
 struct LlamaLikeDefaults {
   int64_t vocab = 32000, intermediate = 11008;
-  int64_t kvHeads = 0;  // 0: as many as heads
-  int64_t headDim = 0;  // 0: hidden / heads
+  int64_t kvHeads = 0; // 0: as many as heads
+  int64_t headDim = 0; // 0: hidden / heads
   int64_t maxPositions = 2048;
   int64_t bosId = -1, eosId = -1;
   bool attentionBiasKey = false; // attention_bias: q, k, v and o

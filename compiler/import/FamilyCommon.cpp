@@ -9,17 +9,18 @@ void refuseForeignKeys(Config &config) {
   JsonView quantization = config.root()["quantization_config"];
   if (!quantization.isAbsentOrNull()) {
     JsonView method = quantization["quant_method"];
-    config.unsupported(quantization, "quantized checkpoints (quant_method " +
-                                         (method.exists() ? method.value()->describe() : "unknown") +
-                                         ") are not supported; supported: f32, f16 and bf16 weights");
+    config.unsupported(quantization,
+                       "quantized checkpoints (quant_method " +
+                           (method.exists() ? method.value()->describe() : "unknown") +
+                           ") are not supported; supported: f32, f16 and bf16 weights");
   }
-  // Each changes what is computed in some family; none does so in the families supported today, and a
-  // file that sets one was written for code that is not the reference's.
+  // Each changes what is computed in some family; none does so in the families supported today, and
+  // a file that sets one was written for code that is not the reference's.
   for (std::string_view key :
        {"is_decoder", "add_cross_attention", "is_encoder_decoder", "pruned_heads",
-        "attn_logit_softcapping", "final_logit_softcapping", "attention_chunk_size", "no_rope_layers",
-        "use_qk_norm", "qk_layernorm", "num_local_experts", "n_routed_experts", "alibi",
-        "parallel_attn", "use_parallel_residual", "clip_qkv"})
+        "attn_logit_softcapping", "final_logit_softcapping", "attention_chunk_size",
+        "no_rope_layers", "use_qk_norm", "qk_layernorm", "num_local_experts", "n_routed_experts",
+        "alibi", "parallel_attn", "use_parallel_residual", "clip_qkv"})
     config.expectNeutral(key);
   for (std::string_view key : {"embedding_multiplier", "residual_multiplier", "logits_scaling",
                                "logit_scale", "rotary_pct"})
@@ -73,7 +74,8 @@ void fillHeads(Config &config, TransformerSpec &spec, int64_t headDim, int64_t k
 void fillLlamaLike(Config &config, TransformerSpec &spec, const LlamaLikeDefaults &defaults) {
   spec.hidden = config.size({"hidden_size"}, 4096, kMaxWidth);
   spec.layers = config.size({"num_hidden_layers"}, 32, kMaxLayers);
-  spec.maxPositions = config.size({"max_position_embeddings"}, defaults.maxPositions, kMaxPositions);
+  spec.maxPositions =
+      config.size({"max_position_embeddings"}, defaults.maxPositions, kMaxPositions);
   spec.initStd = config.number({"initializer_range"}, 0.02, 0, 1);
   spec.embedding.vocab = config.size({"vocab_size"}, defaults.vocab, kMaxVocab);
 
@@ -81,12 +83,13 @@ void fillLlamaLike(Config &config, TransformerSpec &spec, const LlamaLikeDefault
   attention.heads = config.size({"num_attention_heads"}, 32, kMaxHeads);
   attention.causal = true;
   // An explicit null means one key head a query head, whatever the class default.
-  int64_t kvDefault = config.root()["num_key_value_heads"].is(JsonKind::Null) ? 0 : defaults.kvHeads;
+  int64_t kvDefault =
+      config.root()["num_key_value_heads"].is(JsonKind::Null) ? 0 : defaults.kvHeads;
   int64_t kvHeads = config.has({"num_key_value_heads"})
                         ? config.size({"num_key_value_heads"}, 1, kMaxHeads)
                         : kvDefault;
-  int64_t headDim = config.has({"head_dim"}) ? config.size({"head_dim"}, 1, kMaxHeadDim)
-                                             : defaults.headDim;
+  int64_t headDim =
+      config.has({"head_dim"}) ? config.size({"head_dim"}, 1, kMaxHeadDim) : defaults.headDim;
   fillHeads(config, spec, headDim, kvHeads);
   if (defaults.attentionBiasKey)
     attention.qkvBias = attention.outputBias = config.flag({"attention_bias"}, false);

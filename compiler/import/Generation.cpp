@@ -23,13 +23,24 @@ void remarkUnsupported(const JsonView &root, std::vector<std::string> &remarks) 
     std::string_view key;
     double neutral;
   };
-  constexpr Feature kFeatures[] = {
-      {"num_beams", 1},       {"num_beam_groups", 1},        {"no_repeat_ngram_size", 0},
-      {"typical_p", 1},       {"epsilon_cutoff", 0},         {"eta_cutoff", 0},
-      {"penalty_alpha", 0},   {"encoder_repetition_penalty", 1}, {"guidance_scale", 1},
-      {"bad_words_ids", 0},   {"force_words_ids", 0},        {"suppress_tokens", 0},
-      {"begin_suppress_tokens", 0}, {"forced_bos_token_id", -1}, {"forced_eos_token_id", -1},
-      {"sequence_bias", 0},   {"min_length", 0},             {"min_new_tokens", 0}};
+  constexpr Feature kFeatures[] = {{"num_beams", 1},
+                                   {"num_beam_groups", 1},
+                                   {"no_repeat_ngram_size", 0},
+                                   {"typical_p", 1},
+                                   {"epsilon_cutoff", 0},
+                                   {"eta_cutoff", 0},
+                                   {"penalty_alpha", 0},
+                                   {"encoder_repetition_penalty", 1},
+                                   {"guidance_scale", 1},
+                                   {"bad_words_ids", 0},
+                                   {"force_words_ids", 0},
+                                   {"suppress_tokens", 0},
+                                   {"begin_suppress_tokens", 0},
+                                   {"forced_bos_token_id", -1},
+                                   {"forced_eos_token_id", -1},
+                                   {"sequence_bias", 0},
+                                   {"min_length", 0},
+                                   {"min_new_tokens", 0}};
   for (const Feature &feature : kFeatures) {
     Config probe(root);
     probe.expectNeutral(feature.key, feature.neutral);

@@ -84,7 +84,8 @@ double yarnMagnitude(double factor, double scale) {
 /// The dictionary that says how to scale, and which generation of keys it belongs to.
 JsonView findParameters(Config &config) {
   JsonView scaling = config.root()["rope_scaling"];
-  if (!scaling.isAbsentOrNull() && !(scaling.is(JsonKind::Object) && scaling.value()->members().empty()))
+  if (!scaling.isAbsentOrNull() &&
+      !(scaling.is(JsonKind::Object) && scaling.value()->members().empty()))
     return scaling;
   return config.root()["rope_parameters"];
 }
@@ -160,9 +161,11 @@ RopeSpec readRope(Config &config, int64_t headDim, int64_t maxPositions, double 
   rope.theta = config.number(parameters["rope_theta"], theta, 1e-3, 1e15);
   rope.maxPosition = maxPositions;
   if (headDim % 2)
-    config.fail(Status(ExitCode::MalformedInput,
-                       config.root().path() + ": head_dim: expected an even number, as rotary "
-                       "positions turn pairs, got " + std::to_string(headDim)));
+    config.fail(
+        Status(ExitCode::MalformedInput, config.root().path() +
+                                             ": head_dim: expected an even number, as rotary "
+                                             "positions turn pairs, got " +
+                                             std::to_string(headDim)));
   rope.invFreq = defaultFrequencies(rope.theta, headDim);
 
   JsonView typeView = parameters["rope_type"];

@@ -43,9 +43,8 @@ Status readPooling(const std::string &folder, const std::string &path, Transform
   bool cls = config.flag({"pooling_mode_cls_token"}, false);
   // The class's default is mean; files of any age write the key.
   bool mean = config.flag({"pooling_mode_mean_tokens"}, !cls);
-  for (std::string_view key :
-       {"pooling_mode_max_tokens", "pooling_mode_mean_sqrt_len_tokens",
-        "pooling_mode_weightedmean_tokens", "pooling_mode_lasttoken"})
+  for (std::string_view key : {"pooling_mode_max_tokens", "pooling_mode_mean_sqrt_len_tokens",
+                               "pooling_mode_weightedmean_tokens", "pooling_mode_lasttoken"})
     config.expectNeutral(key);
   std::string mode = config.text({"pooling_mode"}, mean ? "mean" : "cls");
   if (config.has({"pooling_mode"})) {
@@ -108,9 +107,10 @@ Status readSentenceTransformers(const std::string &folder, TransformerSpec &spec
     return Status(ExitCode::Unsupported,
                   "modules.json: expected a Pooling module; " + std::string(kSupported));
   if (!spec.hiddenStateOutput || spec.attention.causal)
-    return Status(ExitCode::Unsupported,
-                  "modules.json: sentence embeddings are supported for encoders without a head, got " +
-                      spec.architecture + ". Without modules.json the model itself compiles");
+    return Status(
+        ExitCode::Unsupported,
+        "modules.json: sentence embeddings are supported for encoders without a head, got " +
+            spec.architecture + ". Without modules.json the model itself compiles");
   return {};
 }
 

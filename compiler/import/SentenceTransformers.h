@@ -13,8 +13,8 @@
 
 namespace ingot::import {
 
-/// Sets `spec.sentence` where the folder has a modules.json. Unsupported where a module or a pooling
-/// mode is not mean or first token, then L2 normalization.
+/// Sets `spec.sentence` where the folder has a modules.json. Unsupported where a module or a
+/// pooling mode is not mean or first token, then L2 normalization.
 Status readSentenceTransformers(const std::string &folder, TransformerSpec &spec);
 
 } // namespace ingot::import

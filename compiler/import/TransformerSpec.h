@@ -1,11 +1,11 @@
 //===- TransformerSpec.h - What a transformer model is made of ----*- C++ -*-===//
 //
 // Model families differ in a small number of slots. A family adapter (families/) fills them from
-// config.json; the builder (Builder.h) emits the same module for the same spec, whatever the family. A
-// new family is a new adapter; a new mechanism is a new value of a slot.
+// config.json; the builder (Builder.h) emits the same module for the same spec, whatever the
+// family. A new family is a new adapter; a new mechanism is a new value of a slot.
 //
-// Nothing here depends on MLIR. Sizes are checked by the adapters' Config (Config.h): positive, capped,
-// consistent; products of any three of them fit in 64 bits.
+// Nothing here depends on MLIR. Sizes are checked by the adapters' Config (Config.h): positive,
+// capped, consistent; products of any three of them fit in 64 bits.
 //
 //===----------------------------------------------------------------------===//
 #pragma once

@@ -152,6 +152,12 @@ LogicalResult TransformerDialect::verifyOperationAttribute(Operation *op, NamedA
       return verifyLimits(op, attr.getValue());
     if (attr.getName() == kSourcesAttr)
       return verifySources(op, attr.getValue());
+    if (attr.getName() == kModelAttr || attr.getName() == kGenerationAttr) {
+      if (isa<DictionaryAttr>(attr.getValue()))
+        return success();
+      return op->emitError() << attr.getName().getValue() << " must be a dictionary, got "
+                             << attr.getValue();
+    }
   }
   return op->emitError() << "unknown attribute '" << attr.getName().getValue() << "' on '"
                          << op->getName() << "'";

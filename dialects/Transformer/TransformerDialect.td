@@ -39,6 +39,8 @@ def Transformer_Dialect : Dialect {
     | `transformer.sizes = {B = [1, 8]}` | module | symbolic sizes with minimum and maximum |
     | `transformer.limits = [{symbols = ["B", "S"], max = 2048} ]` | module | bounds on products of sizes |
     | `transformer.sources = {"a.weight" = {shape = [4, 4], init = "normal", std = 0.02, aliases = []}}` | module | the checkpoint's tensors |
+    | `transformer.model = {type = "llama", architecture = "LlamaForCausalLM"}` | module | where the model comes from |
+    | `transformer.generation = {max_context = 512, eos_ids = array<i64: 2>, ...}` | module | defaults of the generation loop over the program `step` |
     | `transformer.name = "input_ids"` | argument, result | name of a port |
     | `transformer.sizes = ["B", "S"]` | argument | the symbol of each dynamic dimension, in order |
     | `transformer.range = [0, 511]` | integer argument | inclusive bounds of every element |

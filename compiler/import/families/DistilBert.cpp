@@ -48,11 +48,11 @@ void fill(Config &config, TransformerSpec &spec) {
                                       config.flag({"tie_word_embeddings"}, true)));
     break;
   case Task::SequenceClassification:
-    spec.heads.push_back({"logits",
-                          /*firstToken=*/true,
-                          {HeadStep::linear("pre_classifier", spec.hidden),
-                           HeadStep::act(Activation::Relu),
-                           HeadStep::linear("classifier", numLabels(config))}});
+    spec.heads.push_back(
+        {"logits",
+         /*firstToken=*/true,
+         {HeadStep::linear("pre_classifier", spec.hidden), HeadStep::act(Activation::Relu),
+          HeadStep::linear("classifier", numLabels(config))}});
     break;
   default:
     spec.hiddenStateOutput = true;

@@ -14,7 +14,8 @@ void fill(Config &config, TransformerSpec &spec) {
   config.expectNeutral("attention_bias");
   // Absent means 4096; only an explicit null means no window.
   if (!config.root()["sliding_window"].is(JsonKind::Null))
-    spec.attention.windows.assign(spec.layers, config.size({"sliding_window"}, 4096, kMaxPositions));
+    spec.attention.windows.assign(spec.layers,
+                                  config.size({"sliding_window"}, 4096, kMaxPositions));
   // The class ignores layer_types; a list that disagrees with the window is for another class.
   JsonView types = config.root()["layer_types"];
   for (size_t i = 0; types.is(JsonKind::Array) && i < types.value()->elements().size(); ++i) {

@@ -29,11 +29,11 @@ void fill(Config &config, TransformerSpec &spec) {
                                       config.flag({"tie_word_embeddings"}, true)));
     break;
   case Task::SequenceClassification:
-    spec.heads.push_back({"logits",
-                          /*firstToken=*/true,
-                          {HeadStep::linear("classifier.dense", spec.hidden),
-                           HeadStep::act(Activation::Tanh),
-                           HeadStep::linear("classifier.out_proj", numLabels(config))}});
+    spec.heads.push_back(
+        {"logits",
+         /*firstToken=*/true,
+         {HeadStep::linear("classifier.dense", spec.hidden), HeadStep::act(Activation::Tanh),
+          HeadStep::linear("classifier.out_proj", numLabels(config))}});
     break;
   default:
     spec.hiddenStateOutput = true;

@@ -32,14 +32,14 @@ TEST(Config, TaskFollowsArchitecture) {
 }
 
 TEST(Config, SizesArePositiveWholeAndCapped) {
-  for (const char *key : {"hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size",
-                          "intermediate_size", "num_key_value_heads", "head_dim",
-                          "max_position_embeddings"})
+  for (const char *key :
+       {"hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size",
+        "intermediate_size", "num_key_value_heads", "head_dim", "max_position_embeddings"})
     for (const char *value : {"0", "-1", "1.5", "\"48\"", "[48]", "true", "9223372036854775808",
                               "18446744073709551616", "4611686018427387904", "1e300", "NaN"})
-      expectMalformed(std::string(R"({"model_type": "llama", ")") + key + "\": " + value + "}",
-                      {std::string("config.json: ") + key, "expected a whole number from 1 to",
-                       "got"});
+      expectMalformed(
+          std::string(R"({"model_type": "llama", ")") + key + "\": " + value + "}",
+          {std::string("config.json: ") + key, "expected a whole number from 1 to", "got"});
 }
 
 TEST(Config, HeadsDivide) {

@@ -56,8 +56,7 @@ TEST(Family, MistralNullMeansNoWindowAndAllKeyHeads) {
 }
 
 TEST(Family, MistralNemoHeadDimIsItsOwn) {
-  TransformerSpec spec =
-      good(R"({"model_type": "mistral", "hidden_size": 5120, "head_dim": 128})");
+  TransformerSpec spec = good(R"({"model_type": "mistral", "hidden_size": 5120, "head_dim": 128})");
   EXPECT_EQ(spec.attention.headDim, 128);
 }
 
@@ -75,17 +74,21 @@ TEST(Family, QwenWindowNeedsItsSwitch) {
   using Windows = std::vector<std::optional<int64_t>>;
   const std::string base = R"({"model_type": "qwen2", "num_hidden_layers": 3, "sliding_window": 4)";
   EXPECT_EQ(good(base + "}").attention.windows, Windows(3));
-  EXPECT_EQ(good(base + R"(, "use_sliding_window": true, "max_window_layers": 1})").attention.windows,
-            (Windows{std::nullopt, 4, 4}));
+  EXPECT_EQ(
+      good(base + R"(, "use_sliding_window": true, "max_window_layers": 1})").attention.windows,
+      (Windows{std::nullopt, 4, 4}));
   EXPECT_EQ(good(base + R"(, "use_sliding_window": true})").attention.windows, Windows(3));
   EXPECT_EQ(good(base + R"(, "use_sliding_window": true, "layer_types":
-      ["sliding_attention", "full_attention", "full_attention"]})").attention.windows,
+      ["sliding_attention", "full_attention", "full_attention"]})")
+                .attention.windows,
             (Windows{4, std::nullopt, std::nullopt}));
   expectMalformed(base + R"(, "layer_types": ["sliding_attention", "full_attention",
-      "full_attention"]})", {"layer_types", "use_sliding_window"});
+      "full_attention"]})",
+                  {"layer_types", "use_sliding_window"});
   expectMalformed(base + R"(, "layer_types": ["full_attention"]})", {"layer_types", "list of 3"});
   expectUnsupported(base + R"(, "layer_types": ["full_attention", "linear_attention",
-      "full_attention"]})", {"linear_attention", "supported"});
+      "full_attention"]})",
+                    {"linear_attention", "supported"});
 }
 
 TEST(Family, Qwen3HeadDimDefaultsTo128) {
@@ -131,14 +134,16 @@ TEST(Family, MaskedLmHeadIsTiedUnlessTheConfigSaysNot) {
 TEST(Family, ClassifierWidthIsTheNumberOfLabels) {
   auto labels = [](const std::string &keys) {
     TransformerSpec spec = good(R"({"model_type": "bert", "architectures":
-        ["BertForSequenceClassification"])" + keys + "}");
+        ["BertForSequenceClassification"])" +
+                                keys + "}");
     return spec.heads.at(0).steps.back().outFeatures;
   };
   EXPECT_EQ(labels(""), 2);
   EXPECT_EQ(labels(R"(, "num_labels": 7)"), 7);
   EXPECT_EQ(labels(R"(, "id2label": {"0": "a", "1": "b", "2": "c"}, "num_labels": 7)"), 3);
   expectMalformed(R"({"model_type": "bert", "architectures": ["BertForSequenceClassification"],
-                      "id2label": {}})", {"id2label"});
+                      "id2label": {}})",
+                  {"id2label"});
 }
 
 TEST(Family, RobertaPositionsFollowThePaddingId) {

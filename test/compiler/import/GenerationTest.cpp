@@ -62,9 +62,9 @@ TEST(Generation, FileWinsOverLegacyKeys) {
 }
 
 TEST(Generation, MalformedNamesFileAndKey) {
-  for (const char *text : {R"({"eos_token_id": "x"})", R"({"eos_token_id": [1, null]})",
-                           R"({"eos_token_id": [-1]})", R"({"top_p": 2})", R"({"do_sample": 1})",
-                           R"({"repetition_penalty": 0})", R"([])"}) {
+  for (const char *text :
+       {R"({"eos_token_id": "x"})", R"({"eos_token_id": [1, null]})", R"({"eos_token_id": [-1]})",
+        R"({"top_p": 2})", R"({"do_sample": 1})", R"({"repetition_penalty": 0})", R"([])"}) {
     Generated g = generate(R"({"model_type": "llama"})", text);
     EXPECT_EQ(g.status.code(), ExitCode::MalformedInput) << text;
     EXPECT_NE(g.status.message().find("generation_config.json"), std::string::npos);

@@ -44,8 +44,8 @@ void write(JsonWriter &json, const JsonValue &value) {
   }
 }
 
-// Where a power is not rounded as the reference's vector library rounds it, a table differs in the last
-// place, and a blend of two such values in one more.
+// Where a power is not rounded as the reference's vector library rounds it, a table differs in the
+// last place, and a blend of two such values in one more.
 constexpr int64_t kMaxUlps = 2;
 
 TEST(Rope, TablesAgreeWithTheReference) {
@@ -97,8 +97,9 @@ TEST(Rope, WhatIsMissingOrWrongIsNamed) {
   auto scaling = [](const std::string &text) {
     return R"({"model_type": "llama", "rope_scaling": )" + text + "}";
   };
-  expectUnsupported(scaling(R"({"rope_type": "longrope", "factor": 2.0})"),
-                    {"rope_scaling.rope_type", "longrope", "default, linear, dynamic, llama3, yarn"});
+  expectUnsupported(
+      scaling(R"({"rope_type": "longrope", "factor": 2.0})"),
+      {"rope_scaling.rope_type", "longrope", "default, linear, dynamic, llama3, yarn"});
   expectMalformed(scaling(R"("linear")"), {"rope_scaling", "a dictionary"});
   expectMalformed(scaling(R"({"type": "linear"})"), {"rope_scaling.factor", "needs it"});
   expectMalformed(scaling(R"({"type": "linear", "factor": 0})"), {"rope_scaling.factor"});
@@ -106,7 +107,8 @@ TEST(Rope, WhatIsMissingOrWrongIsNamed) {
   expectMalformed(scaling(R"({"type": 3})"), {"rope_scaling.type"});
   expectMalformed(scaling(R"({"rope_type": "llama3", "factor": 8.0})"), {"low_freq_factor"});
   expectMalformed(scaling(R"({"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 4.0,
-                              "high_freq_factor": 4.0})"), {"high_freq_factor"});
+                              "high_freq_factor": 4.0})"),
+                  {"high_freq_factor"});
   expectMalformed(scaling(R"({"rope_type": "yarn"})"), {"rope_scaling.factor"});
   expectMalformed(scaling(R"({"rope_type": "yarn", "factor": 2.0, "rope_theta": 1.0})"),
                   {"rope_theta"});

@@ -15,7 +15,9 @@ inline JsonDocument parse(const std::string &text) {
   return std::move(*document);
 }
 
-inline Result<TransformerSpec> read(const std::string &text) { return readSpec(parse(text).root()); }
+inline Result<TransformerSpec> read(const std::string &text) {
+  return readSpec(parse(text).root());
+}
 
 /// The spec of a config that must be good.
 inline TransformerSpec good(const std::string &text) {
