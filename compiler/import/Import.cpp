@@ -128,8 +128,7 @@ Result<ImportedModel> importModel(MLIRContext &context, const ImportOptions &opt
             checkSources(*spec, sources.sources(), *options.checkpoint, imported.remarks);
         !status.ok())
       return status;
-  imported.modelType = spec->modelType;
-  imported.architecture = spec->architecture;
+  imported.spec = std::move(*spec);
   return imported;
 }
 

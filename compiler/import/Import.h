@@ -15,6 +15,7 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
+#include "compiler/import/TransformerSpec.h"
 #include "runtime/support/Status.h"
 #include "runtime/weights/Checkpoint.h"
 
@@ -46,8 +47,7 @@ struct ImportOptions {
 
 struct ImportedModel {
   mlir::OwningOpRef<mlir::ModuleOp> module;
-  std::string modelType;
-  std::string architecture;
+  TransformerSpec spec;
   /// What a person should know, one a line: tensors left aside and why, outputs left out.
   std::vector<std::string> remarks;
 };

@@ -122,8 +122,8 @@ TEST_F(Import, GoodFolder) {
   writeFolder();
   Result<ImportedModel> model = import();
   ASSERT_TRUE(model.ok()) << model.status().message();
-  EXPECT_EQ(model->modelType, "llama");
-  EXPECT_EQ(model->architecture, "LlamaForCausalLM");
+  EXPECT_EQ(model->spec.modelType, "llama");
+  EXPECT_EQ(model->spec.architecture, "LlamaForCausalLM");
   EXPECT_TRUE(model->remarks.empty()) << model->remarks.front();
   EXPECT_EQ(sources(*model).size(), tensors.size());
   for (const char *name : {"forward", "step"}) {
