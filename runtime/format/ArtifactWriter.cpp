@@ -26,6 +26,10 @@ static std::string folderOf(const std::string &path) {
 }
 
 Result<std::unique_ptr<ArtifactWriter>> ArtifactWriter::create(const std::string &path) {
+  struct stat info;
+  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) // never replace /dev/null
+    return Status(ExitCode::Usage, text("cannot write ", quoted(path),
+                                        ": there is something that is no regular file"));
   std::unique_ptr<ArtifactWriter> writer(new ArtifactWriter);
   writer->path_ = path;
   writer->temporary_ = text(path, ".tmp.", uint64_t(::getpid()));

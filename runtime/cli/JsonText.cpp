@@ -1,14 +1,13 @@
 //===- JsonText.cpp - JSON as text for a person ----------------------------===//
 
-#include "tools/cli/JsonText.h"
+#include "runtime/cli/JsonText.h"
 
 #include <algorithm>
 #include <cstdio>
 
 #include "runtime/support/Text.h"
-#include "tools/cli/Cli.h"
 
-namespace ingot::cli {
+namespace ingot::commands {
 
 static bool isScalar(const JsonValue &value) {
   return value.kind() != JsonKind::Array && value.kind() != JsonKind::Object;
@@ -31,6 +30,12 @@ static std::string printable(const std::string &text) {
   return out;
 }
 
+/// "1.5 MiB"; exact below 1 KiB.
+static std::string sizeText(uint64_t bytes) {
+  std::string text = bytesText(bytes);
+  return text.substr(0, text.find(" ("));
+}
+
 static std::string scalarText(const std::string &name, const JsonValue &value) {
   switch (value.kind()) {
   case JsonKind::Null:
@@ -39,7 +44,7 @@ static std::string scalarText(const std::string &name, const JsonValue &value) {
     return value.boolean() ? "yes" : "no";
   case JsonKind::Int:
     if (value.integer() >= 0 && (name.ends_with("bytes") || name.ends_with("Bytes")))
-      return formatBytes(static_cast<uint64_t>(value.integer()));
+      return sizeText(static_cast<uint64_t>(value.integer()));
     return std::to_string(value.integer());
   case JsonKind::UInt:
     return std::to_string(value.unsignedInteger());
@@ -168,4 +173,4 @@ std::string renderText(const JsonValue &value) {
   return out;
 }
 
-} // namespace ingot::cli
+} // namespace ingot::commands

@@ -1,0 +1,403 @@
+//===- Describe.cpp ---------------------------------------------*- C++ -*-===//
+#include "runtime/format/Describe.h"
+
+#include "runtime/format/DType.h"
+#include "runtime/format/PlanRecipes.h"
+#include "runtime/format/SizeMath.h"
+#include "runtime/support/Text.h"
+#include "runtime/weights/JsonWriter.h"
+
+#include <algorithm>
+
+namespace ingot {
+
+namespace {
+
+std::string_view view(const flatbuffers::String *string) {
+  return string ? string->string_view() : std::string_view();
+}
+
+template <typename T> unsigned count(const flatbuffers::Vector<T> *vector) {
+  return vector ? vector->size() : 0;
+}
+
+class Describer {
+public:
+  Describer(const Artifact &artifact, JsonWriter &json)
+      : artifact_(artifact), plan_(artifact.plan()), json_(json) {}
+
+  void file();
+  void plan();
+  void memory();
+  void programs();
+  void steps();
+  void kernels();
+  void weights();
+  void sources();
+  void states();
+  void constants();
+  void code();
+  void debug();
+
+private:
+  void generation(const format::Generation &generation);
+  void program(const format::Program &program);
+  void ports(const format::Program &program, bool outputs, std::span<const std::string> symbols);
+  void shape(const flatbuffers::Vector<flatbuffers::Offset<format::Size>> *dims,
+             std::span<const std::string> symbols);
+  void shape(const flatbuffers::Vector<uint64_t> *dims);
+  static std::vector<std::string> symbolNames(const format::Program &program);
+  static std::string sizes(const flatbuffers::Vector<flatbuffers::Offset<format::Size>> *list,
+                           std::span<const std::string> symbols);
+
+  const Artifact &artifact_;
+  const format::Plan &plan_;
+  JsonWriter &json_;
+};
+
+void Describer::file() {
+  json_.beginObject();
+  json_.member("version", artifact_.header().version).member("bytes", artifact_.fileBytes());
+  json_.key("sections").beginArray();
+  for (size_t i = 0; i < kSectionCount; ++i) {
+    const SectionEntry &entry = artifact_.entry(SectionKind(i));
+    if (!entry.present)
+      continue;
+    json_.beginObject().member("name", sectionName(SectionKind(i))).member("offset", entry.offset);
+    json_.member("bytes", entry.bytes).member("checksum", hexText(entry.checksum)).endObject();
+  }
+  json_.endArray().endObject();
+}
+
+void Describer::plan() {
+  json_.beginObject();
+  json_.member("producer", view(plan_.producer())).member("model_type", view(plan_.model_type()));
+  json_.member("architecture", view(plan_.architecture()));
+  json_.member("config_sha256", view(plan_.config_sha256()));
+  json_.member("weights_embedded", plan_.weights_embedded());
+  json_.key("targets").beginArray();
+  for (const format::Target *target : *plan_.targets())
+    json_.beginObject()
+        .member("kind", view(target->kind()))
+        .member("arch", view(target->arch()))
+        .endObject();
+  json_.endArray();
+  json_.key("provenance").beginObject();
+  for (unsigned i = 0; i < count(plan_.provenance()); ++i)
+    json_.member(view(plan_.provenance()->Get(i)->key()),
+                 view(plan_.provenance()->Get(i)->value()));
+  json_.endObject();
+  json_.key("generation");
+  if (plan_.generation())
+    generation(*plan_.generation());
+  else
+    json_.null();
+  json_.endObject();
+}
+
+void Describer::generation(const format::Generation &generation) {
+  json_.beginObject();
+  json_.member("program", view(generation.program()));
+  json_.member("vocab_size", generation.vocab_size());
+  json_.member("max_context", generation.max_context());
+  json_.member("block_size", generation.block_size()).member("num_blocks", generation.num_blocks());
+  json_.key("eos_ids").beginArray();
+  for (unsigned i = 0; i < count(generation.eos_ids()); ++i)
+    json_.value(generation.eos_ids()->Get(i));
+  json_.endArray();
+  json_.member("bos_id", generation.bos_id()).member("pad_id", generation.pad_id());
+  json_.member("do_sample", generation.do_sample());
+  json_.member("temperature", generation.temperature()).member("top_k", generation.top_k());
+  json_.member("top_p", generation.top_p()).member("min_p", generation.min_p());
+  json_.member("repetition_penalty", generation.repetition_penalty());
+  json_.endObject();
+}
+
+void Describer::memory() {
+  json_.beginArray();
+  for (unsigned i = 0; i < plan_.devices()->size(); ++i) {
+    const format::Device &device = *plan_.devices()->Get(i);
+    const format::Target &target = *plan_.targets()->Get(device.target());
+    json_.beginObject().member("device", i);
+    json_.member("target", text(view(target.kind()), " ", view(target.arch())));
+    json_.member("activation_bytes", device.arena_bytes());
+    json_.member("weight_bytes", device.weight_bytes());
+    json_.member("constant_bytes", device.constant_bytes());
+    json_.member("state_bytes", device.state_bytes());
+    json_.member("peak_bytes", device.arena_bytes() + device.weight_bytes() +
+                                   device.constant_bytes() + device.state_bytes());
+    json_.endObject();
+  }
+  json_.endArray();
+}
+
+std::vector<std::string> Describer::symbolNames(const format::Program &program) {
+  std::vector<std::string> names;
+  for (unsigned i = 0; i < count(program.symbols()); ++i)
+    names.push_back(program.symbols()->Get(i)->name()->str());
+  return names;
+}
+
+void Describer::shape(const flatbuffers::Vector<flatbuffers::Offset<format::Size>> *dims,
+                      std::span<const std::string> symbols) {
+  json_.beginArray();
+  for (unsigned i = 0; i < count(dims); ++i) {
+    SizeExpr size = sizeExpr(*dims->Get(i));
+    if (size.symbols.empty())
+      json_.value(evaluate(size, {}));
+    else
+      json_.value(sizeText(size, symbols));
+  }
+  json_.endArray();
+}
+
+void Describer::shape(const flatbuffers::Vector<uint64_t> *dims) {
+  json_.beginArray();
+  for (unsigned i = 0; i < count(dims); ++i)
+    json_.value(dims->Get(i));
+  json_.endArray();
+}
+
+void Describer::programs() {
+  json_.beginArray();
+  for (const format::Program *table : *plan_.programs())
+    program(*table);
+  json_.endArray();
+}
+
+void Describer::program(const format::Program &program) {
+  std::vector<std::string> names = symbolNames(program);
+  json_.beginObject().member("name", view(program.name()));
+  json_.key("symbols").beginArray();
+  for (unsigned i = 0; i < names.size(); ++i)
+    json_.beginObject()
+        .member("name", names[i])
+        .member("min", program.symbols()->Get(i)->min())
+        .member("max", program.symbols()->Get(i)->max())
+        .endObject();
+  json_.endArray().key("limits").beginArray();
+  for (unsigned i = 0; i < count(program.limits()); ++i) {
+    const format::SizeLimit &limit = *program.limits()->Get(i);
+    SizeExpr product{1, {limit.symbols()->begin(), limit.symbols()->end()}, 1};
+    json_.value(text(sizeText(product, names), " <= ", limit.max()));
+  }
+  json_.endArray();
+  ports(program, false, names);
+  ports(program, true, names);
+  json_.member("steps", count(program.steps())).member("buffers", program.buffers()->size());
+  json_.endObject();
+}
+
+void Describer::ports(const format::Program &program, bool outputs,
+                      std::span<const std::string> symbols) {
+  const auto *ports = outputs ? program.outputs() : program.inputs();
+  json_.key(outputs ? "outputs" : "inputs").beginArray();
+  for (unsigned i = 0; i < count(ports); ++i) {
+    const format::Port &port = *ports->Get(i);
+    const format::Buffer &buffer = *program.buffers()->Get(port.buffer());
+    json_.beginObject().member("name", view(port.name())).member("dtype", dtypeName(buffer.dtype()));
+    json_.key("shape");
+    shape(buffer.shape(), symbols);
+    if (port.has_range())
+      json_.key("range").beginArray().value(port.minimum()).value(port.maximum()).endArray();
+    if (port.optional())
+      json_.member("default", port.fill());
+    if (!view(port.description()).empty())
+      json_.member("description", view(port.description()));
+    json_.endObject();
+  }
+  json_.endArray();
+}
+
+std::string
+Describer::sizes(const flatbuffers::Vector<flatbuffers::Offset<format::Size>> *list,
+                 std::span<const std::string> symbols) {
+  std::string out;
+  for (unsigned i = 0; i < count(list); ++i)
+    out += text(i ? ", " : "", sizeText(sizeExpr(*list->Get(i)), symbols));
+  return out;
+}
+
+void Describer::steps() {
+  static const char *const spaces[] = {"arena", "weights", "constants", "state"};
+  json_.beginArray();
+  for (const format::Program *program : *plan_.programs()) {
+    std::vector<std::string> names = symbolNames(*program);
+    auto bufferText = [&](uint32_t index) {
+      const format::Buffer &buffer = *program->buffers()->Get(index);
+      return text(spaces[unsigned(buffer.space())], "+", buffer.offset(), " ",
+                  dtypeName(buffer.dtype()), "[", sizes(buffer.shape(), names), "]");
+    };
+    json_.beginObject().member("program", view(program->name())).key("steps").beginArray();
+    for (unsigned i = 0; i < count(program->steps()); ++i) {
+      const format::Step &step = *program->steps()->Get(i);
+      json_.beginObject().member("step", i);
+      if (const format::Copy *copy = step.action_as_Copy()) {
+        json_.member("action", "copy").key("buffers").beginArray();
+        json_.value(bufferText(copy->source())).value(bufferText(copy->target())).endArray();
+      } else {
+        const format::Launch &launch = *step.action_as_Launch();
+        json_.member("action", view(plan_.kernels()->Get(launch.kernel())->entry()));
+        json_.member("location", view(launch.location()));
+        json_.member("grid", sizes(launch.grid(), names));
+        json_.member("sizes", sizes(launch.sizes(), names));
+        json_.key("buffers").beginArray();
+        for (uint32_t buffer : *launch.buffers())
+          json_.value(bufferText(buffer));
+        json_.endArray();
+      }
+      json_.endObject();
+    }
+    json_.endArray().endObject();
+  }
+  json_.endArray();
+}
+
+void Describer::kernels() {
+  std::vector<unsigned> launches(count(plan_.kernels()));
+  for (const format::Program *program : *plan_.programs())
+    for (unsigned i = 0; i < count(program->steps()); ++i)
+      if (const format::Launch *launch = program->steps()->Get(i)->action_as_Launch())
+        ++launches[launch->kernel()];
+  json_.beginArray();
+  for (unsigned i = 0; i < count(plan_.kernels()); ++i) {
+    const format::Kernel &kernel = *plan_.kernels()->Get(i);
+    json_.beginObject().member("entry", view(kernel.entry())).member("image", kernel.image());
+    json_.member("launches", launches[i]);
+    json_.member("buffers", kernel.num_buffers()).member("sizes", kernel.num_sizes());
+    json_.member("scratch_bytes", kernel.scratch_bytes());
+    if (kernel.shared_bytes())
+      json_.member("shared_bytes", kernel.shared_bytes());
+    json_.member("description", view(kernel.description())).endObject();
+  }
+  json_.endArray();
+}
+
+void Describer::weights() {
+  json_.beginArray();
+  for (unsigned i = 0; i < count(plan_.weights()); ++i) {
+    const format::Weight &weight = *plan_.weights()->Get(i);
+    json_.beginObject().member("name", view(weight.name()));
+    json_.member("dtype", dtypeName(weight.dtype())).key("shape");
+    shape(weight.shape());
+    json_.member("device", weight.device()).member("offset", weight.offset());
+    json_.member("bytes", weight.bytes()).key("sources").beginArray();
+    for (unsigned j = 0; j < count(weight.sources()); ++j)
+      json_.value(view(plan_.sources()->Get(weight.sources()->Get(j))->name()));
+    json_.endArray();
+    auto recipe = planRecipe("", weight);
+    json_.member("recipe", recipe.ok() ? recipeStr(*recipe) : std::string()).endObject();
+  }
+  json_.endArray();
+}
+
+void Describer::sources() {
+  static const char *const inits[] = {"normal", "ones", "zeros"};
+  json_.beginArray();
+  for (unsigned i = 0; i < count(plan_.sources()); ++i) {
+    const format::Source &source = *plan_.sources()->Get(i);
+    json_.beginObject().member("name", view(source.name())).key("shape");
+    shape(source.shape());
+    json_.member("init", inits[unsigned(source.init())]).member("init_std", source.init_std());
+    json_.key("aliases").beginArray();
+    for (unsigned j = 0; j < count(source.aliases()); ++j)
+      json_.value(view(source.aliases()->Get(j)));
+    json_.endArray().endObject();
+  }
+  json_.endArray();
+}
+
+void Describer::states() {
+  json_.beginArray();
+  for (unsigned i = 0; i < count(plan_.states()); ++i) {
+    const format::State &state = *plan_.states()->Get(i);
+    json_.beginObject().member("name", view(state.name()));
+    json_.member("dtype", dtypeName(state.dtype())).key("shape");
+    shape(state.shape());
+    json_.member("device", state.device()).member("offset", state.offset());
+    json_.member("bytes", state.bytes()).endObject();
+  }
+  json_.endArray();
+}
+
+void Describer::constants() {
+  json_.beginArray();
+  for (unsigned i = 0; i < count(plan_.constants()); ++i) {
+    const format::Constant &constant = *plan_.constants()->Get(i);
+    json_.beginObject().member("device", constant.device()).member("offset", constant.offset());
+    json_.member("bytes", constant.data()->size()).endObject();
+  }
+  json_.endArray();
+}
+
+void Describer::code() {
+  json_.beginArray();
+  for (unsigned i = 0; i < count(plan_.images()); ++i) {
+    const format::Image &image = *plan_.images()->Get(i);
+    const format::Target &target = *plan_.targets()->Get(image.target());
+    json_.beginObject().member("image", i);
+    json_.member("target", text(view(target.kind()), " ", view(target.arch())));
+    json_.member("offset", image.offset()).member("bytes", image.bytes()).endObject();
+  }
+  json_.endArray();
+}
+
+void Describer::debug() {
+  auto bytes = artifact_.section(SectionKind::Debug);
+  json_.value(std::string_view(reinterpret_cast<const char *>(bytes.data()), bytes.size()));
+}
+
+struct Part {
+  const char *name;
+  void (Describer::*describe)();
+};
+
+constexpr Part kParts[] = {
+    {"file", &Describer::file},         {"plan", &Describer::plan},
+    {"memory", &Describer::memory},     {"programs", &Describer::programs},
+    {"steps", &Describer::steps},       {"kernels", &Describer::kernels},
+    {"weights", &Describer::weights},   {"sources", &Describer::sources},
+    {"states", &Describer::states},     {"constants", &Describer::constants},
+    {"code", &Describer::code},         {"debug", &Describer::debug},
+};
+
+} // namespace
+
+const std::vector<std::string> &describedSections() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> out;
+    for (const Part &part : kParts)
+      out.push_back(part.name);
+    return out;
+  }();
+  return names;
+}
+
+Result<std::string> describeArtifact(const Artifact &artifact,
+                                     std::span<const std::string> sections) {
+  const std::vector<std::string> &known = describedSections();
+  for (const std::string &section : sections)
+    if (std::find(known.begin(), known.end(), section) == known.end()) {
+      std::string names;
+      for (const std::string &name : known)
+        names += (names.empty() ? "" : ", ") + name;
+      return Status(ExitCode::Usage,
+                    text("expected a section among ", names, ", got ", quoted(section)));
+    }
+  JsonWriter json;
+  Describer describer(artifact, json);
+  json.beginObject();
+  for (const Part &part : kParts) {
+    bool wanted = sections.empty() ? part.name != std::string_view("debug")
+                                   : std::find(sections.begin(), sections.end(), part.name) !=
+                                         sections.end();
+    if (!wanted)
+      continue;
+    json.key(part.name);
+    (describer.*part.describe)();
+  }
+  json.endObject();
+  return json.text();
+}
+
+} // namespace ingot
