@@ -1,5 +1,7 @@
 //===- ElementType.cpp - Element and tensor types of weights --------------===//
 #include "runtime/weights/ElementType.h"
+
+#include <algorithm>
 #include "runtime/support/CheckedMath.h"
 
 namespace ingot {
@@ -38,9 +40,12 @@ std::optional<ElementType> parseSafetensorsType(std::string_view name) {
 }
 
 std::string shapeStr(std::span<const int64_t> shape) {
+  constexpr size_t kShown = 16; // a file may claim any number of axes
   std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i)
+  for (size_t i = 0; i < std::min(shape.size(), kShown); ++i)
     text += (i ? ", " : "") + std::to_string(shape[i]);
+  if (shape.size() > kShown)
+    text += ", ... " + std::to_string(shape.size()) + " axes";
   return text + "]";
 }
 
