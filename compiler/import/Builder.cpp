@@ -120,7 +120,7 @@ static StringRef initName(Init init) {
   return "normal";
 }
 
-static DictionaryAttr sourcesAttr(Builder &b, const std::vector<SourceSpec> &sources) {
+static DictionaryAttr sourcesAttr(Builder &b, const std::vector<SourceSpec> &sources, double std) {
   SmallVector<NamedAttribute> entries;
   for (const SourceSpec &source : sources) {
     SmallVector<Attribute> aliases;
@@ -130,7 +130,7 @@ static DictionaryAttr sourcesAttr(Builder &b, const std::vector<SourceSpec> &sou
         source.name,
         b.getDictionaryAttr({b.getNamedAttr("shape", b.getI64ArrayAttr(source.shape)),
                              b.getNamedAttr("init", b.getStringAttr(initName(source.init))),
-                             b.getNamedAttr("std", b.getF64FloatAttr(source.initStd)),
+                             b.getNamedAttr("std", b.getF64FloatAttr(std)),
                              b.getNamedAttr("aliases", b.getArrayAttr(aliases))})));
   }
   return b.getDictionaryAttr(entries);
@@ -185,7 +185,7 @@ OwningOpRef<ModuleOp> buildModule(MLIRContext &context, const TransformerSpec &s
               b.getArrayAttr({b.getDictionaryAttr(
                   {b.getNamedAttr("symbols", b.getStrArrayAttr({"B", "S"})),
                    b.getNamedAttr("max", b.getI64IntegerAttr(maxima.tokens))})}));
-  op->setAttr(transformer::kSourcesAttr, sourcesAttr(b, sources.sources()));
+  op->setAttr(transformer::kSourcesAttr, sourcesAttr(b, sources.sources(), spec.initStd));
   op->setAttr(
       transformer::kModelAttr,
       b.getDictionaryAttr({b.getNamedAttr("type", b.getStringAttr(spec.modelType)),

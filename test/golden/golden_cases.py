@@ -64,7 +64,7 @@ CASES = [
     dict(name="llama-rope-llama3", batches=dict(long=LONG), prompts=LONG_PROMPTS, dtype="bfloat16",
          config=dict(ROPE, max_position_embeddings=64, rope_theta=300.0,
                      rope_scaling=dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0,
-                                       high_freq_factor=4.0, original_max_position_embeddings=24))),
+                                       high_freq_factor=4.0, original_max_position_embeddings=32))),
     dict(name="llama-rope-yarn", batches=dict(long=LONG), prompts=LONG_PROMPTS, dtype="bfloat16",
          config=dict(ROPE, max_position_embeddings=64, rope_theta=200.0,
                      rope_scaling=dict(rope_type="yarn", factor=4.0, beta_fast=8.0,
