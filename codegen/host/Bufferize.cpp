@@ -1,0 +1,305 @@
+//===- Bufferize.cpp - Tensors to buffers, blocks and scratch -------------===//
+//
+// One-shot bufferization writes results straight into the destination buffers where it can. What is
+// left over are local buffers: small static ones go to the stack, all others get a fixed place in the
+// worker's scratch, sized at the compiled maxima. Nothing is ever taken from the heap.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/host/Kernel.h"
+
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
+#include "mlir/Dialect/Bufferization/Transforms/Transforms.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/Dominance.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/CSE.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace ingot::host {
+
+namespace {
+
+/// A static local buffer up to this size lives on the stack, up to stackTotal in all.
+constexpr uint64_t stackBuffer = 16 << 10;
+constexpr uint64_t stackTotal = 64 << 10;
+constexpr uint64_t alignment = 64;
+
+/// An upper bound of `value` over all launches, for non-negative index arithmetic.
+class UpperBound {
+public:
+  UpperBound(func::FuncOp func, const KernelAbi &abi) : func(func), abi(abi) {}
+
+  std::optional<int64_t> of(OpFoldResult value) {
+    if (auto constant = getConstantIntValue(value))
+      return constant;
+    return of(cast<Value>(value));
+  }
+
+  std::optional<int64_t> of(Value value) {
+    if (auto constant = getConstantIntValue(value))
+      return constant;
+    if (auto argument = dyn_cast<BlockArgument>(value)) {
+      int64_t number = argument.getArgNumber() - abi.numBuffers;
+      if (argument.getOwner() == &func.getBody().front())
+        return number >= 0 && number < abi.numSizes ? std::optional(abi.sizeMax[number])
+                                                    : std::nullopt;
+      // An induction variable stays below its loop's upper bound.
+      if (auto loop = dyn_cast<scf::ForOp>(argument.getOwner()->getParentOp()))
+        return argument == loop.getInductionVar() ? of(loop.getUpperBound()) : std::nullopt;
+      if (auto loop = dyn_cast<scf::ForallOp>(argument.getOwner()->getParentOp()))
+        if (argument.getArgNumber() < loop.getRank())
+          return of(loop.getMixedUpperBound()[argument.getArgNumber()]);
+      return std::nullopt;
+    }
+    Operation *op = value.getDefiningOp();
+    if (auto min = dyn_cast<affine::AffineMinOp>(op))
+      return ofMap(min.getAffineMap(), min.getOperands(), /*isMin=*/true);
+    if (auto max = dyn_cast<affine::AffineMaxOp>(op))
+      return ofMap(max.getAffineMap(), max.getOperands(), /*isMin=*/false);
+    if (auto apply = dyn_cast<affine::AffineApplyOp>(op))
+      return ofMap(apply.getAffineMap(), apply.getOperands(), /*isMin=*/false);
+    if (auto min = dyn_cast<arith::MinSIOp>(op)) {
+      std::optional<int64_t> a = of(min.getLhs()), b = of(min.getRhs());
+      return a && b ? std::optional(std::min(*a, *b)) : (a ? a : b);
+    }
+    if (isa<arith::MulIOp, arith::AddIOp, arith::MaxSIOp>(op)) {
+      std::optional<int64_t> a = of(op->getOperand(0)), b = of(op->getOperand(1));
+      if (!a || !b)
+        return std::nullopt;
+      return isa<arith::MulIOp>(op)   ? *a * *b
+             : isa<arith::AddIOp>(op) ? *a + *b
+                                      : std::max(*a, *b);
+    }
+    if (isa<arith::DivSIOp, arith::DivUIOp, arith::CeilDivSIOp, arith::CeilDivUIOp>(op)) {
+      std::optional<int64_t> a = of(op->getOperand(0));
+      std::optional<int64_t> b = getConstantIntValue(op->getOperand(1));
+      if (!a || !b || *b <= 0)
+        return std::nullopt;
+      return isa<arith::DivSIOp, arith::DivUIOp>(op) ? *a / *b : llvm::divideCeil(*a, *b);
+    }
+    if (auto dim = dyn_cast<memref::DimOp>(op))
+      if (std::optional<int64_t> index = dim.getConstantIndex())
+        return ofDim(dim.getSource(), *index);
+    return std::nullopt;
+  }
+
+private:
+  std::optional<int64_t> ofDim(Value buffer, int64_t index) {
+    auto type = cast<MemRefType>(buffer.getType());
+    if (!type.isDynamicDim(index))
+      return type.getDimSize(index);
+    if (auto view = buffer.getDefiningOp<memref::SubViewOp>())
+      return type.getRank() == view.getSourceType().getRank()
+                 ? of(view.getMixedSizes()[index])
+                 : std::nullopt;
+    if (auto alloc = buffer.getDefiningOp<memref::AllocOp>())
+      return of(alloc.getDynamicSizes()[type.getDynamicDimIndex(index)]);
+    if (auto expand = buffer.getDefiningOp<memref::ExpandShapeOp>())
+      return of(expand.getMixedOutputShape()[index]);
+    return std::nullopt;
+  }
+
+  /// The bound of each result by interval arithmetic: operands lie in [0, bound].
+  std::optional<int64_t> ofMap(AffineMap map, ValueRange operands, bool isMin) {
+    std::optional<int64_t> bound;
+    for (AffineExpr expr : map.getResults()) {
+      std::optional<int64_t> one = ofExpr(expr, map.getNumDims(), operands);
+      if (!one && !isMin)
+        return std::nullopt;
+      if (one)
+        bound = !bound ? *one : isMin ? std::min(*bound, *one) : std::max(*bound, *one);
+    }
+    return bound;
+  }
+
+  std::optional<int64_t> ofExpr(AffineExpr expr, unsigned numDims, ValueRange operands) {
+    if (auto constant = dyn_cast<AffineConstantExpr>(expr))
+      return constant.getValue();
+    if (auto dim = dyn_cast<AffineDimExpr>(expr))
+      return of(operands[dim.getPosition()]);
+    if (auto symbol = dyn_cast<AffineSymbolExpr>(expr))
+      return of(operands[numDims + symbol.getPosition()]);
+    auto binary = cast<AffineBinaryOpExpr>(expr);
+    auto factor = dyn_cast<AffineConstantExpr>(binary.getRHS());
+    std::optional<int64_t> lhs = ofExpr(binary.getLHS(), numDims, operands);
+    if (expr.getKind() == AffineExprKind::Mul && factor && factor.getValue() <= 0)
+      return 0; // minus a non-negative value
+    if (!lhs)
+      return std::nullopt;
+    switch (expr.getKind()) {
+    case AffineExprKind::Add: {
+      std::optional<int64_t> rhs = ofExpr(binary.getRHS(), numDims, operands);
+      return rhs ? std::optional(*lhs + *rhs) : std::nullopt;
+    }
+    case AffineExprKind::Mul: {
+      std::optional<int64_t> rhs = ofExpr(binary.getRHS(), numDims, operands);
+      return rhs ? std::optional(*lhs * *rhs) : std::nullopt;
+    }
+    case AffineExprKind::Mod:
+      return factor ? std::optional(factor.getValue() - 1) : std::nullopt;
+    case AffineExprKind::FloorDiv:
+      return factor ? std::optional(llvm::divideFloorSigned(*lhs, factor.getValue()))
+                    : std::nullopt;
+    case AffineExprKind::CeilDiv:
+      return factor ? std::optional(llvm::divideCeilSigned(*lhs, factor.getValue()))
+                    : std::nullopt;
+    default:
+      return std::nullopt;
+    }
+  }
+
+  func::FuncOp func;
+  const KernelAbi &abi;
+};
+
+/// The grid is the one parallel loop: its induction variables become the block's position. Further
+/// loops of the same bounds share the grid (the plan made sure of that).
+void forallToBlocks(func::FuncOp func, const KernelAbi &abi) {
+  IRRewriter rewriter(func.getContext());
+  SmallVector<scf::ForallOp> loops;
+  func.walk([&](scf::ForallOp loop) { loops.push_back(loop); });
+  for (scf::ForallOp loop : loops) {
+    rewriter.setInsertionPoint(loop);
+    Location loc = loop.getLoc();
+    // The innermost loop dimension is x, the next y; z runs over all others.
+    int64_t rank = loop.getRank();
+    SmallVector<Value> positions(rank);
+    Value rest = abi.block(func, 2);
+    for (int64_t i = rank - 1; i >= 0; --i) {
+      Value lower = getValueOrCreateConstantIndexOp(rewriter, loc, loop.getMixedLowerBound()[i]);
+      Value step = getValueOrCreateConstantIndexOp(rewriter, loc, loop.getMixedStep()[i]);
+      Value block;
+      if (rank - 1 - i < 2) {
+        block = abi.block(func, rank - 1 - i);
+      } else if (i == 0) {
+        block = rest;
+      } else {
+        Value upper = getValueOrCreateConstantIndexOp(rewriter, loc, loop.getMixedUpperBound()[i]);
+        Value extent = arith::SubIOp::create(rewriter, loc, upper, lower);
+        Value count = arith::CeilDivSIOp::create(rewriter, loc, extent, step);
+        block = arith::RemSIOp::create(rewriter, loc, rest, count);
+        rest = arith::DivSIOp::create(rewriter, loc, rest, count);
+      }
+      Value offset = arith::MulIOp::create(rewriter, loc, block, step);
+      positions[i] = arith::AddIOp::create(rewriter, loc, lower, offset);
+    }
+    rewriter.eraseOp(loop.getTerminator());
+    rewriter.inlineBlockBefore(loop.getBody(), loop, positions);
+    rewriter.eraseOp(loop);
+  }
+}
+
+LogicalResult placeLocalBuffers(func::FuncOp func, KernelAbi &abi) {
+  OpBuilder builder(func.getContext());
+  Block &entry = func.getBody().front();
+  Location loc = func.getLoc();
+  UpperBound bound(func, abi);
+  Value scratch = entry.addArgument(
+      MemRefType::get({ShapedType::kDynamic}, builder.getI8Type()), loc);
+  func.setFunctionType(builder.getFunctionType(entry.getArgumentTypes(), {}));
+
+  SmallVector<memref::AllocOp> allocs;
+  func.walk([&](memref::AllocOp alloc) { allocs.push_back(alloc); });
+  uint64_t onStack = 0;
+  for (memref::AllocOp alloc : allocs) {
+    MemRefType type = alloc.getType();
+    uint64_t bytes = llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+    if (type.getElementType().isIndex())
+      bytes = 8;
+    for (int64_t d = 0; d < type.getRank(); ++d) {
+      std::optional<int64_t> extent =
+          type.isDynamicDim(d) ? bound.of(alloc.getDynamicSizes()[type.getDynamicDimIndex(d)])
+                               : std::optional(type.getDimSize(d));
+      if (!extent || *extent < 0)
+        return alloc.emitError("no upper bound for dimension ")
+               << d << " of a local buffer of type " << type;
+      bool overflow = false;
+      bytes = llvm::SaturatingMultiply<uint64_t>(bytes, *extent, &overflow);
+      if (overflow || bytes >> 40)
+        return alloc.emitError("a local buffer of type ") << type << " is too large";
+    }
+    bytes = llvm::alignTo(std::max<uint64_t>(bytes, 1), alignment);
+    Value place;
+    if (type.hasStaticShape() && bytes <= stackBuffer && onStack + bytes <= stackTotal) {
+      onStack += bytes;
+      builder.setInsertionPointToStart(&entry);
+      place = memref::AllocaOp::create(builder, loc, type, builder.getI64IntegerAttr(alignment));
+    } else {
+      builder.setInsertionPoint(alloc);
+      Value offset = arith::ConstantIndexOp::create(builder, loc, abi.scratchBytes);
+      place = memref::ViewOp::create(builder, loc, type, scratch, offset, alloc.getDynamicSizes());
+      abi.scratchBytes += bytes;
+    }
+    alloc.replaceAllUsesWith(place);
+    alloc.erase();
+  }
+  func.walk([](memref::DeallocOp dealloc) { dealloc.erase(); });
+  return success();
+}
+
+/// Copies and what the vectorizer left are loops; LLVM vectorizes the simple ones.
+LogicalResult lowerToLoops(func::FuncOp func) {
+  IRRewriter rewriter(func.getContext());
+  SmallVector<memref::CopyOp> copies;
+  func.walk([&](memref::CopyOp copy) { copies.push_back(copy); });
+  for (memref::CopyOp copy : copies) {
+    rewriter.setInsertionPoint(copy);
+    if (copy.getSource() != copy.getTarget())
+      linalg::makeMemRefCopyOp(rewriter, copy.getLoc(), copy.getSource(), copy.getTarget());
+    rewriter.eraseOp(copy);
+  }
+  SmallVector<linalg::LinalgOp> ops;
+  func.walk([&](linalg::LinalgOp op) { ops.push_back(op); });
+  for (linalg::LinalgOp op : ops) {
+    rewriter.setInsertionPoint(op);
+    if (failed(linalg::linalgOpToLoops(rewriter, op)))
+      return op.emitError("cannot be lowered to loops");
+    rewriter.eraseOp(op);
+  }
+  return success();
+}
+
+} // namespace
+
+LogicalResult bufferizeKernel(func::FuncOp func, KernelAbi &abi) {
+  IRRewriter rewriter(func.getContext());
+  bufferization::OneShotBufferizationOptions options;
+  options.allowReturnAllocsFromLoops = true;
+  options.bufferAlignment = alignment;
+  // Inside one block of the grid there is one thread.
+  options.checkParallelRegions = false;
+  if (failed(bufferization::eliminateEmptyTensors(rewriter, func)))
+    return func.emitError("empty tensor elimination failed");
+  bufferization::BufferizationState state;
+  if (failed(bufferization::runOneShotBufferize(func, options, state)))
+    return func.emitError("bufferization failed");
+  RewritePatternSet patterns(func.getContext());
+  for (StringRef dialect : {"memref", "arith", "scf", "bufferization", "affine"})
+    if (Dialect *loaded = func.getContext()->getLoadedDialect(dialect))
+      loaded->getCanonicalizationPatterns(patterns);
+  for (RegisteredOperationName op : func.getContext()->getRegisteredOperations())
+    if (llvm::is_contained({"memref", "scf", "affine", "bufferization"},
+                           op.getDialectNamespace()))
+      op.getCanonicalizationPatterns(patterns, func.getContext());
+  if (failed(applyPatternsGreedily(func, std::move(patterns))))
+    return func.emitError("clean-up after bufferization did not converge");
+  forallToBlocks(func, abi);
+  // Equal views become one value, and copies of a buffer onto itself disappear.
+  DominanceInfo dominance(func);
+  eliminateCommonSubExpressions(rewriter, dominance, func);
+  if (failed(placeLocalBuffers(func, abi)))
+    return failure();
+  return lowerToLoops(func);
+}
+
+} // namespace ingot::host

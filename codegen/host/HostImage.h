@@ -1,0 +1,91 @@
+//===- HostImage.h - Kernel functions to one ELF shared object --*- C++ -*-===//
+//
+// A kernel function is a `func.func` on tensors:
+//
+//   func.func @k(%x: tensor<?x384xf32> {ingot.sizes = [0]}, %w: tensor<384x384xf32>)
+//       -> (tensor<?x384xf32> {ingot.sizes = [0]})
+//       attributes {ingot.size_max = [1024], ingot.grid = [...]}
+//
+// `ingot.sizes` names, for each dynamic dimension in order, the size argument that holds its extent.
+// A result with `ingot.alias = i` lives in the buffer of argument i. `ingot.size_max` bounds each size
+// argument; scratch is sized by it. `ingot.may_alias` on the function says that a result may be placed
+// over an argument that it is an elementwise function of. The compiled entry point takes the
+// arguments' buffers, then those of the results without ingot.alias, as runtime/device/HostKernelAbi.h
+// says.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "codegen/host/HostTarget.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
+
+#include <array>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace mlir {
+class DialectRegistry;
+}
+
+namespace ingot::host {
+
+struct HostImageOptions {
+  HostTarget target;
+  /// Called with a step's name and the module after it; for --dump-kernels and tests.
+  std::function<void(llvm::StringRef step, mlir::ModuleOp)> onStep;
+};
+
+/// ceil(factor * size[sizes[0]] * size[sizes[1]] * ... / divisor)
+struct GridSize {
+  int64_t factor = 1;
+  llvm::SmallVector<int64_t> sizes;
+  int64_t divisor = 1;
+
+  int64_t evaluate(llvm::ArrayRef<int64_t> values) const {
+    int64_t product = factor;
+    for (int64_t size : sizes)
+      product *= values[size];
+    return (product + divisor - 1) / divisor;
+  }
+  bool operator==(const GridSize &) const = default;
+};
+
+/// How the blocks of a kernel are cut, and why.
+struct KernelPlan {
+  /// "contraction": register-tiled matmul with fused producers and consumers;
+  /// "rows": vectors along the last dimension, blocks of rows;
+  /// "serial": one block does everything.
+  std::string strategy = "serial";
+  /// Block tile of each loop of the root operation; 0 leaves a loop whole.
+  llvm::SmallVector<int64_t> tile;
+  /// Columns of the register tile (contraction).
+  int64_t columns = 0;
+  std::array<GridSize, 3> grid = {};
+  /// What was computed, and why the strategy was taken, in words.
+  std::string description, reason;
+};
+
+/// What the launch of a compiled kernel needs to know.
+struct HostKernelInfo {
+  std::string entry;
+  uint64_t scratchBytes = 0;
+  KernelPlan plan;
+};
+
+struct HostImage {
+  std::string elf;
+  std::vector<HostKernelInfo> kernels;
+};
+
+/// Adds the dialects and interface models that compileHostImage needs; call it on the registry of
+/// the module's context before the module is made.
+void registerHostDialects(mlir::DialectRegistry &registry);
+
+/// Compiles every function of `module` (which is consumed) to an entry point of one shared object
+/// without undefined symbols. The same module gives the same bytes.
+Result<HostImage> compileHostImage(mlir::ModuleOp module, const HostImageOptions &options);
+
+} // namespace ingot::host

@@ -1,0 +1,148 @@
+//===- LowerToLLVM.cpp - Kernel functions to entry points -----------------===//
+//
+// Each kernel function keeps its body as a private function on memref descriptors, marked
+// always-inline with no-alias pointers (buffers of one launch never overlap, except an output that is
+// tied to an input, and those two are one argument). Its HostKernelAbi entry point unpacks the
+// pointer and size arrays. Inlining then turns the no-alias arguments into alias scopes.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/host/Kernel.h"
+
+#include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+
+namespace ingot::host {
+
+namespace {
+
+/// How one buffer argument of a kernel function looks before the conversion.
+struct BufferShape {
+  MemRefType type;
+  /// Size argument of each dynamic dimension in order.
+  SmallVector<int64_t> sizes;
+};
+
+constexpr const char *sizesAttr = "ingot.sizes";
+
+/// Writes HostKernelAbi's `name` around the private function `body`.
+void addEntryPoint(OpBuilder &builder, LLVM::LLVMFuncOp body, StringRef name, const KernelAbi &abi,
+                   ArrayRef<BufferShape> buffers) {
+  MLIRContext *context = builder.getContext();
+  Location loc = body.getLoc();
+  auto pointer = LLVM::LLVMPointerType::get(context);
+  Type i64 = builder.getI64Type();
+  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context),
+                                          {pointer, pointer, pointer, i64, i64, i64});
+  builder.setInsertionPoint(body);
+  auto entry = LLVM::LLVMFuncOp::create(builder, loc, name, type);
+  Block *block = entry.addEntryBlock(builder);
+  builder.setInsertionPointToStart(block);
+  auto constant = [&](int64_t value) -> Value {
+    return LLVM::ConstantOp::create(builder, loc, i64, builder.getI64IntegerAttr(value));
+  };
+  auto load = [&](Value array, int64_t index, Type element) -> Value {
+    Value address = LLVM::GEPOp::create(builder, loc, pointer, element, array,
+                                        ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(index)});
+    auto value = LLVM::LoadOp::create(builder, loc, element, address);
+    value.setInvariant(true);
+    return value;
+  };
+  SmallVector<Value> sizes;
+  for (int64_t i = 0; i < abi.numSizes; ++i)
+    sizes.push_back(load(block->getArgument(1), i, i64));
+
+  SmallVector<Value> arguments;
+  auto addDescriptor = [&](Value base, ArrayRef<Value> extents) {
+    arguments.append({base, base, constant(0)});
+    arguments.append(extents.begin(), extents.end());
+    SmallVector<Value> strides(extents.size());
+    for (int64_t d = extents.size() - 1; d >= 0; --d)
+      strides[d] = d + 1 == static_cast<int64_t>(extents.size())
+                       ? constant(1)
+                       : LLVM::MulOp::create(builder, loc, strides[d + 1], extents[d + 1]).getResult();
+    arguments.append(strides);
+  };
+  for (auto [i, buffer] : llvm::enumerate(buffers)) {
+    SmallVector<Value> extents;
+    int64_t next = 0;
+    for (int64_t extent : buffer.type.getShape())
+      extents.push_back(ShapedType::isDynamic(extent) ? sizes[buffer.sizes[next++]]
+                                                      : constant(extent));
+    addDescriptor(load(block->getArgument(0), i, pointer), extents);
+  }
+  arguments.append(sizes);
+  for (int64_t axis = 0; axis < 3; ++axis)
+    arguments.push_back(block->getArgument(3 + axis));
+  addDescriptor(block->getArgument(2), {constant(abi.scratchBytes)});
+  LLVM::CallOp::create(builder, loc, body, arguments);
+  LLVM::ReturnOp::create(builder, loc, ValueRange());
+}
+
+} // namespace
+
+LogicalResult lowerToLLVM(ModuleOp module, ArrayRef<KernelAbi> abis) {
+  SmallVector<std::string> names;
+  SmallVector<SmallVector<BufferShape>> shapes;
+  SmallVector<bool> mayAlias;
+  for (auto [func, abi] : llvm::zip_equal(module.getOps<func::FuncOp>(), abis)) {
+    names.push_back(func.getName().str());
+    SmallVector<BufferShape> buffers;
+    auto sizes = func->getAttrOfType<ArrayAttr>(sizesAttr);
+    for (int64_t i = 0; i < abi.numBuffers; ++i) {
+      BufferShape shape{cast<MemRefType>(func.getArgument(i).getType()), {}};
+      for (Attribute size : cast<ArrayAttr>(sizes[i]))
+        shape.sizes.push_back(cast<IntegerAttr>(size).getInt());
+      buffers.push_back(std::move(shape));
+    }
+    shapes.push_back(std::move(buffers));
+    mayAlias.push_back(func->hasAttr("ingot.may_alias"));
+    func.setName(func.getName().str() + ".body");
+    func.setPrivate();
+  }
+
+  PassManager passes(module.getContext());
+  passes.addNestedPass<func::FuncOp>(memref::createExpandStridedMetadataPass());
+  passes.addPass(createLowerAffinePass());
+  passes.addNestedPass<func::FuncOp>(arith::createArithExpandOpsPass());
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(createCSEPass());
+  passes.addNestedPass<func::FuncOp>(createLoopInvariantCodeMotionPass());
+  passes.addPass(createSCFToControlFlowPass());
+  passes.addPass(createConvertVectorToLLVMPass());
+  passes.addPass(createConvertMathToLLVMPass());
+  passes.addPass(createArithToLLVMConversionPass());
+  passes.addPass(createConvertIndexToLLVMPass());
+  passes.addPass(createFinalizeMemRefToLLVMConversionPass());
+  passes.addPass(createConvertFuncToLLVMPass());
+  passes.addPass(createConvertControlFlowToLLVMPass());
+  passes.addPass(createUBToLLVMConversionPass());
+  passes.addPass(createReconcileUnrealizedCastsPass());
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(createCSEPass());
+  if (failed(passes.run(module)))
+    return failure();
+
+  OpBuilder builder(module.getContext());
+  for (auto [i, name] : llvm::enumerate(names)) {
+    auto body = module.lookupSymbol<LLVM::LLVMFuncOp>(name + ".body");
+    body.setLinkage(LLVM::Linkage::Internal);
+    body.setAlwaysInline(true);
+    for (auto [index, type] : llvm::enumerate(body.getArgumentTypes()))
+      if (isa<LLVM::LLVMPointerType>(type)) {
+        if (!mayAlias[i])
+          body.setArgAttr(index, "llvm.noalias", builder.getUnitAttr());
+        body.setArgAttr(index, "llvm.align", builder.getI64IntegerAttr(64));
+      }
+    addEntryPoint(builder, body, name, abis[i], shapes[i]);
+  }
+  return success();
+}
+
+} // namespace ingot::host

@@ -1,0 +1,183 @@
+//===- Normalize.cpp - Few, large linalg.generic ops ----------------------===//
+//
+// Whatever the decompositions gave becomes linalg.generic; elementwise chains become one op; adjacent
+// dimensions that every operand walks through together become one (B and S become rows), so that a
+// batch of one-token rows is a matmul of B rows and not B matmuls of one.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/host/Kernel.h"
+
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/MemRef/Transforms/Transforms.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Tensor/Transforms/Transforms.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+using namespace mlir;
+
+namespace ingot::host {
+
+namespace {
+
+/// The extent of a kernel's buffer is a size argument, whichever way it is asked for.
+struct ExtentOfBuffer : OpRewritePattern<tensor::DimOp> {
+  ExtentOfBuffer(MLIRContext *context, func::FuncOp func, const KernelAbi &abi)
+      : OpRewritePattern(context, /*benefit=*/2), func(func), abi(abi) {}
+
+  LogicalResult matchAndRewrite(tensor::DimOp op, PatternRewriter &rewriter) const override {
+    auto source = op.getSource().getDefiningOp<bufferization::ToTensorOp>();
+    auto index = op.getConstantIndex();
+    if (!source || !index)
+      return failure();
+    auto buffer = dyn_cast<BlockArgument>(source.getBuffer());
+    if (!buffer || !isa<func::FuncOp>(buffer.getOwner()->getParentOp()))
+      return failure();
+    Value extent = sizeOfBuffer(func, abi, buffer.getArgNumber(), *index);
+    if (!extent)
+      return failure();
+    rewriter.replaceOp(op, extent);
+    return success();
+  }
+
+  func::FuncOp func;
+  const KernelAbi &abi;
+};
+
+bool hasOnlyParallelLoops(linalg::LinalgOp op) {
+  return op.getNumLoops() == op.getNumParallelLoops();
+}
+
+/// Math that costs more than a load: not worth doing twice.
+bool isExpensive(linalg::LinalgOp op) {
+  bool found = false;
+  op->getRegion(0).walk([&](Operation *inner) {
+    found |= isa<math::MathDialect>(inner->getDialect()) || isa<arith::DivFOp>(inner) ||
+             isa<tensor::ExtractOp>(inner);
+  });
+  return found;
+}
+
+/// Fuse a producer into its consumer unless that repeats work or hides a contraction.
+bool shouldFuse(OpOperand *operand) {
+  auto producer = operand->get().getDefiningOp<linalg::LinalgOp>();
+  auto consumer = dyn_cast<linalg::LinalgOp>(operand->getOwner());
+  if (!producer || !consumer)
+    return true;
+  if (linalg::isaContractionOpInterface(consumer))
+    return false;
+  bool once = producer->hasOneUse();
+  // Each element of the producer is read once if the consumer's map is a permutation of its loops.
+  bool sameDomain = consumer.getMatchingIndexingMap(operand).isPermutation();
+  if (isExpensive(producer))
+    return once && sameDomain && hasOnlyParallelLoops(consumer);
+  return once || hasOnlyParallelLoops(producer);
+}
+
+/// Groups of adjacent parallel loops that every operand has side by side.
+SmallVector<ReassociationIndices> collapsibleLoops(linalg::LinalgOp op) {
+  if (!isa<linalg::GenericOp>(op) || op.hasIndexSemantics())
+    return {};
+  SmallVector<ReassociationIndices> groups;
+  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+  for (AffineMap map : maps)
+    if (!map.isProjectedPermutation())
+      return {};
+  SmallVector<utils::IteratorType> iterators = op.getIteratorTypesArray();
+  for (unsigned loop = 0; loop < op.getNumLoops(); ++loop) {
+    if (!groups.empty() && iterators[loop] == iterators[loop - 1]) {
+      ReassociationIndices wider = groups.back();
+      wider.push_back(loop);
+      if (linalg::areDimSequencesPreserved(maps, {wider})) {
+        groups.back() = wider;
+        continue;
+      }
+    }
+    groups.push_back({loop});
+  }
+  llvm::erase_if(groups, [](const ReassociationIndices &group) { return group.size() < 2; });
+  return groups;
+}
+
+} // namespace
+
+Value sizeOfBuffer(func::FuncOp func, const KernelAbi &abi, int64_t buffer, int64_t dim) {
+  auto type = cast<MemRefType>(func.getArgument(buffer).getType());
+  if (buffer >= abi.numBuffers || !type.isDynamicDim(dim))
+    return Value();
+  auto sizes = cast<ArrayAttr>(func->getAttrOfType<ArrayAttr>("ingot.sizes")[buffer]);
+  return abi.size(func, cast<IntegerAttr>(sizes[type.getDynamicDimIndex(dim)]).getInt());
+}
+
+void populateCleanup(RewritePatternSet &patterns, func::FuncOp func, const KernelAbi &abi) {
+  MLIRContext *context = patterns.getContext();
+  patterns.add<ExtentOfBuffer>(context, func, abi);
+  memref::populateResolveRankedShapedTypeResultDimsPatterns(patterns);
+  for (StringRef dialect : {"tensor", "linalg", "arith", "affine", "scf"})
+    context->getLoadedDialect(dialect)->getCanonicalizationPatterns(patterns);
+  for (RegisteredOperationName op : context->getRegisteredOperations())
+    if (llvm::is_contained({"tensor", "linalg", "arith", "affine", "scf"},
+                           op.getDialectNamespace()))
+      op.getCanonicalizationPatterns(patterns, context);
+}
+
+LogicalResult normalizeKernel(func::FuncOp func, const KernelAbi &abi) {
+  MLIRContext *context = func.getContext();
+  IRRewriter rewriter(context);
+  // Decompositions may give ops that decompose further.
+  for (bool changed = true; changed;) {
+    changed = false;
+    SmallVector<linalg::AggregatedOpInterface> aggregates;
+    func.walk([&](linalg::AggregatedOpInterface op) {
+      if (!isa<linalg::PackOp, linalg::UnPackOp>(op))
+        aggregates.push_back(op);
+    });
+    for (linalg::AggregatedOpInterface op : aggregates) {
+      rewriter.setInsertionPoint(op);
+      FailureOr<SmallVector<Value>> values = op.decomposeOperation(rewriter);
+      if (failed(values))
+        return op.emitError("has no decomposition");
+      rewriter.replaceOp(op, *values);
+      changed = true;
+    }
+  }
+  auto apply = [&](auto populate) -> LogicalResult {
+    RewritePatternSet patterns(context);
+    populate(patterns);
+    populateCleanup(patterns, func, abi);
+    if (failed(applyPatternsGreedily(func, std::move(patterns))))
+      return func.emitError("patterns did not converge");
+    return success();
+  };
+  if (failed(apply([](RewritePatternSet &patterns) {
+        linalg::populateElementwiseToLinalgConversionPatterns(patterns);
+        linalg::populateDecomposePadPatterns(patterns);
+        tensor::populateDecomposeTensorConcatPatterns(patterns);
+      })))
+    return failure();
+  SmallVector<linalg::LinalgOp> named;
+  func.walk([&](linalg::LinalgOp op) {
+    if (!isa<linalg::GenericOp, linalg::FillOp>(op))
+      named.push_back(op);
+  });
+  for (linalg::LinalgOp op : named) {
+    rewriter.setInsertionPoint(op);
+    (void)linalg::generalizeNamedOp(rewriter, op);
+  }
+  return apply([](RewritePatternSet &patterns) {
+    linalg::populateElementwiseOpsFusionPatterns(patterns, shouldFuse);
+    linalg::populateCollapseDimensions(patterns, collapsibleLoops);
+    linalg::populateFoldReshapeOpsByCollapsingPatterns(patterns, [](OpOperand *) { return true; });
+    tensor::populateReassociativeReshapeFoldingPatterns(patterns);
+    tensor::populateFoldTensorEmptyPatterns(patterns);
+    linalg::populateEraseUnusedOperandsAndResultsPatterns(patterns);
+  });
+}
+
+} // namespace ingot::host

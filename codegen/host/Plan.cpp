@@ -1,0 +1,288 @@
+//===- Plan.cpp - How a kernel is cut into blocks -------------------------===//
+//
+// Data with a reason: nothing here changes what is computed. The root is the operation that makes the
+// kernel's result; its loops are cut into blocks, its producers are fused into them.
+//
+//   contraction  The root follows a matmul in rows and columns. Blocks are a few register tiles high
+//                and a few weight panels wide: 96 rows keep a panel busy, and about 256 KiB of panels
+//                stay in the second-level cache while the block's rows run over them. Columns are the
+//                fastest grid dimension, so that neighbouring blocks share their rows, and so that a
+//                decode step (one row) still spreads over the columns.
+//   rows         Everything else whose root has a parallel dimension: blocks are runs of rows of the
+//                last dimension, about 16 Ki elements each.
+//   serial       No operation could be cut: one block runs the whole body.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/host/Kernel.h"
+
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace ingot::host {
+
+namespace {
+
+/// Extents of tensors as products of size arguments.
+class Extents {
+public:
+  Extents(func::FuncOp func, const KernelAbi &abi) : func(func), abi(abi) {}
+
+  std::optional<GridSize> of(Value tensor, int64_t dim) {
+    auto type = cast<RankedTensorType>(tensor.getType());
+    if (!type.isDynamicDim(dim))
+      return GridSize{type.getDimSize(dim), {}, 1};
+    Operation *op = tensor.getDefiningOp();
+    if (!op)
+      return std::nullopt;
+    if (auto read = dyn_cast<bufferization::ToTensorOp>(op)) {
+      auto buffer = dyn_cast<BlockArgument>(read.getBuffer());
+      if (!buffer || !isa<func::FuncOp>(buffer.getOwner()->getParentOp()))
+        return std::nullopt;
+      return of(sizeOfBuffer(func, abi, buffer.getArgNumber(), dim));
+    }
+    if (auto empty = dyn_cast<tensor::EmptyOp>(op))
+      return of(empty.getMixedSizes()[dim]);
+    if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op)) {
+      GridSize product;
+      for (int64_t source : collapse.getReassociationIndices()[dim]) {
+        std::optional<GridSize> one = of(collapse.getSrc(), source);
+        if (!one)
+          return std::nullopt;
+        product.factor *= one->factor;
+        product.sizes.append(one->sizes);
+      }
+      return product;
+    }
+    if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op))
+      return of(expand.getMixedOutputShape()[dim]);
+    if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op))
+      if (slice.getSourceType().getRank() == type.getRank())
+        return of(slice.getMixedSizes()[dim]);
+    if (auto style = dyn_cast<DestinationStyleOpInterface>(op))
+      return of(style.getDpsInitOperand(cast<OpResult>(tensor).getResultNumber())->get(), dim);
+    return std::nullopt;
+  }
+
+  std::optional<GridSize> of(OpFoldResult value) {
+    if (auto constant = getConstantIntValue(value))
+      return GridSize{*constant, {}, 1};
+    return of(dyn_cast<Value>(value));
+  }
+
+private:
+  std::optional<GridSize> of(Value value) {
+    if (!value)
+      return std::nullopt;
+    if (auto constant = getConstantIntValue(value))
+      return GridSize{*constant, {}, 1};
+    if (auto argument = dyn_cast<BlockArgument>(value)) {
+      int64_t number = argument.getArgNumber() - abi.numBuffers;
+      if (isa<func::FuncOp>(argument.getOwner()->getParentOp()) && number >= 0 &&
+          number < abi.numSizes)
+        return GridSize{1, {number}, 1};
+      return std::nullopt;
+    }
+    if (auto product = value.getDefiningOp<arith::MulIOp>())
+      return multiply(of(product.getLhs()), of(product.getRhs()));
+    if (auto dim = value.getDefiningOp<tensor::DimOp>())
+      if (std::optional<int64_t> index = dim.getConstantIndex())
+        return of(dim.getSource(), *index);
+    if (auto apply = value.getDefiningOp<affine::AffineApplyOp>()) {
+      AffineMap map = apply.getAffineMap();
+      return ofExpr(map.getResult(0), map.getNumDims(), apply.getOperands());
+    }
+    return std::nullopt;
+  }
+
+  std::optional<GridSize> ofExpr(AffineExpr expr, unsigned numDims, ValueRange operands) {
+    if (auto constant = dyn_cast<AffineConstantExpr>(expr))
+      return GridSize{constant.getValue(), {}, 1};
+    if (auto dim = dyn_cast<AffineDimExpr>(expr))
+      return of(operands[dim.getPosition()]);
+    if (auto symbol = dyn_cast<AffineSymbolExpr>(expr))
+      return of(operands[numDims + symbol.getPosition()]);
+    auto binary = cast<AffineBinaryOpExpr>(expr);
+    if (expr.getKind() != AffineExprKind::Mul)
+      return std::nullopt;
+    return multiply(ofExpr(binary.getLHS(), numDims, operands),
+                    ofExpr(binary.getRHS(), numDims, operands));
+  }
+
+  static std::optional<GridSize> multiply(std::optional<GridSize> a, std::optional<GridSize> b) {
+    if (!a || !b)
+      return std::nullopt;
+    a->factor *= b->factor;
+    a->sizes.append(b->sizes);
+    return a;
+  }
+
+  func::FuncOp func;
+  const KernelAbi &abi;
+};
+
+/// The operation behind a result, through reshapes.
+linalg::LinalgOp producerThroughViews(Value value) {
+  while (Operation *op = value.getDefiningOp()) {
+    if (auto linalgOp = dyn_cast<linalg::LinalgOp>(op))
+      return linalgOp;
+    if (!isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op))
+      return nullptr;
+    value = op->getOperand(0);
+  }
+  return nullptr;
+}
+
+/// Extent of each loop of `op`.
+SmallVector<std::optional<GridSize>> loopExtents(Extents &extents, linalg::LinalgOp op) {
+  SmallVector<std::optional<GridSize>> loops(op.getNumLoops());
+  for (OpOperand &operand : op->getOpOperands())
+    if (isa<RankedTensorType>(operand.get().getType()))
+      for (auto [d, expr] : llvm::enumerate(op.getMatchingIndexingMap(&operand).getResults()))
+        if (auto loop = dyn_cast<AffineDimExpr>(expr))
+          if (!loops[loop.getPosition()])
+            loops[loop.getPosition()] = extents.of(operand.get(), d);
+  return loops;
+}
+
+/// The contraction that `root` follows element by element: itself, or the only one among its
+/// producers whose result reaches it through elementwise ops of the same shape.
+linalg::LinalgOp contractionOf(linalg::LinalgOp root) {
+  SmallVector<linalg::LinalgOp> worklist{root};
+  linalg::LinalgOp found;
+  llvm::SmallPtrSet<Operation *, 8> seen;
+  while (!worklist.empty()) {
+    linalg::LinalgOp op = worklist.pop_back_val();
+    if (!seen.insert(op).second)
+      continue;
+    if (linalg::isaContractionOpInterface(op)) {
+      if (found)
+        return nullptr;
+      found = op;
+      continue;
+    }
+    if (op.getNumParallelLoops() != op.getNumLoops() || op->getNumResults() != 1 ||
+        !op.getIndexingMapMatchingResult(op->getResult(0)).isIdentity())
+      continue;
+    for (OpOperand *input : op.getDpsInputOperands())
+      if (auto producer = input->get().getDefiningOp<linalg::LinalgOp>())
+        if (op.getMatchingIndexingMap(input).isIdentity())
+          worklist.push_back(producer);
+  }
+  return found;
+}
+
+/// Columns of one register tile for a matmul of N columns: the target's, narrower for a narrow
+/// matrix, and a divisor of N where there is a good one so that no tail is left.
+int64_t chooseColumns(int64_t n, const HostTarget &target) {
+  if (ShapedType::isDynamic(n) || n % target.panel == 0)
+    return target.panel;
+  if (n <= target.panel)
+    return n;
+  for (int64_t columns = target.panel; columns > target.panel / 2; columns -= target.lanes)
+    if (n % columns == 0)
+      return columns;
+  return target.panel;
+}
+
+} // namespace
+
+ContractionLoops contractionLoops(linalg::LinalgOp contraction) {
+  ContractionLoops loops;
+  FailureOr<linalg::ContractionDimensions> dims = linalg::inferContractionDims(contraction);
+  AffineMap out = contraction.getIndexingMapsArray()[2];
+  if (failed(dims) || dims->n.empty() || dims->k.size() != 1 || !out.isProjectedPermutation())
+    return loops;
+  // The result's last dimension must be a column; rows are the dimension before the columns.
+  auto last = cast<AffineDimExpr>(out.getResults().back()).getPosition();
+  if (!llvm::is_contained(dims->n, last) || dims->n.size() != 1)
+    return loops;
+  loops.column = last;
+  loops.reduction = dims->k[0];
+  for (AffineExpr expr : out.getResults().drop_back())
+    loops.outer.push_back(cast<AffineDimExpr>(expr).getPosition());
+  if (!loops.outer.empty() && llvm::is_contained(dims->m, loops.outer.back())) {
+    loops.row = loops.outer.pop_back_val();
+  } else if (!dims->m.empty()) {
+    return ContractionLoops();
+  }
+  // The last operand dimension must be the reduction on the left; right, reduction or column.
+  loops.valid = true;
+  return loops;
+}
+
+KernelPlan planKernel(func::FuncOp func, const KernelAbi &abi, const HostTarget &target) {
+  KernelPlan plan;
+  Extents extents(func, abi);
+  linalg::LinalgOp root;
+  SmallVector<bufferization::MaterializeInDestinationOp> results;
+  func.walk([&](bufferization::MaterializeInDestinationOp op) { results.push_back(op); });
+  for (bufferization::MaterializeInDestinationOp result : results) {
+    linalg::LinalgOp producer = producerThroughViews(result.getSource());
+    if (!producer) {
+      plan.reason = "a result is not made by a linalg operation";
+      return plan;
+    }
+    if (!root || root->isBeforeInBlock(producer))
+      root = producer;
+  }
+  if (!root || root.getNumParallelLoops() == 0) {
+    plan.reason = "no parallel dimension";
+    return plan;
+  }
+  root->setAttr("ingot.root", UnitAttr::get(func.getContext()));
+  SmallVector<std::optional<GridSize>> loops = loopExtents(extents, root);
+  plan.tile.assign(root.getNumLoops(), 0);
+
+  /// Cuts `loop` into blocks of `size` along grid axis `axis`.
+  auto cut = [&](unsigned loop, int64_t size, unsigned axis) {
+    plan.tile[loop] = size;
+    plan.grid[axis] = *loops[loop];
+    plan.grid[axis].divisor = size;
+  };
+
+  if (linalg::LinalgOp contraction = contractionOf(root)) {
+    ContractionLoops dims = contractionLoops(contraction);
+    bool known = llvm::all_of(loops, [](auto &loop) { return loop.has_value(); });
+    if (dims.valid && known) {
+      contraction->setAttr("ingot.contraction", UnitAttr::get(func.getContext()));
+      SmallVector<int64_t, 4> shape = contraction.getStaticLoopRanges();
+      int64_t n = shape[dims.column], k = shape[dims.reduction];
+      plan.strategy = "contraction";
+      plan.columns = chooseColumns(n, target);
+      // Root and contraction have the same parallel dimensions in the result's order.
+      unsigned rank = dims.outer.size() + (dims.row >= 0) + 1;
+      unsigned column = root == contraction ? dims.column : rank - 1;
+      unsigned row = root == contraction ? dims.row : rank - 2;
+      int64_t panels = ShapedType::isDynamic(n) ? 0 : llvm::divideCeil(n, plan.columns);
+      int64_t group = 4;
+      if (!ShapedType::isDynamic(k))
+        group = std::clamp<int64_t>((256 << 10) / (plan.columns * k * 4), 1, 8);
+      while (panels && panels % group)
+        --group;
+      cut(column, group * plan.columns, 0);
+      if (dims.row >= 0)
+        cut(row, 8 * target.rows.front(), 1);
+      for (auto [i, loop] : llvm::enumerate(dims.outer)) {
+        unsigned position = root == contraction ? loop : i;
+        plan.tile[position] = 1;
+        plan.grid[2].factor *= loops[position]->factor;
+        plan.grid[2].sizes.append(loops[position]->sizes);
+      }
+      plan.reason = "a matmul with elementwise producers and consumers";
+      return plan;
+    }
+  }
+
+  plan.reason = "rows not planned";
+  plan.tile.clear();
+  return plan;
+}
+
+} // namespace ingot::host

@@ -1,0 +1,91 @@
+//===- Tiling.cpp - Blocks of the grid ------------------------------------===//
+//
+// The root's loops are cut into scf.forall blocks with all producers fused (upstream tile-and-fuse).
+// What happens inside a block depends on the plan: TileContraction.cpp or TileRows.cpp.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/host/Tiling.h"
+
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/SCF/Transforms/Patterns.h"
+#include "mlir/Dialect/Tensor/Transforms/Transforms.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+using namespace mlir;
+
+namespace ingot::host {
+
+FailureOr<TiledRoot> tileRoot(RewriterBase &rewriter, linalg::LinalgOp root,
+                              ArrayRef<int64_t> sizes, scf::SCFTilingOptions::LoopType loopType,
+                              llvm::function_ref<bool(tensor::ExtractSliceOp, OpResult)> mayFuse) {
+  scf::SCFTilingOptions tiling;
+  SmallVector<OpFoldResult> tileSizes;
+  for (int64_t size : sizes)
+    tileSizes.push_back(rewriter.getIndexAttr(size));
+  tiling.setTileSizes(tileSizes).setLoopType(loopType);
+  scf::SCFTileAndFuseOptions options;
+  options.setTilingOptions(tiling);
+  options.setFusionControlFn(
+      [&](tensor::ExtractSliceOp slice, OpResult producer,
+          bool) -> std::optional<scf::SCFTileAndFuseOptions::ControlFnResult> {
+        if (!isa<linalg::LinalgOp>(producer.getOwner()) || !mayFuse(slice, producer))
+          return std::nullopt;
+        return scf::SCFTileAndFuseOptions::ControlFnResult{};
+      });
+  rewriter.setInsertionPoint(root);
+  FailureOr<scf::SCFTileAndFuseResult> result = scf::tileConsumerAndFuseProducersUsingSCF(
+      rewriter, cast<TilingInterface>(root.getOperation()), options);
+  if (failed(result))
+    return failure();
+  for (Value value : root->getResults())
+    if (Value replacement = result->replacements.lookup(value))
+      rewriter.replaceAllUsesWith(value, replacement);
+  // Only the tiled copies keep the marks.
+  for (Operation *producer : result->fusedProducers)
+    if (producer->use_empty())
+      rewriter.eraseOp(producer);
+  if (root->use_empty())
+    rewriter.eraseOp(root);
+  return TiledRoot{cast<linalg::LinalgOp>(result->tiledAndFusedOps.front()), result->loops};
+}
+
+linalg::LinalgOp findMarked(Operation *scope, StringRef mark) {
+  linalg::LinalgOp found;
+  scope->walk([&](linalg::LinalgOp op) {
+    if (op->hasAttr(mark))
+      found = op;
+  });
+  return found;
+}
+
+LogicalResult cleanup(func::FuncOp func, const KernelAbi &abi) {
+  RewritePatternSet patterns(func.getContext());
+  populateCleanup(patterns, func, abi);
+  scf::populateSCFForLoopCanonicalizationPatterns(patterns);
+  tensor::populateMergeConsecutiveInsertExtractSlicePatterns(patterns);
+  if (failed(applyPatternsGreedily(func, std::move(patterns))))
+    return func.emitError("clean-up between tilings did not converge");
+  return success();
+}
+
+LogicalResult tileKernel(func::FuncOp func, const KernelAbi &abi, const KernelPlan &plan,
+                         const HostTarget &target) {
+  IRRewriter rewriter(func.getContext());
+  if (plan.strategy != "serial") {
+    linalg::LinalgOp root = findMarked(func, rootMark);
+    FailureOr<TiledRoot> blocks =
+        tileRoot(rewriter, root, plan.tile, scf::SCFTilingOptions::LoopType::ForallOp,
+                 [](tensor::ExtractSliceOp, OpResult) { return true; });
+    if (failed(blocks))
+      return func.emitError("the root operation cannot be tiled");
+    if (failed(cleanup(func, abi)))
+      return failure();
+    if (plan.strategy == "contraction" && failed(tileContraction(rewriter, func, plan, target)))
+      return failure();
+    if (failed(cleanup(func, abi)))
+      return failure();
+  }
+  return success();
+}
+
+} // namespace ingot::host
