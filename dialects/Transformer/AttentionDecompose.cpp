@@ -17,12 +17,11 @@ namespace ingot::transformer {
 FailureOr<SmallVector<Value>> SplitHeadsOp::decompose(OpBuilder &b) {
   Location loc = getLoc();
   SmallVector<OpFoldResult> sizes = resultSizes(b, *this); // B, H, S, D
-  ArrayRef<int64_t> shape = getType().getShape();
   Type elementType = getType().getElementType();
-  Value heads = tensor::ExpandShapeOp::create(
-      b, loc, RankedTensorType::get({shape[0], shape[2], shape[1], shape[3]}, elementType), getX(),
-      SmallVector<ReassociationIndices>{{0}, {1}, {2, 3}},
-      SmallVector<OpFoldResult>{sizes[0], sizes[2], sizes[1], sizes[3]});
+  SmallVector<OpFoldResult> expanded{sizes[0], sizes[2], sizes[1], sizes[3]};
+  Value heads =
+      tensor::ExpandShapeOp::create(b, loc, tensorType(expanded, elementType), getX(),
+                                    SmallVector<ReassociationIndices>{{0}, {1}, {2, 3}}, expanded);
   Value empty = tensor::EmptyOp::create(b, loc, sizes, elementType);
   return SmallVector<Value>{
       linalg::TransposeOp::create(b, loc, heads, empty, ArrayRef<int64_t>{0, 2, 1, 3})

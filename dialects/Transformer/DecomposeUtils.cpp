@@ -126,7 +126,17 @@ SmallVector<OpFoldResult> resultSizes(OpBuilder &builder, Operation *op, unsigne
   // Operand ranks are the verifier's business, so reification cannot fail on a valid op.
   if (failed(cast<ReifyRankedShapedTypeOpInterface>(op).reifyResultShapes(builder, shapes)))
     return {};
+  // A size that is known though the result's type does not say so is a constant here.
+  for (OpFoldResult &size : shapes[index])
+    size = getAsOpFoldResult(getValueOrCreateConstantIndexOp(builder, op->getLoc(), size));
   return shapes[index];
+}
+
+RankedTensorType tensorType(ArrayRef<OpFoldResult> sizes, Type elementType) {
+  SmallVector<int64_t> shape;
+  SmallVector<Value> dynamic;
+  dispatchIndexOpFoldResults(sizes, dynamic, shape);
+  return RankedTensorType::get(shape, elementType);
 }
 
 } // namespace ingot::transformer

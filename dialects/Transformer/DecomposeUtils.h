@@ -20,7 +20,7 @@ struct LoopOperand {
   llvm::SmallVector<int64_t, 5> loops;
 };
 
-/// `value` indexed by loops 0, 1, …; the last `drop` axes left out of `value` are not counted.
+/// `value` indexed by loops 0, 1, …, one an axis.
 LoopOperand identity(mlir::Value value);
 
 /// A linalg.generic of `numLoops` loops, those in `reductions` being reductions. The body gets the
@@ -36,8 +36,9 @@ mlir::Value createPointwise(
     mlir::Type elementType, llvm::ArrayRef<LoopOperand> inputs,
     llvm::function_ref<mlir::Value(mlir::OpBuilder &, mlir::Location, mlir::ValueRange)> body);
 
-/// `combine` of all `map(input)` along the last axis of `input` (in order), from `init`; the result
-/// lacks that axis and is of `init`'s type. `others` are further operands of `map`.
+/// Reduces the last axis of the first input, in order: `body` makes the next accumulator, beginning
+/// with `init`, from an element of each input and the accumulator. The result lacks that axis and
+/// is of `init`'s type.
 mlir::Value createLastAxisReduction(
     mlir::OpBuilder &builder, mlir::Location loc, llvm::ArrayRef<LoopOperand> inputs,
     mlir::TypedAttr init,
@@ -67,8 +68,11 @@ mlir::Value sizeAsF32(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value 
 mlir::Value clampedIndex(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value i,
                          mlir::Value size);
 
-/// The sizes of the op's result `index`, as its reification gives them.
+/// The sizes of the op's result `index`, as its reification gives them; attributes where known.
 llvm::SmallVector<mlir::OpFoldResult> resultSizes(mlir::OpBuilder &builder, mlir::Operation *op,
                                                   unsigned index = 0);
+
+/// The tensor type of `sizes`.
+mlir::RankedTensorType tensorType(llvm::ArrayRef<mlir::OpFoldResult> sizes, mlir::Type elementType);
 
 } // namespace ingot::transformer

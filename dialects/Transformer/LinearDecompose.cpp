@@ -54,7 +54,7 @@ FailureOr<SmallVector<Value>> LinearOp::decompose(OpBuilder &b) {
   if (rank == 1)
     y = tensor::CollapseShapeOp::create(b, loc, y, SmallVector<ReassociationIndices>{{0, 1}});
   else if (rank > 2)
-    y = tensor::ExpandShapeOp::create(b, loc, getType(), y, groups, outer);
+    y = tensor::ExpandShapeOp::create(b, loc, tensorType(outer, elementType), y, groups, outer);
   return SmallVector<Value>{y};
 }
 
