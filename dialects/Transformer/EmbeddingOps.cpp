@@ -56,7 +56,9 @@ LogicalResult DynamicRopeFrequenciesOp::verify() {
       failed(requireFinite(*this, "C2", "factor", getFactor(), 1.0, /*strict=*/false)))
     return failure();
   // C3
-  return requireAtLeast(*this, "C3", "max_position", getMaxPosition(), 1);
+  if (getMaxPosition() < 1 || getMaxPosition() > std::numeric_limits<int32_t>::max())
+    return emitOpError() << "C3: max_position must be in [1, 2^31), got " << getMaxPosition();
+  return success();
 }
 
 LogicalResult RopeOp::verify() {

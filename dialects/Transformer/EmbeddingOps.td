@@ -108,7 +108,7 @@ def Transformer_DynamicRopeFrequenciesOp : Transformer_TensorOp<"dynamic_rope_fr
     Constraints:
     * C1: `dim` is even and at least 4.
     * C2: `base` > 1, `factor` >= 1, both finite.
-    * C3: `max_position` is positive.
+    * C3: `max_position` is in [1, 2^31).
 
     Source: `_compute_dynamic_ntk_parameters` of the reference library.
   }];

@@ -1,0 +1,142 @@
+// RUN: ingot-opt %s --verify-roundtrip | FileCheck %s --enable-var-scope
+
+// Every op is parsed, printed, and parsed again; static and dynamic sizes mix.
+
+// CHECK-LABEL: module @program attributes
+// CHECK-SAME: transformer.limits = [{max = 2048 : i64, symbols = ["B", "S"]}]
+module @program attributes {
+  transformer.sizes = {B = [1, 8], S = [1, 512]},
+  transformer.limits = [{symbols = ["B", "S"], max = 2048}],
+  transformer.sources = {
+    "embed" = {shape = [100, 16], init = "normal", std = 0.02, aliases = ["model.embed"]},
+    "q" = {shape = [16, 16]}, "k" = {shape = [8, 16]}, "norm" = {shape = [16], init = "ones"}}
+} {
+  // CHECK-LABEL: func.func @forward(
+  // CHECK-SAME: transformer.name = "input_ids", transformer.range = [0, 99], transformer.sizes = ["B", "S"]
+  // CHECK-SAME: transformer.optional = 1 : i64
+  func.func @forward(
+      %ids: tensor<?x?xi32> {transformer.name = "input_ids", transformer.sizes = ["B", "S"],
+                             transformer.range = [0, 99]},
+      %mask: tensor<?x?xi32> {transformer.name = "attention_mask", transformer.sizes = ["B", "S"],
+                              transformer.range = [0, 1], transformer.optional = 1},
+      %state: tensor<4x2x4x8xf32> {transformer.state = "kv.k.0"})
+      -> (tensor<?x?x16xf32> {transformer.name = "hidden"},
+          tensor<4x2x4x8xf32> {transformer.state = "kv.k.0"}) attributes {transformer.program} {
+    // CHECK: transformer.weight ["embed"] [load 0] : tensor<100x16xf32>
+    %table = transformer.weight ["embed"] [load 0] : tensor<100x16xf32>
+    // CHECK: transformer.embedding %{{.*}}, %{{.*}} : (tensor<100x16xf32>, tensor<?x?xi32>) -> tensor<?x?x16xf32>
+    %x = transformer.embedding %table, %ids : (tensor<100x16xf32>, tensor<?x?xi32>) -> tensor<?x?x16xf32>
+    return %x, %state : tensor<?x?x16xf32>, tensor<4x2x4x8xf32>
+  }
+
+  // CHECK-LABEL: func.func @weights
+  func.func @weights() {
+    // CHECK: transformer.weight ["q", "k"] [load 0, load 1, concat [0, 2], transpose [1, 0], cast f16, reshape [384], slice [0, 0, 128], pad [0, 130], add_scalar 1.000000e+00, mul_scalar -5.000000e-01] : tensor<130xf16>
+    %0 = transformer.weight ["q", "k"] [load 0, load 1, concat [0, 2], transpose [1, 0], cast f16,
+      reshape [384], slice [0, 0, 128], pad [0, 130], add_scalar 1.0, mul_scalar -0.5] : tensor<130xf16>
+    return
+  }
+}
+
+// CHECK: test.steps = [#transformer.step<transpose [1, 0]>, #transformer.step<cast bf16>, #transformer.step<mul_scalar 2.000000e+00>]
+func.func private @steps() attributes {
+  test.steps = [#transformer.step<transpose [1, 0]>, #transformer.step<cast bf16>, #transformer.step<mul_scalar 2.0>]}
+
+// CHECK-LABEL: func.func @embedding_ops
+func.func @embedding_ops(%mask: tensor<?x7xi1>, %past: tensor<?xi32>, %table: tensor<2x?xi32>,
+    %freq: tensor<4xf32>, %row_freq: tensor<2x4xf32>, %x: tensor<?x3x7x16xf32>) {
+  // CHECK: transformer.positions %{{.*}} : (tensor<?x7xi1>) -> tensor<?x7xi32>
+  %p = transformer.positions %mask : (tensor<?x7xi1>) -> tensor<?x7xi32>
+  // CHECK: transformer.positions %{{.*}} {offset = 2 : i64, padding_position = 1 : i64}
+  %p1 = transformer.positions %mask {offset = 2, padding_position = 1} : (tensor<?x7xi1>) -> tensor<?x7xi32>
+  // CHECK: transformer.token_positions %{{.*}}, %{{.*}} : (tensor<?xi32>, tensor<?x7xi1>) -> tensor<?x7xi32>
+  %t = transformer.token_positions %past, %mask : (tensor<?xi32>, tensor<?x7xi1>) -> tensor<?x7xi32>
+  // CHECK: transformer.context_positions %{{.*}} {block_size = 16 : i64} : (tensor<2x?xi32>) -> tensor<2x?xi32>
+  %c = transformer.context_positions %table {block_size = 16} : (tensor<2x?xi32>) -> tensor<2x?xi32>
+  // CHECK: %{{.*}}, %{{.*}} = transformer.rope_table %{{.*}}, %{{.*}} : (tensor<?x7xi32>, tensor<4xf32>) -> (tensor<?x7x4xf32>, tensor<?x7x4xf32>)
+  %cos, %sin = transformer.rope_table %p, %freq : (tensor<?x7xi32>, tensor<4xf32>) -> (tensor<?x7x4xf32>, tensor<?x7x4xf32>)
+  // CHECK: transformer.rope_table %{{.*}}, %{{.*}} {attention_factor = 1.250000e+00 : f64}
+  %cos1, %sin1 = transformer.rope_table %p, %row_freq {attention_factor = 1.25} : (tensor<?x7xi32>, tensor<2x4xf32>) -> (tensor<?x7x4xf32>, tensor<?x7x4xf32>)
+  // CHECK: transformer.dynamic_rope_frequencies %{{.*}} {base = 1.000000e+04 : f64, dim = 8 : i64, factor = 2.000000e+00 : f64, max_position = 2048 : i64} : (tensor<?x7xi32>) -> tensor<?x4xf32>
+  %f = transformer.dynamic_rope_frequencies %p {base = 1.0e4, dim = 8, factor = 2.0, max_position = 2048} : (tensor<?x7xi32>) -> tensor<?x4xf32>
+  // CHECK: transformer.rope %{{.*}}, %{{.*}}, %{{.*}} : (tensor<?x3x7x16xf32>, tensor<?x7x4xf32>, tensor<?x7x4xf32>) -> tensor<?x3x7x16xf32>
+  %r = transformer.rope %x, %cos, %sin : (tensor<?x3x7x16xf32>, tensor<?x7x4xf32>, tensor<?x7x4xf32>) -> tensor<?x3x7x16xf32>
+  // CHECK: transformer.rope %{{.*}}, %{{.*}}, %{{.*}} {interleaved}
+  %r1 = transformer.rope %x, %cos, %sin {interleaved} : (tensor<?x3x7x16xf32>, tensor<?x7x4xf32>, tensor<?x7x4xf32>) -> tensor<?x3x7x16xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @norm_ops
+func.func @norm_ops(%x: tensor<?x7x16xf32>, %w: tensor<16xf32>, %h: tensor<16xbf16>, %hw: tensor<16xbf16>) {
+  // CHECK: transformer.rms_norm %{{.*}}, %{{.*}} {eps = 1.000000e-05 : f64} : (tensor<?x7x16xf32>, tensor<16xf32>) -> tensor<?x7x16xf32>
+  %0 = transformer.rms_norm %x, %w {eps = 1.0e-5} : (tensor<?x7x16xf32>, tensor<16xf32>) -> tensor<?x7x16xf32>
+  // CHECK: transformer.rms_norm %{{.*}} : (tensor<16xbf16>, tensor<16xbf16>) -> tensor<16xbf16>
+  %1 = transformer.rms_norm %h, %hw {eps = 1.0e-5} : (tensor<16xbf16>, tensor<16xbf16>) -> tensor<16xbf16>
+  // CHECK: transformer.layer_norm %{{.*}} weight(%{{.*}}) bias(%{{.*}}) {eps =
+  %2 = transformer.layer_norm %x weight(%w) bias(%w) {eps = 1.0e-12} : (tensor<?x7x16xf32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x7x16xf32>
+  // CHECK: transformer.layer_norm %{{.*}} bias(%{{.*}}) {eps =
+  %3 = transformer.layer_norm %x bias(%w) {eps = 1.0e-12} : (tensor<?x7x16xf32>, tensor<16xf32>) -> tensor<?x7x16xf32>
+  // CHECK: transformer.layer_norm %{{[a-z0-9]*}} {eps =
+  %4 = transformer.layer_norm %x {eps = 1.0e-12} : (tensor<?x7x16xf32>) -> tensor<?x7x16xf32>
+  // CHECK: transformer.l2_normalize %{{.*}} : (tensor<?x7x16xf32>) -> tensor<?x7x16xf32>
+  %5 = transformer.l2_normalize %x : (tensor<?x7x16xf32>) -> tensor<?x7x16xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @linear_ops
+func.func @linear_ops(%x: tensor<?x7x16xf32>, %w: tensor<8x16xf32>, %b: tensor<8xf32>) {
+  // CHECK: transformer.linear %{{[a-z0-9]*}}, %{{[a-z0-9]*}} : (tensor<?x7x16xf32>, tensor<8x16xf32>) -> tensor<?x7x8xf32>
+  %0 = transformer.linear %x, %w : (tensor<?x7x16xf32>, tensor<8x16xf32>) -> tensor<?x7x8xf32>
+  // CHECK: transformer.linear %{{[a-z0-9]*}}, %{{[a-z0-9]*}}, %{{[a-z0-9]*}} :
+  %1 = transformer.linear %x, %w, %b : (tensor<?x7x16xf32>, tensor<8x16xf32>, tensor<8xf32>) -> tensor<?x7x8xf32>
+  // A result may say less about its sizes than is known.
+  // CHECK: transformer.linear %{{.*}} -> tensor<?x?x?xf32>
+  %2 = transformer.linear %x, %w : (tensor<?x7x16xf32>, tensor<8x16xf32>) -> tensor<?x?x?xf32>
+  // CHECK: transformer.activation gelu_tanh %{{.*}} : (tensor<?x7x8xf32>) -> tensor<?x7x8xf32>
+  %3 = transformer.activation gelu_tanh %0 : (tensor<?x7x8xf32>) -> tensor<?x7x8xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @attention_ops
+func.func @attention_ops(%x: tensor<?x7x16xf32>, %q: tensor<?x7xi32>, %k: tensor<?x9xi32>, %valid: tensor<?x9xi1>,
+    %kv: tensor<?x2x9x8xf32>) {
+  // CHECK: transformer.split_heads %{{.*}} {heads = 2 : i64} : (tensor<?x7x16xf32>) -> tensor<?x2x7x8xf32>
+  %0 = transformer.split_heads %x {heads = 2} : (tensor<?x7x16xf32>) -> tensor<?x2x7x8xf32>
+  // CHECK: transformer.merge_heads %{{.*}} : (tensor<?x2x7x8xf32>) -> tensor<?x7x16xf32>
+  %1 = transformer.merge_heads %0 : (tensor<?x2x7x8xf32>) -> tensor<?x7x16xf32>
+  // CHECK: transformer.repeat_kv %{{.*}} {repeats = 3 : i64} : (tensor<?x2x9x8xf32>) -> tensor<?x6x9x8xf32>
+  %2 = transformer.repeat_kv %kv {repeats = 3} : (tensor<?x2x9x8xf32>) -> tensor<?x6x9x8xf32>
+  // CHECK: transformer.matmul %{{.*}}, %{{.*}} {transpose_rhs} : (tensor<?x2x7x8xf32>, tensor<?x2x9x8xf32>) -> tensor<?x2x7x9xf32>
+  %3 = transformer.matmul %0, %kv {transpose_rhs} : (tensor<?x2x7x8xf32>, tensor<?x2x9x8xf32>) -> tensor<?x2x7x9xf32>
+  // CHECK: transformer.attention_mask %{{.*}}, %{{.*}}, %{{.*}} {causal, window = 4 : i64} : (tensor<?x7xi32>, tensor<?x9xi32>, tensor<?x9xi1>) -> tensor<?x7x9xi1>
+  %m = transformer.attention_mask %q, %k, %valid {causal, window = 4} : (tensor<?x7xi32>, tensor<?x9xi32>, tensor<?x9xi1>) -> tensor<?x7x9xi1>
+  // CHECK: transformer.attention_mask %{{[a-z0-9]*}}, %{{[a-z0-9]*}} : (tensor<?x7xi32>, tensor<?x9xi32>) -> tensor<?x7x9xi1>
+  %m1 = transformer.attention_mask %q, %k : (tensor<?x7xi32>, tensor<?x9xi32>) -> tensor<?x7x9xi1>
+  // CHECK: transformer.apply_mask %{{.*}}, %{{.*}} : (tensor<?x2x7x9xf32>, tensor<?x7x9xi1>) -> tensor<?x2x7x9xf32>
+  %4 = transformer.apply_mask %3, %m : (tensor<?x2x7x9xf32>, tensor<?x7x9xi1>) -> tensor<?x2x7x9xf32>
+  // CHECK: transformer.softmax %{{.*}} : (tensor<?x2x7x9xf32>) -> tensor<?x2x7x9xf32>
+  %5 = transformer.softmax %4 : (tensor<?x2x7x9xf32>) -> tensor<?x2x7x9xf32>
+  // CHECK: transformer.matmul %{{[a-z0-9]*}}, %{{[a-z0-9]*}} : (tensor<?x2x7x9xf32>, tensor<?x2x9x8xf32>) -> tensor<?x2x7x8xf32>
+  %6 = transformer.matmul %5, %kv : (tensor<?x2x7x9xf32>, tensor<?x2x9x8xf32>) -> tensor<?x2x7x8xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @cache_ops
+func.func @cache_ops(%cache: tensor<32x2x16x8xf32>, %x: tensor<?x2x?x8xf32>, %table: tensor<?x?xi32>, %n: tensor<?xi32>) {
+  // CHECK: transformer.cache_append %{{.*}} : (tensor<32x2x16x8xf32>, tensor<?x2x?x8xf32>, tensor<?x?xi32>, tensor<?xi32>, tensor<?xi32>) -> tensor<32x2x16x8xf32>
+  %0 = transformer.cache_append %cache, %x, %table, %n, %n : (tensor<32x2x16x8xf32>, tensor<?x2x?x8xf32>, tensor<?x?xi32>, tensor<?xi32>, tensor<?xi32>) -> tensor<32x2x16x8xf32>
+  // CHECK: transformer.cache_gather %{{.*}}, %{{.*}} : (tensor<32x2x16x8xf32>, tensor<?x?xi32>) -> tensor<?x2x?x8xf32>
+  %1 = transformer.cache_gather %0, %table : (tensor<32x2x16x8xf32>, tensor<?x?xi32>) -> tensor<?x2x?x8xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @pooling_ops
+func.func @pooling_ops(%x: tensor<?x7x16xf32>, %mask: tensor<?x7xi1>) {
+  // CHECK: transformer.first_token %{{.*}} : (tensor<?x7xi1>) -> tensor<?xi32>
+  %0 = transformer.first_token %mask : (tensor<?x7xi1>) -> tensor<?xi32>
+  // CHECK: transformer.select_token %{{.*}}, %{{.*}} : (tensor<?x7x16xf32>, tensor<?xi32>) -> tensor<?x16xf32>
+  %1 = transformer.select_token %x, %0 : (tensor<?x7x16xf32>, tensor<?xi32>) -> tensor<?x16xf32>
+  // CHECK: transformer.mean_pool %{{.*}}, %{{.*}} : (tensor<?x7x16xf32>, tensor<?x7xi1>) -> tensor<?x16xf32>
+  %2 = transformer.mean_pool %x, %mask : (tensor<?x7x16xf32>, tensor<?x7xi1>) -> tensor<?x16xf32>
+  return
+}
