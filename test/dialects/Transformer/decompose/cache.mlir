@@ -1,14 +1,14 @@
 // RUN: ingot-opt %s --decompose-transformer --canonicalize --cse | FileCheck %s --enable-var-scope
 // RUN: ingot-opt %s --decompose-transformer --canonicalize --cse \
 // RUN:   --one-shot-bufferize="bufferize-function-boundaries function-boundary-type-conversion=identity-layout-map" \
-// RUN:   --canonicalize | FileCheck %s --check-prefix=BUFFER --enable-var-scope
+// RUN:   --cse --canonicalize | FileCheck %s --check-prefix=BUFFER --enable-var-scope
 
 // CHECK-LABEL: func.func @append
 // BUFFER-LABEL: func.func @append
 func.func @append(%cache: tensor<32x2x16x8xf32>, %x: tensor<?x2x?x8xf32>, %table: tensor<?x?xi32>,
     %past: tensor<?xi32>, %n: tensor<?xi32>) -> tensor<32x2x16x8xf32> {
-  // CHECK: scf.for %[[ROW:.*]] =
-  // CHECK: scf.for %[[TOKEN:.*]] =
+  // CHECK: scf.for %[[ROW:[a-z0-9]+]] =
+  // CHECK: scf.for %[[TOKEN:[a-z0-9]+]] =
   // CHECK: tensor.extract_slice %{{.*}}[%[[ROW]], 0, %[[TOKEN]], 0] [1, 2, 1, 8]
   // CHECK: linalg.copy
   // CHECK: tensor.insert_slice %{{.*}} into %{{.*}} [1, 2, 1, 8]
