@@ -1,5 +1,5 @@
 //===- ConfigTest.cpp - Getters, dispatch and what is refused --------------===//
-#include "TestSupport.h"
+#include "test/compiler/import/TestSupport.h"
 
 namespace ingot::import {
 namespace {

@@ -1,5 +1,5 @@
 //===- FamilyTest.cpp - Class defaults and slots of each family ------------===//
-#include "TestSupport.h"
+#include "test/compiler/import/TestSupport.h"
 
 #include <cmath>
 

@@ -1,5 +1,5 @@
 //===- GenerationTest.cpp - generation_config.json over config.json --------===//
-#include "TestSupport.h"
+#include "test/compiler/import/TestSupport.h"
 
 #include "compiler/import/Generation.h"
 

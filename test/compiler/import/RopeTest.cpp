@@ -1,5 +1,5 @@
 //===- RopeTest.cpp - Frequency tables against the reference's bits --------===//
-#include "TestSupport.h"
+#include "test/compiler/import/TestSupport.h"
 
 #include "runtime/weights/Json.h"
 #include "runtime/weights/JsonWriter.h"

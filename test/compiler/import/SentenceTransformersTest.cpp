@@ -1,5 +1,5 @@
 //===- SentenceTransformersTest.cpp - modules.json -------------------------===//
-#include "TestSupport.h"
+#include "test/compiler/import/TestSupport.h"
 
 #include "compiler/import/SentenceTransformers.h"
 
