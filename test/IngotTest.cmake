@@ -16,6 +16,8 @@ else()
   set(INGOT_TEST_PREFIX "")
 endif()
 
+# The runtime alone (cmake -S runtime) has GoogleTests only, and needs neither Python nor lit.
+if(NOT INGOT_RUNTIME_ALONE)
 # The scripts' Python: the environment of tools/setup/install where it exists.
 if(EXISTS ${PROJECT_SOURCE_DIR}/.venv/bin/python)
   set(INGOT_PYTHON_DEFAULT ${PROJECT_SOURCE_DIR}/.venv/bin/python)
@@ -28,6 +30,7 @@ set(INGOT_PYTHON ${INGOT_PYTHON_DEFAULT} CACHE FILEPATH "Python with numpy, for 
 set(INGOT_LLVM_TOOLS ${LLVM_TOOLS_BINARY_DIR})
 find_program(INGOT_LIT NAMES lit llvm-lit lit.py
   HINTS ${LLVM_TOOLS_BINARY_DIR} ${LLVM_TOOLS_BINARY_DIR}/../build/utils/lit REQUIRED)
+endif()
 
 # What a sanitized process needs to know: leaks inside LLVM's own static tables are not ours.
 set(INGOT_TEST_ENVIRONMENT
@@ -59,7 +62,7 @@ function(ingot_add_gtest name)
   target_link_libraries(${name} PRIVATE ${arg_LIBS} GTest::gmock GTest::gtest GTest::gtest_main)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin/test)
   target_compile_definitions(${name} PRIVATE
-    INGOT_TEST_SOURCE_DIR="${PROJECT_SOURCE_DIR}/test"
+    INGOT_TEST_SOURCE_DIR="${CMAKE_CURRENT_FUNCTION_LIST_DIR}"
     INGOT_TEST_BINARY_DIR="${CMAKE_CURRENT_BINARY_DIR}")
   # PRE_TEST: the cases are listed when ctest runs, so building needs no execution.
   gtest_discover_tests(${name} TEST_PREFIX "${INGOT_TEST_PREFIX}${name}." DISCOVERY_MODE PRE_TEST

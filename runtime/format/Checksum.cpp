@@ -38,7 +38,7 @@ static void startLanes(uint64_t (&lanes)[8], uint64_t chunk) {
 static uint64_t step(uint64_t lane, const std::byte *word) {
   uint64_t value;
   std::memcpy(&value, word, 8);
-  return std::rotl((lane ^ value) * kP, 29);
+  return std::rotl(lane ^ (value * kQ), 29) * kP;
 }
 
 static void updateLanes(uint64_t (&lanes)[8], const std::byte *data, size_t stripes) {

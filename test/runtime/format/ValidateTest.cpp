@@ -1,0 +1,189 @@
+//===- ValidateTest.cpp - Rules V1 to V11, one wrong plan each --*- C++ -*-===//
+#include "runtime/format/Validate.h"
+
+#include "test/runtime/testing/TestArtifact.h"
+
+#include <functional>
+#include <gtest/gtest.h>
+
+using namespace ingot;
+using namespace ingot::format;
+using namespace ingot::testing;
+
+/// The error of the test plan after `change`, which must contain `words`.
+static void refuses(const std::string &words, const std::function<void(PlanT &)> &change) {
+  auto plan = makePlan();
+  change(*plan);
+  AlignedBytes bytes(packPlan(*plan));
+  auto verified = verifyPlan(bytes.span());
+  ASSERT_TRUE(verified.ok());
+  Status status =
+      validatePlan(**verified, {kernelImage().size(), true, kPage});
+  EXPECT_EQ(status.code(), ExitCode::MalformedInput) << words;
+  EXPECT_NE(status.message().find(words), std::string::npos) << words << " | " << status.message();
+}
+
+static LaunchT &launchOf(PlanT &plan, size_t step = 0) {
+  return *plan.programs[0]->steps[step]->action.AsLaunch();
+}
+static BufferT &buffer(PlanT &plan, size_t index) { return *plan.programs[0]->buffers[index]; }
+
+TEST(Validate, TheTestPlanIsValid) {
+  AlignedBytes bytes(packPlan(*makePlan()));
+  auto plan = verifyPlan(bytes.span());
+  ASSERT_TRUE(plan.ok());
+  Status status = validatePlan(**plan, {kernelImage().size(), true, kPage});
+  EXPECT_TRUE(status.ok()) << status.message();
+}
+
+TEST(Validate, V1_Names) {
+  refuses("unique names", [](PlanT &p) { p.programs[1]->name = "forward"; });
+  refuses("a name of 1 to", [](PlanT &p) { p.programs[0]->name = ""; });
+  refuses("a name of 1 to", [](PlanT &p) { p.weights[0]->name = std::string(5000, 'x'); });
+  refuses("without zero bytes", [](PlanT &p) { p.states[0]->name = std::string("a\0b", 3); });
+  refuses("unique names", [](PlanT &p) { p.programs[0]->inputs[1]->name = "x"; });
+  refuses("unique names", [](PlanT &p) { p.programs[0]->symbols[1]->name = "B"; });
+}
+
+TEST(Validate, V2_Indices) {
+  refuses("a target below", [](PlanT &p) { p.devices[0]->target = 1; });
+  refuses("a target below", [](PlanT &p) { p.images[0]->target = 1; });
+  refuses("an image below", [](PlanT &p) { p.kernels[0]->image = 1; });
+  refuses("a kernel below", [](PlanT &p) { launchOf(p).kernel = 99; });
+  refuses("a device below", [](PlanT &p) { launchOf(p).device = 1; });
+  refuses("a device below", [](PlanT &p) { buffer(p, 0).device = 1; });
+  refuses("a buffer below", [](PlanT &p) { launchOf(p).buffers[0] = 1000; });
+  refuses("a buffer below", [](PlanT &p) { p.programs[0]->inputs[0]->buffer = 1000; });
+  refuses("a source below", [](PlanT &p) { p.weights[0]->sources[0] = 1; });
+  refuses("symbols below", [](PlanT &p) { buffer(p, 0).shape[0]->symbols[0] = 2; });
+  refuses("distinct symbols", [](PlanT &p) { p.programs[0]->limits[0]->symbols = {0, 0}; });
+  refuses("a launch or a copy", [](PlanT &p) { p.programs[0]->steps[0]->action.Reset(); });
+}
+
+TEST(Validate, V3_Symbols) {
+  refuses("1 <= min <= max", [](PlanT &p) { p.programs[0]->symbols[0]->min = 0; });
+  refuses("1 <= min <= max", [](PlanT &p) { p.programs[0]->symbols[0]->max = -1; });
+  refuses("1 <= min <= max", [](PlanT &p) { p.programs[0]->symbols[0]->max = INT64_MAX; });
+  refuses("minima keep", [](PlanT &p) { p.programs[0]->limits[0]->max = 0; });
+  refuses("minima keep", [](PlanT &p) { p.programs[0]->limits[0]->symbols.clear(); });
+}
+
+TEST(Validate, V4_Sizes) {
+  refuses("factor >= 1", [](PlanT &p) { buffer(p, 0).shape[0]->factor = 0; });
+  refuses("factor >= 1", [](PlanT &p) { launchOf(p).sizes[0]->factor = -4; });
+  refuses("divisor >= 1", [](PlanT &p) { launchOf(p).grid[0]->divisor = 0; });
+  refuses("63 bits", [](PlanT &p) { launchOf(p).sizes[0]->factor = INT64_MAX; });
+  refuses("63 bits", [](PlanT &p) {
+    for (int i = 0; i < 3; ++i)
+      launchOf(p).grid[i]->factor = int64_t(1) << 40;
+  });
+}
+
+TEST(Validate, V5_Buffers) {
+  refuses("at least 64 bytes", [](PlanT &p) { buffer(p, 0).bytes = 63; });
+  refuses("a range inside", [](PlanT &p) { buffer(p, 6).offset = 448; });
+  refuses("a range inside", [](PlanT &p) { buffer(p, 0).offset = UINT64_MAX - 63; });
+  refuses("a range inside", [](PlanT &p) { p.devices[0]->arena_bytes = 100; });
+  refuses("a multiple of 64", [](PlanT &p) { buffer(p, 0).offset = 8; });
+  refuses("an element type", [](PlanT &p) { buffer(p, 0).dtype = DType(99); });
+  refuses("a space from", [](PlanT &p) { buffer(p, 0).space = Space(4); });
+  refuses("a rank of at most", [](PlanT &p) {
+    for (int i = 0; i < 9; ++i)
+      buffer(p, 0).shape.push_back(std::make_unique<SizeT>());
+  });
+  refuses("63 bits", [](PlanT &p) {
+    for (auto &dim : buffer(p, 0).shape)
+      dim->factor = int64_t(1) << 32;
+  });
+  // Without the limit, B * S may be 32.
+  refuses("at least 128 bytes", [](PlanT &p) { p.programs[0]->limits.clear(); });
+}
+
+TEST(Validate, V6_Launches) {
+  refuses("5 buffers", [](PlanT &p) { launchOf(p).buffers.pop_back(); });
+  refuses("1 sizes", [](PlanT &p) { launchOf(p).sizes.clear(); });
+  refuses("a grid of 3", [](PlanT &p) { launchOf(p).grid.pop_back(); });
+  refuses("may be written", [](PlanT &p) { p.kernels[0]->written[3] = 1; });
+  refuses("written flags", [](PlanT &p) { p.kernels[0]->written.pop_back(); });
+  refuses("a kernel for the device's target", [](PlanT &p) {
+    p.targets.push_back(std::make_unique<TargetT>(*p.targets[0]));
+    p.images[0]->target = 1;
+  });
+  refuses("a buffer on device 1", [](PlanT &p) {
+    p.devices.push_back(std::make_unique<DeviceT>(*p.devices[0]));
+    p.devices[1]->weight_bytes = 0;
+    launchOf(p).device = 1;
+  });
+}
+
+TEST(Validate, V7_Copies) {
+  refuses("the same byte size", [](PlanT &p) { buffer(p, 6).shape.pop_back(); });
+  refuses("may be written", [](PlanT &p) {
+    p.programs[0]->steps[1]->action.AsCopy()->target = 3;
+  });
+  refuses("a buffer below", [](PlanT &p) { p.programs[0]->steps[1]->action.AsCopy()->source = 77; });
+}
+
+TEST(Validate, V8_Inputs) {
+  refuses("do not overlap", [](PlanT &p) { buffer(p, 1).offset = 0; });
+  refuses("in the arena", [](PlanT &p) { p.programs[0]->inputs[0]->buffer = 3; });
+  refuses("minimum <= fill", [](PlanT &p) { p.programs[0]->inputs[2]->fill = 2; });
+  refuses("fit i32", [](PlanT &p) { p.programs[0]->inputs[1]->maximum = INT64_MAX; });
+  refuses("no range for", [](PlanT &p) { p.programs[0]->inputs[0]->has_range = true; });
+  refuses("a dimension of a required input", [](PlanT &p) {
+    auto symbol = std::make_unique<SymbolT>();
+    symbol->name = "X";
+    symbol->max = 2;
+    p.programs[0]->symbols.push_back(std::move(symbol));
+  });
+}
+
+TEST(Validate, V9_WeightsStatesImages) {
+  refuses("a range inside the code", [](PlanT &p) { p.images[0]->bytes += 1; });
+  refuses("a range inside the code", [](PlanT &p) { p.images[0]->offset = UINT64_MAX; });
+  refuses("16 bytes for f32[4]", [](PlanT &p) { p.weights[0]->bytes = 17; });
+  refuses("aligned range", [](PlanT &p) { p.weights[0]->offset = 64; });
+  refuses("dimensions from 1", [](PlanT &p) { p.sources[0]->shape = {0}; });
+  refuses("63 bits", [](PlanT &p) { p.sources[0]->shape = {1ull << 40, 1ull << 40}; });
+  refuses("weights[0] 'w'", [](PlanT &p) { p.weights[0]->recipe.clear(); });
+  refuses("weights[0] 'w'", [](PlanT &p) { p.sources[0]->shape = {5}; });
+  refuses("an op below", [](PlanT &p) { p.weights[0]->recipe[0]->op = format::RecipeOp(77); });
+  refuses("do not overlap", [](PlanT &p) {
+    p.weights.push_back(std::make_unique<WeightT>());
+    *p.weights[1] = WeightT();
+    p.weights[1]->name = "v";
+    p.weights[1]->shape = {4};
+    p.weights[1]->bytes = 16;
+    p.weights[1]->sources = {0};
+    p.weights[1]->recipe.push_back(std::make_unique<RecipeStepT>());
+    p.weights[1]->recipe[0]->ints = {0};
+  });
+  refuses("weights section", [](PlanT &p) { p.weights_embedded = false; });
+  refuses("weight_bytes", [](PlanT &p) { p.devices[0]->weight_bytes = 2 * kPage; });
+  refuses("a range inside 64", [](PlanT &p) { p.constants[0]->offset = 62; });
+  refuses("144 bytes for i32[9, 4]", [](PlanT &p) { p.states[0]->bytes = 4; });
+}
+
+TEST(Validate, V10_Generation) {
+  refuses("the name of a program", [](PlanT &p) { p.generation->program = "nothing"; });
+  refuses("the name of an input", [](PlanT &p) { p.generation->num_tokens = "nothing"; });
+  refuses("the name of an output", [](PlanT &p) { p.generation->logits = "input_ids"; });
+  refuses("another last dimension", [](PlanT &p) { p.generation->vocab_size = 14; });
+  refuses("hold max_context", [](PlanT &p) { p.generation->max_context = 17; });
+  refuses("hold max_context", [](PlanT &p) { p.generation->block_size = 0; });
+  refuses("a port with the range", [](PlanT &p) { p.generation->num_blocks = 8; });
+  refuses("a port with the range", [](PlanT &p) { p.programs[1]->inputs[0]->has_range = false; });
+  refuses("top_p", [](PlanT &p) { p.generation->top_p = 0; });
+  refuses("top_p", [](PlanT &p) { p.generation->temperature = __builtin_nanf(""); });
+  refuses("may be 1", [](PlanT &p) { p.programs[1]->symbols[1]->min = 2; });
+  refuses("another shape", [](PlanT &p) { p.generation->input_ids = "num_tokens"; });
+}
+
+TEST(Validate, V11_Caps) {
+  refuses("spaces of at most", [](PlanT &p) { p.devices[0]->state_bytes = UINT64_MAX; });
+  refuses("of scratch", [](PlanT &p) { p.kernels[0]->scratch_bytes = UINT64_MAX; });
+  refuses("1 to 64", [](PlanT &p) { p.devices.clear(); });
+  refuses("at least one", [](PlanT &p) { p.generation.reset(), p.programs.clear(); });
+  refuses("version", [](PlanT &p) { p.version = 2; });
+  refuses("1024 threads", [](PlanT &p) { p.kernels[0]->block = {1024, 2, 1}; });
+}

@@ -1,0 +1,325 @@
+//===- TestArtifact.cpp -----------------------------------------*- C++ -*-===//
+#include "test/runtime/testing/TestArtifact.h"
+
+#include "runtime/format/Checksum.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <gtest/gtest.h>
+
+namespace ingot::testing {
+
+using namespace format;
+
+const std::vector<std::byte> &kernelImage() {
+  static const std::vector<std::byte> image = [] {
+    auto file = MappedFile::open(INGOT_TEST_KERNELS);
+    EXPECT_TRUE(file.ok()) << file.status().message();
+    return std::vector<std::byte>(file->bytes().begin(), file->bytes().end());
+  }();
+  return image;
+}
+
+static std::unique_ptr<SizeT> size(std::vector<uint16_t> symbols, int64_t factor = 1,
+                                   int64_t divisor = 1) {
+  auto out = std::make_unique<SizeT>();
+  out->factor = factor;
+  out->symbols = std::move(symbols);
+  out->divisor = divisor;
+  return out;
+}
+
+template <typename... Sizes> static std::vector<std::unique_ptr<SizeT>> sizes(Sizes... list) {
+  std::vector<std::unique_ptr<SizeT>> out;
+  (out.push_back(std::move(list)), ...);
+  return out;
+}
+
+static void addSymbol(ProgramT &program, const char *name, int64_t max) {
+  auto symbol = std::make_unique<SymbolT>();
+  symbol->name = name;
+  symbol->max = max;
+  program.symbols.push_back(std::move(symbol));
+}
+
+static void addLimit(ProgramT &program, std::vector<uint16_t> symbols, int64_t max) {
+  auto limit = std::make_unique<SizeLimitT>();
+  limit->symbols = std::move(symbols);
+  limit->max = max;
+  program.limits.push_back(std::move(limit));
+}
+
+static uint32_t addBuffer(ProgramT &program, Space space, uint64_t offset, uint64_t bytes,
+                          DType dtype, std::vector<std::unique_ptr<SizeT>> shape) {
+  auto buffer = std::make_unique<BufferT>();
+  buffer->space = space;
+  buffer->offset = offset;
+  buffer->bytes = bytes;
+  buffer->dtype = dtype;
+  buffer->shape = std::move(shape);
+  program.buffers.push_back(std::move(buffer));
+  return uint32_t(program.buffers.size() - 1);
+}
+
+static PortT &addPort(std::vector<std::unique_ptr<PortT>> &ports, const char *name,
+                      uint32_t buffer) {
+  auto port = std::make_unique<PortT>();
+  port->name = name;
+  port->buffer = buffer;
+  ports.push_back(std::move(port));
+  return *ports.back();
+}
+
+static PortT &addRanged(std::vector<std::unique_ptr<PortT>> &ports, const char *name,
+                        uint32_t buffer, int64_t minimum, int64_t maximum) {
+  PortT &port = addPort(ports, name, buffer);
+  port.has_range = true;
+  port.minimum = minimum;
+  port.maximum = maximum;
+  return port;
+}
+
+static void addLaunch(ProgramT &program, uint32_t kernel, std::vector<uint32_t> buffers,
+                      std::vector<std::unique_ptr<SizeT>> sizeList,
+                      std::vector<std::unique_ptr<SizeT>> grid) {
+  auto launch = std::make_unique<LaunchT>();
+  launch->kernel = kernel;
+  launch->buffers = std::move(buffers);
+  launch->sizes = std::move(sizeList);
+  launch->grid = std::move(grid);
+  launch->location = "model.layer";
+  auto step = std::make_unique<StepT>();
+  step->action.Set(std::move(*launch));
+  program.steps.push_back(std::move(step));
+}
+
+static void addCopy(ProgramT &program, uint32_t source, uint32_t target) {
+  CopyT copy;
+  copy.source = source;
+  copy.target = target;
+  auto step = std::make_unique<StepT>();
+  step->action.Set(std::move(copy));
+  program.steps.push_back(std::move(step));
+}
+
+static void addKernel(PlanT &plan, const char *entry, std::vector<uint8_t> written,
+                      uint16_t numSizes, uint64_t scratch = 0) {
+  auto kernel = std::make_unique<KernelT>();
+  kernel->entry = entry;
+  kernel->num_buffers = uint16_t(written.size());
+  kernel->written = std::move(written);
+  kernel->num_sizes = numSizes;
+  kernel->scratch_bytes = scratch;
+  plan.kernels.push_back(std::move(kernel));
+}
+
+static std::unique_ptr<ProgramT> makeForward() {
+  auto program = std::make_unique<ProgramT>();
+  program->name = "forward";
+  addSymbol(*program, "B", 4);
+  addSymbol(*program, "S", 8);
+  addLimit(*program, {0, 1}, 16);
+  auto bs = [] { return sizes(size({0}), size({1})); };
+  uint32_t x = addBuffer(*program, Space::Arena, 0, 64, DType::F32, bs());
+  uint32_t ids = addBuffer(*program, Space::Arena, 64, 64, DType::I32, bs());
+  uint32_t mask = addBuffer(*program, Space::Arena, 128, 64, DType::I32, bs());
+  uint32_t w = addBuffer(*program, Space::Weights, 0, 16, DType::F32, sizes(size({}, 4)));
+  uint32_t y = addBuffer(*program, Space::Arena, 192, 64, DType::F32, bs());
+  uint32_t flat = addBuffer(*program, Space::Arena, 192, 64, DType::F32, sizes(size({0, 1})));
+  uint32_t copied = addBuffer(*program, Space::Arena, 256, 64, DType::F32, bs());
+  uint32_t counter = addBuffer(*program, Space::State, 192, 4, DType::I32, sizes(size({}, 1)));
+  uint32_t calls = addBuffer(*program, Space::Arena, 320, 4, DType::I32, sizes(size({}, 1)));
+  addPort(program->inputs, "x", x);
+  addRanged(program->inputs, "ids", ids, 0, 9);
+  PortT &port = addRanged(program->inputs, "mask", mask, 0, 1);
+  port.optional = true;
+  port.fill = 1;
+  addPort(program->outputs, "y", y);
+  addPort(program->outputs, "copy", copied);
+  addPort(program->outputs, "calls", calls);
+  addLaunch(*program, 0, {x, ids, mask, w, y}, sizes(size({0, 1})),
+            sizes(size({0, 1}, 1, 4), size({}), size({})));
+  addCopy(*program, flat, copied);
+  addLaunch(*program, 2, {counter, calls}, {}, sizes(size({}), size({}), size({})));
+  return program;
+}
+
+static std::unique_ptr<ProgramT> makeStep() {
+  auto program = std::make_unique<ProgramT>();
+  program->name = "step";
+  addSymbol(*program, "B", 3);
+  addSymbol(*program, "S", 4);
+  addSymbol(*program, "NB", kMaxContext / kBlockSize);
+  addLimit(*program, {0, 1}, 6);
+  uint32_t ids = addBuffer(*program, Space::Arena, 0, 24, DType::I32, sizes(size({0}), size({1})));
+  uint32_t num = addBuffer(*program, Space::Arena, 64, 12, DType::I32, sizes(size({0})));
+  uint32_t past = addBuffer(*program, Space::Arena, 128, 12, DType::I32, sizes(size({0})));
+  uint32_t table =
+      addBuffer(*program, Space::Arena, 192, 48, DType::I32, sizes(size({0}), size({2})));
+  uint32_t cache = addBuffer(*program, Space::State, 0, kNumBlocks * kBlockSize * 4, DType::I32,
+                             sizes(size({}, kNumBlocks), size({}, kBlockSize)));
+  uint32_t logits = addBuffer(*program, Space::Arena, 256, 3 * kVocabulary * 4, DType::F32,
+                              sizes(size({0}), size({}, kVocabulary)));
+  addRanged(program->inputs, "input_ids", ids, 0, kVocabulary - 1);
+  addRanged(program->inputs, "num_tokens", num, 1, kMaxContext);
+  addRanged(program->inputs, "past_tokens", past, 0, kMaxContext - 1);
+  addRanged(program->inputs, "block_table", table, 0, kNumBlocks - 1);
+  addPort(program->outputs, "logits", logits);
+  addLaunch(*program, 3, {ids, num, past, table, cache, logits},
+            sizes(size({1}), size({2}), size({}, kBlockSize), size({}, kVocabulary)),
+            sizes(size({0}), size({}), size({})));
+  return program;
+}
+
+std::unique_ptr<PlanT> makePlan() {
+  auto plan = std::make_unique<PlanT>();
+  plan->version = kFormatVersion;
+  plan->producer = "ingot tests";
+  plan->model_type = "test";
+  auto target = std::make_unique<TargetT>();
+  target->kind = "host";
+  target->arch = "x86-64";
+  plan->targets.push_back(std::move(target));
+  auto device = std::make_unique<DeviceT>();
+  device->arena_bytes = 448;
+  device->weight_bytes = 64;
+  device->constant_bytes = 64;
+  device->state_bytes = 256;
+  plan->devices.push_back(std::move(device));
+  auto image = std::make_unique<ImageT>();
+  image->bytes = kernelImage().size();
+  plan->images.push_back(std::move(image));
+  addKernel(*plan, "combine", {0, 0, 0, 0, 1}, 1);
+  addKernel(*plan, "grid3", {1}, 2, 100);
+  addKernel(*plan, "count", {1, 1}, 0);
+  addKernel(*plan, "step", {0, 0, 0, 0, 1, 1}, 4);
+  auto source = std::make_unique<SourceT>();
+  source->name = "w.weight";
+  source->shape = {4};
+  source->init_std = 0.5f;
+  plan->sources.push_back(std::move(source));
+  auto weight = std::make_unique<WeightT>();
+  weight->name = "w";
+  weight->shape = {4};
+  weight->bytes = 16;
+  weight->sources = {0};
+  auto load = std::make_unique<RecipeStepT>();
+  load->ints = {0};
+  weight->recipe.push_back(std::move(load));
+  plan->weights.push_back(std::move(weight));
+  plan->weights_embedded = true;
+  auto constant = std::make_unique<ConstantT>();
+  constant->data = {1, 2, 3};
+  plan->constants.push_back(std::move(constant));
+  auto state = std::make_unique<StateT>();
+  state->name = "cache";
+  state->dtype = DType::I32;
+  state->shape = {kNumBlocks, kBlockSize};
+  state->bytes = kNumBlocks * kBlockSize * 4;
+  plan->states.push_back(std::move(state));
+  plan->programs.push_back(makeForward());
+  plan->programs.push_back(makeStep());
+  auto generation = std::make_unique<GenerationT>();
+  generation->program = "step";
+  generation->input_ids = "input_ids";
+  generation->num_tokens = "num_tokens";
+  generation->past_tokens = "past_tokens";
+  generation->block_table = "block_table";
+  generation->logits = "logits";
+  generation->block_size = kBlockSize;
+  generation->num_blocks = kNumBlocks;
+  generation->max_context = kMaxContext;
+  generation->vocab_size = kVocabulary;
+  plan->generation = std::move(generation);
+  return plan;
+}
+
+std::vector<std::byte> packPlan(const PlanT &plan) {
+  flatbuffers::FlatBufferBuilder builder;
+  FinishPlanBuffer(builder, Plan::Pack(builder, &plan));
+  auto *data = reinterpret_cast<const std::byte *>(builder.GetBufferPointer());
+  return {data, data + builder.GetSize()};
+}
+
+std::vector<std::byte> makeFile(const PlanT &plan) {
+  std::string path = temporaryPath("make.ingot");
+  auto writer = ArtifactWriter::create(path);
+  EXPECT_TRUE(writer.ok()) << writer.status().message();
+  auto expectOk = [](const Status &status) { EXPECT_TRUE(status.ok()) << status.message(); };
+  expectOk((*writer)->beginSection(SectionKind::Plan));
+  expectOk((*writer)->write(packPlan(plan)));
+  expectOk((*writer)->beginSection(SectionKind::Code));
+  expectOk((*writer)->write(kernelImage()));
+  if (plan.weights_embedded) {
+    const float values[4] = {2, 3, 4, 5};
+    expectOk((*writer)->beginSection(SectionKind::Weights));
+    expectOk((*writer)->write(std::as_bytes(std::span(values))));
+    expectOk((*writer)->padTo(kPage));
+  }
+  expectOk((*writer)->commit());
+  auto file = MappedFile::open(path);
+  EXPECT_TRUE(file.ok());
+  std::vector<std::byte> bytes(file->bytes().begin(), file->bytes().end());
+  ::remove(path.c_str());
+  return bytes;
+}
+
+void reseal(std::vector<std::byte> &file) {
+  FileHeader header;
+  std::memcpy(&header, file.data(), sizeof header);
+  for (SectionEntry &entry : header.sections)
+    if (entry.present && entry.offset <= file.size() && entry.bytes <= file.size() - entry.offset)
+      entry.checksum = checksum(std::span(file).subspan(entry.offset, entry.bytes));
+  header.headerChecksum = 0;
+  header.headerChecksum = checksum(std::as_bytes(std::span(&header, 1)));
+  std::memcpy(file.data(), &header, sizeof header);
+}
+
+AlignedBytes::AlignedBytes(const std::vector<std::byte> &bytes) : size_(bytes.size()) {
+  data_ = static_cast<std::byte *>(std::aligned_alloc(kPage, (size_ + kPage) / kPage * kPage));
+  std::copy(bytes.begin(), bytes.end(), data_);
+}
+
+AlignedBytes::~AlignedBytes() { std::free(data_); }
+
+LoadedModel loadModel(const std::function<void(PlanT &)> &change, const LoadOptions &options) {
+  auto plan = makePlan();
+  if (change)
+    change(*plan);
+  LoadedModel out;
+  out.bytes = std::make_unique<AlignedBytes>(makeFile(*plan));
+  auto artifact = Artifact::fromBytes(out.bytes->span());
+  EXPECT_TRUE(artifact.ok()) << artifact.status().message();
+  if (!artifact.ok())
+    return out;
+  auto model = Model::load(*artifact, options);
+  EXPECT_TRUE(model.ok()) << model.status().message();
+  if (model.ok())
+    out.model = std::move(*model);
+  return out;
+}
+
+std::string temporaryPath(const std::string &name) {
+  const auto *info = ::testing::UnitTest::GetInstance()->current_test_info();
+  std::string test = info ? std::string(info->test_suite_name()) + "." + info->name() + "." : "";
+  return ::testing::TempDir() + "ingot." + test + name;
+}
+
+std::string writeFile(const std::string &name, const std::vector<std::byte> &bytes) {
+  std::string path = temporaryPath(name);
+  FILE *file = std::fopen(path.c_str(), "wb");
+  EXPECT_NE(file, nullptr);
+  EXPECT_EQ(std::fwrite(bytes.data(), 1, bytes.size(), file), bytes.size());
+  std::fclose(file);
+  return path;
+}
+
+int32_t nextToken(const std::vector<int32_t> &tokens) {
+  uint32_t hash = 17;
+  for (int32_t token : tokens)
+    hash = hash * 31 + uint32_t(token);
+  return int32_t(hash % uint32_t(kVocabulary));
+}
+
+} // namespace ingot::testing

@@ -1,0 +1,51 @@
+/* kernels.c - a host code image for the runtime's tests, compiled by the C compiler alone. */
+#include "runtime/device/HostKernelAbi.h"
+
+#define KERNEL __attribute__((visibility("default")))
+
+/* y = x * w[0] + ids + mask over n elements; one block does up to 4. */
+KERNEL void combine(void *const *buffers, const int64_t *sizes, void *scratch, int64_t x, int64_t y,
+                    int64_t z) {
+  const float *in = buffers[0], *w = buffers[3];
+  const int32_t *ids = buffers[1], *mask = buffers[2];
+  float *out = buffers[4];
+  for (int64_t i = x * 4; i < x * 4 + 4 && i < sizes[0]; ++i)
+    out[i] = in[i] * w[0] + (float)ids[i] + (float)mask[i];
+}
+
+/* out[z][y][x] = 100 z + 10 y + x, through scratch. */
+KERNEL void grid3(void *const *buffers, const int64_t *sizes, void *scratch, int64_t x, int64_t y,
+                  int64_t z) {
+  int32_t *cell = scratch;
+  cell[0] = (int32_t)(100 * z + 10 * y + x);
+  ((int32_t *)buffers[0])[(z * sizes[1] + y) * sizes[0] + x] = cell[0];
+}
+
+/* counter[0] += 1: state that outlives a call. */
+KERNEL void count(void *const *buffers, const int64_t *sizes, void *scratch, int64_t x, int64_t y,
+                  int64_t z) {
+  int32_t *counter = buffers[0];
+  ((int32_t *)buffers[1])[0] = ++counter[0];
+}
+
+/* A language model whose next token is a function of all tokens of its row, kept in a paged cache.
+ * One block a row. sizes: S, NB, block size, V. The logits are 8 at the next token, 7 at the one
+ * after it, and small elsewhere. */
+KERNEL void step(void *const *buffers, const int64_t *sizes, void *scratch, int64_t row, int64_t y,
+                 int64_t z) {
+  const int32_t *ids = buffers[0], *num = buffers[1], *past = buffers[2], *table = buffers[3];
+  int32_t *cache = buffers[4];
+  float *logits = buffers[5];
+  int64_t s = sizes[0], nb = sizes[1], block = sizes[2], v = sizes[3];
+  for (int64_t i = 0; i < num[row]; ++i) {
+    int64_t at = past[row] + i;
+    cache[table[row * nb + at / block] * block + at % block] = ids[row * s + i];
+  }
+  uint32_t hash = 17;
+  for (int64_t at = 0; at < past[row] + num[row]; ++at)
+    hash = hash * 31 + (uint32_t)cache[table[row * nb + at / block] * block + at % block];
+  for (int64_t i = 0; i < v; ++i)
+    logits[row * v + i] = (float)((hash >> 7) * (uint32_t)(i + 1) % 64) / 64.0f;
+  logits[row * v + hash % (uint32_t)v] = 8;
+  logits[row * v + (hash + 1) % (uint32_t)v] = 7;
+}
