@@ -3,6 +3,7 @@
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/PatternMatch.h"
+#include "llvm/Support/CheckedArithmetic.h"
 
 using namespace mlir;
 
@@ -161,8 +162,10 @@ struct MergeRepeats : OpRewritePattern<RepeatKvOp> {
     auto inner = op.getX().getDefiningOp<RepeatKvOp>();
     if (!inner)
       return rewriter.notifyMatchFailure(op, "the operand is not repeated");
-    rewriter.replaceOpWithNewOp<RepeatKvOp>(op, op.getType(), inner.getX(),
-                                            inner.getRepeats() * op.getRepeats());
+    std::optional<int64_t> repeats = llvm::checkedMul<int64_t>(inner.getRepeats(), op.getRepeats());
+    if (!repeats)
+      return rewriter.notifyMatchFailure(op, "the product of the repeats leaves 64 bits");
+    rewriter.replaceOpWithNewOp<RepeatKvOp>(op, op.getType(), inner.getX(), *repeats);
     return success();
   }
 };

@@ -5,6 +5,7 @@
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/TypeUtilities.h"
+#include "llvm/Support/CheckedArithmetic.h"
 
 using namespace mlir;
 
@@ -51,7 +52,12 @@ FailureOr<int64_t> ResultDim::staticSize() const {
     if (ShapedType::isDynamic(size))
       size = type.getDimSize(dim);
   }
-  return ShapedType::isDynamic(size) ? size : size * factor / divisor;
+  if (ShapedType::isDynamic(size))
+    return size;
+  std::optional<int64_t> product = llvm::checkedMul(size, factor);
+  if (!product)
+    return failure();
+  return *product / divisor;
 }
 
 OpFoldResult ResultDim::reify(OpBuilder &builder, Location loc) const {
@@ -92,7 +98,7 @@ LogicalResult inferTypes(std::optional<Location> loc, StringRef opName,
     }
     return success();
   }
-  return emitOptionalError(loc, "'", opName, "' op operands have the wrong rank");
+  return emitOptionalError(loc, "'", opName, "' op operands have the wrong rank or size");
 }
 
 bool areCompatible(TypeRange inferred, TypeRange actual) {

@@ -26,7 +26,8 @@ public:
   ResultDim times(int64_t factor) const;
   ResultDim over(int64_t divisor) const;
 
-  /// The size if it is known, kDynamic if it is not, failure if an operand lacks the dimension.
+  /// The size if it is known, kDynamic if it is not; failure if an operand lacks the dimension or
+  /// the size leaves 64 bits.
   mlir::FailureOr<int64_t> staticSize() const;
   /// The size as an attribute or a value; uses tensor.dim and affine.apply.
   mlir::OpFoldResult reify(mlir::OpBuilder &builder, mlir::Location loc) const;

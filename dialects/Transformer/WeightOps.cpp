@@ -3,6 +3,7 @@
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/Support/CheckedArithmetic.h"
 
 using namespace mlir;
 
@@ -12,10 +13,11 @@ namespace ingot::transformer {
 // Recipes
 //===----------------------------------------------------------------------===//
 
-static int64_t countElements(ArrayRef<int64_t> shape) {
-  int64_t count = 1;
+/// None if the count leaves 64 bits.
+static std::optional<int64_t> countElements(ArrayRef<int64_t> shape) {
+  std::optional<int64_t> count = 1;
   for (int64_t size : shape)
-    count *= size;
+    count = count ? llvm::checkedMul(*count, size) : count;
   return count;
 }
 
@@ -46,7 +48,7 @@ FailureOr<SmallVector<int64_t>> inferRecipeShape(ArrayRef<StepAttr> recipe,
     case RecipeOp::MulScalar:
       break;
     case RecipeOp::Reshape:
-      if (countElements(stack.back()) != countElements(ints))
+      if (!countElements(ints) || countElements(stack.back()) != countElements(ints))
         return error() << "cannot make [" << ints << "] of [" << stack.back() << "]";
       stack.back().assign(ints.begin(), ints.end());
       break;
@@ -81,7 +83,10 @@ FailureOr<SmallVector<int64_t>> inferRecipeShape(ArrayRef<StepAttr> recipe,
         if (!fits)
           return error() << "cannot join [" << next << "] and [" << result << "] along axis "
                          << ints[0];
-        result[ints[0]] += next[ints[0]];
+        std::optional<int64_t> joined = llvm::checkedAdd(result[ints[0]], next[ints[0]]);
+        if (!joined)
+          return error() << "makes an axis longer than 64 bits can say";
+        result[ints[0]] = *joined;
       }
       stack.push_back(std::move(result));
       break;

@@ -110,3 +110,12 @@ func.func @softmax_result(%s: tensor<?x3xf32>) {
   %0 = transformer.softmax %s : (tensor<?x3xf32>) -> tensor<?x4xf32>
   return
 }
+
+// -----
+
+func.func @repeat_kv_too_large(%x: tensor<?x8x?x4xf32>) {
+  // expected-error @+2 {{operands have the wrong rank or size}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = transformer.repeat_kv %x {repeats = 4611686018427387904} : (tensor<?x8x?x4xf32>) -> tensor<?x?x?x4xf32>
+  return
+}

@@ -163,3 +163,13 @@ func.func private @step_slice_order() attributes {test.step = #transformer.step<
 
 // expected-error @+1 {{recipe step 'load' has a negative integer}}
 func.func private @step_load() attributes {test.step = #transformer.step<load -1>}
+
+// -----
+
+module attributes {transformer.sources = {"a" = {shape = [4, 8]}}} {
+  func.func @weight_c5_overflow() {
+    // expected-error @+1 {{C5: step 1 (reshape) cannot make [4294967296, 4294967296] of [4, 8]}}
+    %0 = transformer.weight ["a"] [load 0, reshape [4294967296, 4294967296]] : tensor<4x8xf32>
+    return
+  }
+}
