@@ -103,7 +103,7 @@ def Exec_YieldOp : Exec_Op<"yield", [Pure, Terminator, HasParent<"KernelOp">]> {
   let summary = "The outputs of a kernel";
   let arguments = (ins Variadic<AnyRankedTensor>:$values);
   let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
-  let builders = [OpBuilder<(ins), [{}]>];
+  let builders = [OpBuilder<(ins), [{ build($_builder, $_state, ::mlir::ValueRange()); }]>];
 }
 
 def Exec_LaunchOp : Exec_Op<"launch", [ParentOneOf<["ProgramOp"]>, AttrSizedOperandSegments,
@@ -138,8 +138,8 @@ def Exec_LaunchOp : Exec_Op<"launch", [ParentOneOf<["ProgramOp"]>, AttrSizedOper
     Variadic<Exec_BufferType>:$ins,
     Variadic<Exec_BufferType>:$outs);
   let assemblyFormat = [{
-    $kernel `sizes` custom<BareSizes>($sizes) (`grid` custom<BareSizes>($grid)^)?
-    (`ins` `(` $ins^ `:` type($ins) `)`)? (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
+    $kernel `sizes` `` custom<BareSizes>($sizes) (`grid` `` custom<BareSizes>($grid)^)?
+    (`ins` `(` $ins^ `:` qualified(type($ins)) `)`)? (`outs` `(` $outs^ `:` qualified(type($outs)) `)`)? attr-dict
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{

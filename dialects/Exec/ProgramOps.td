@@ -37,7 +37,7 @@ def Exec_ProgramOp : Exec_Op<"program", [Symbol, IsolatedFromAbove, NoTerminator
     DefaultValuedAttr<Exec_LimitArrayAttr, "{}">:$limits);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
-    $sym_name `symbols` custom<BareSymbols>($symbols) (`limits` custom<BareLimits>($limits)^)?
+    $sym_name `symbols` `` custom<BareSymbols>($symbols) (`limits` `` custom<BareLimits>($limits)^)?
     attr-dict-with-keyword $body
   }];
   let hasVerifier = 1;
@@ -70,7 +70,7 @@ def Exec_InputOp : Exec_Op<"input", [ParentOneOf<["ProgramOp"]>,
                        OptionalAttr<I64Attr>:$offset, OptionalAttr<I64Attr>:$bytes);
   let results = (outs Res<Exec_BufferType, "", [MemAlloc]>:$result);
   let assemblyFormat = [{
-    $name `on` $device (`range` $range^)? (`fill` $fill^)? attr-dict `:` type($result)
+    $name `on` $device (`range` $range^)? (`fill` $fill^)? attr-dict `:` qualified(type($result))
   }];
   let hasVerifier = 1;
 }
@@ -86,7 +86,7 @@ def Exec_OutputOp : Exec_Op<"output", [ParentOneOf<["ProgramOp"]>]> {
   }];
   let arguments = (ins StrAttr:$name, Arg<Exec_BufferType, "", [MemRead]>:$buffer,
                        OptionalAttr<StrAttr>:$description);
-  let assemblyFormat = "$name $buffer attr-dict `:` type($buffer)";
+  let assemblyFormat = "$name $buffer attr-dict `:` qualified(type($buffer))";
   let hasVerifier = 1;
 }
 

@@ -144,8 +144,7 @@ def Exec_BufferOp : Exec_Op<"buffer", [ParentOneOf<["ProgramOp"]>,
   let arguments = (ins FlatSymbolRefAttr:$device, OptionalAttr<I64Attr>:$offset,
                        OptionalAttr<I64Attr>:$bytes);
   let results = (outs Res<Exec_BufferType, "", [MemAlloc]>:$result);
-  let assemblyFormat = "`on` $device attr-dict `:` type($result)";
-  let hasVerifier = 1;
+  let assemblyFormat = "`on` $device attr-dict `:` qualified(type($result))";
 }
 
 def Exec_GetOp : Exec_Op<"get", [ParentOneOf<["ProgramOp"]>, Pure,
@@ -163,7 +162,7 @@ def Exec_GetOp : Exec_Op<"get", [ParentOneOf<["ProgramOp"]>, Pure,
   }];
   let arguments = (ins FlatSymbolRefAttr:$name);
   let results = (outs Exec_BufferType:$result);
-  let assemblyFormat = "$name attr-dict `:` type($result)";
+  let assemblyFormat = "$name attr-dict `:` qualified(type($result))";
 }
 
 def Exec_ViewOp : Exec_Op<"view", [ParentOneOf<["ProgramOp"]>, Pure]> {
@@ -182,7 +181,7 @@ def Exec_ViewOp : Exec_Op<"view", [ParentOneOf<["ProgramOp"]>, Pure]> {
   }];
   let arguments = (ins Exec_BufferType:$source);
   let results = (outs Exec_BufferType:$result);
-  let assemblyFormat = "$source attr-dict `:` type($source) `to` type($result)";
+  let assemblyFormat = "$source attr-dict `:` qualified(type($source)) `to` qualified(type($result))";
   let hasVerifier = 1;
   let hasFolder = 1;
 }
@@ -198,7 +197,7 @@ def Exec_CopyOp : Exec_Op<"copy", [ParentOneOf<["ProgramOp"]>, AllTypesMatch<["s
   }];
   let arguments = (ins Arg<Exec_BufferType, "", [MemRead]>:$source,
                        Arg<Exec_BufferType, "", [MemWrite]>:$target);
-  let assemblyFormat = "$source `to` $target attr-dict `:` type($source)";
+  let assemblyFormat = "$source `to` $target attr-dict `:` qualified(type($source))";
   let hasCanonicalizeMethod = 1;
 }
 

@@ -42,6 +42,9 @@ LogicalResult CacheGatherOp::verify() {
   return requireBlock(*this, "C1", getCache());
 }
 
+// What lowering may write the result over.
+MutableOperandRange CacheAppendOp::getDpsInitsMutable() { return getCacheMutable(); }
+
 //===----------------------------------------------------------------------===//
 // Shapes
 //===----------------------------------------------------------------------===//

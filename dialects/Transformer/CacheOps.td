@@ -9,8 +9,10 @@
 #define INGOT_TRANSFORMER_CACHE_OPS_TD
 
 include "dialects/Transformer/TransformerDialect.td"
+include "mlir/Interfaces/DestinationStyleOpInterface.td"
 
-def Transformer_CacheAppendOp : Transformer_TensorOp<"cache_append"> {
+def Transformer_CacheAppendOp : Transformer_TensorOp<"cache_append", [
+    DeclareOpInterfaceMethods<DestinationStyleOpInterface>]> {
   let summary = "write each row's new tokens behind its past";
   let description = [{
     The cache with `x[b, h, s, :]` at logical position `p = past[b] + s` of row b, for every
@@ -18,7 +20,7 @@ def Transformer_CacheAppendOp : Transformer_TensorOp<"cache_append"> {
     is unchanged. `cache : [NBLK, Hkv, block, D]`, `x : [B, Hkv, S, D]`, `block_table : [B, NB]`,
     `past, num_tokens : [B]`.
 
-    It is a value operation; after lowering it writes in place. Nothing outside the cache is ever
+    It is a value operation in destination style; a cache that is program state is written in place. Nothing outside the cache is ever
     written: negative lengths count as zero, tokens past the end of the row's table are dropped, and
     block numbers are clamped to [0, NBLK).
 

@@ -36,8 +36,10 @@ public:
   /// Bytes of the current section so far.
   uint64_t sectionBytes() const { return stream_.bytes(); }
 
-  /// Writes the header, syncs, renames. Nothing may follow.
+  /// Writes the header, syncs, renames. Nothing may follow but fileBytes().
   Status commit();
+  /// Bytes of the file so far; after commit() of all of it.
+  uint64_t fileBytes() const { return position_; }
 
 private:
   ArtifactWriter() = default;

@@ -1,0 +1,524 @@
+//===- PlanBuilder.cpp - An exec module becomes a plan ----------------------===//
+//
+// A walk over the module: one function a table of plan.fbs.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/PlanBuilder.h"
+
+#include "dialects/Exec/SizeExpr.h"
+#include "runtime/format/Artifact.h"
+
+#include "llvm/ADT/StringMap.h"
+
+using namespace mlir;
+using namespace ingot;
+using namespace ingot::codegen;
+using flatbuffers::Offset;
+using exec::SizeAttr;
+
+template <typename T> using Offsets = std::vector<Offset<T>>;
+
+namespace {
+
+class PlanBuilder {
+public:
+  PlanBuilder(ModuleOp module, const PlacedCode &code, bool weightsEmbedded)
+      : module(module), code(code), weightsEmbedded(weightsEmbedded), symbols(module) {}
+
+  Result<std::vector<uint8_t>> build();
+
+private:
+  void buildTargets();
+  void buildDevices();
+  void buildSources();
+  void buildWeights();
+  void buildStates();
+  void buildConstants();
+  void buildImages();
+  void buildKernels();
+  Status buildProgram(exec::ProgramOp program);
+  Offset<format::Generation> buildGeneration();
+  Offset<flatbuffers::Vector<Offset<format::KeyValue>>> buildProvenance(DictionaryAttr model);
+
+  Offset<flatbuffers::String> string(StringRef text) {
+    return fbb.CreateString(text.data(), text.size());
+  }
+  Offset<flatbuffers::String> stringOrNull(StringRef text) {
+    return text.empty() ? 0 : string(text);
+  }
+  uint16_t deviceIndex(StringRef device) { return devices.lookup(device); }
+  void fail(const Twine &message) {
+    if (status.ok())
+      status = Status(ExitCode::Internal, message.str());
+  }
+
+  ModuleOp module;
+  const PlacedCode &code;
+  bool weightsEmbedded;
+  SymbolTable symbols;
+  flatbuffers::FlatBufferBuilder fbb;
+  Status status;
+
+  llvm::StringMap<unsigned> targets, devices, sources, kernels;
+  Offsets<format::Target> targetTables;
+  Offsets<format::Device> deviceTables;
+  Offsets<format::Source> sourceTables;
+  Offsets<format::Weight> weightTables;
+  Offsets<format::State> stateTables;
+  Offsets<format::Constant> constantTables;
+  Offsets<format::Image> imageTables;
+  Offsets<format::Kernel> kernelTables;
+  Offsets<format::Program> programTables;
+
+  friend class ProgramBuilder;
+};
+
+/// One exec.program.
+class ProgramBuilder {
+public:
+  ProgramBuilder(PlanBuilder &plan, exec::ProgramOp program)
+      : plan(plan), fbb(plan.fbb), program(program),
+        bounds(exec::SizeBounds::get(program.getSymbols(), program.getLimits())) {}
+
+  Status build();
+
+private:
+  Offset<format::Size> size(SizeAttr size);
+  Offset<flatbuffers::Vector<Offset<format::Size>>> sizes(ArrayAttr list);
+  void buildBuffer(Value value);
+  Offset<format::Step> buildLaunch(exec::LaunchOp launch);
+  Offset<format::Step> buildCopy(exec::CopyOp copy);
+  Offset<format::Port> buildInput(exec::InputOp input);
+  Offset<format::Port> buildOutput(exec::OutputOp output);
+
+  PlanBuilder &plan;
+  flatbuffers::FlatBufferBuilder &fbb;
+  exec::ProgramOp program;
+  exec::SizeBounds bounds;
+  llvm::DenseMap<StringAttr, uint16_t> symbolIndices;
+  llvm::DenseMap<Value, uint32_t> bufferIndices;
+  Offsets<format::Buffer> buffers;
+};
+
+} // namespace
+
+static format::DType toDType(Type type) {
+  if (type.isF16())
+    return format::DType::F16;
+  if (type.isBF16())
+    return format::DType::BF16;
+  if (type.isUnsignedInteger(8))
+    return format::DType::U8;
+  if (type.isInteger(8))
+    return format::DType::I8;
+  if (type.isInteger(32))
+    return format::DType::I32;
+  if (type.isInteger(64))
+    return format::DType::I64;
+  return type.isInteger(1) ? format::DType::I1 : format::DType::F32;
+}
+
+static std::vector<uint64_t> toShape(RankedTensorType type) {
+  return {type.getShape().begin(), type.getShape().end()};
+}
+
+static uint64_t bytesOf(Type type) {
+  // Static types that verify-exec has checked.
+  return *exec::SizeBounds(ArrayRef<exec::SymbolAttr>())
+              .maximumBytes(exec::BufferType::getStatic(cast<RankedTensorType>(type)));
+}
+
+/// "model.layers.3.self_attn.q_proj": the innermost name of a location.
+static StringRef nameOf(Location location) {
+  StringRef name;
+  location->walk([&](Location inner) {
+    if (auto named = dyn_cast<NameLoc>(inner)) {
+      name = named.getName();
+      return WalkResult::interrupt();
+    }
+    return WalkResult::advance();
+  });
+  return name;
+}
+
+//===----------------------------------------------------------------------===//
+// Module level
+//===----------------------------------------------------------------------===//
+
+void PlanBuilder::buildTargets() {
+  for (auto target : module.getBody()->getOps<exec::TargetOp>()) {
+    targets[target.getSymName()] = targetTables.size();
+    targetTables.push_back(
+        format::CreateTarget(fbb, string(target.getKind()), string(target.getArch())));
+  }
+}
+
+void PlanBuilder::buildDevices() {
+  for (auto device : module.getBody()->getOps<exec::DeviceOp>()) {
+    devices[device.getSymName()] = deviceTables.size();
+    deviceTables.push_back(format::CreateDevice(
+        fbb, targets.lookup(device.getTarget()), device.getArenaBytes().value_or(0),
+        device.getWeightBytes().value_or(0), device.getConstantBytes().value_or(0),
+        device.getStateBytes().value_or(0)));
+  }
+}
+
+void PlanBuilder::buildSources() {
+  for (auto source : module.getBody()->getOps<exec::SourceOp>()) {
+    sources[source.getSymName()] = sourceTables.size();
+    Offsets<flatbuffers::String> aliases;
+    if (source.getAliases())
+      for (StringRef alias : source.getAliases()->getAsValueRange<StringAttr>())
+        aliases.push_back(string(alias));
+    std::vector<uint64_t> shape(source.getShape().begin(), source.getShape().end());
+    auto name = string(source.getSymName());
+    auto aliasList = fbb.CreateVector(aliases);
+    auto dims = fbb.CreateVector(shape);
+    float std = source.getInitStd() ? source.getInitStd()->convertToFloat() : 0.0f;
+    sourceTables.push_back(format::CreateSource(
+        fbb, name, aliasList, dims, static_cast<format::Init>(source.getInit()), std));
+  }
+}
+
+void PlanBuilder::buildWeights() {
+  for (auto weight : module.getBody()->getOps<exec::WeightOp>()) {
+    Offsets<format::RecipeStep> recipe;
+    for (auto step : weight.getRecipe().getAsRange<exec::StepAttr>()) {
+      auto ints = fbb.CreateVector(
+          std::vector<int64_t>(step.getInts().begin(), step.getInts().end()));
+      recipe.push_back(format::CreateRecipeStep(fbb, static_cast<format::RecipeOp>(step.getOp()),
+                                                ints, step.getValue().getValueAsDouble()));
+    }
+    std::vector<uint32_t> sourceList;
+    for (auto source : weight.getSources().getAsRange<FlatSymbolRefAttr>())
+      sourceList.push_back(sources.lookup(source.getValue()));
+    auto type = cast<RankedTensorType>(weight.getType());
+    auto name = string(weight.getSymName());
+    auto shape = fbb.CreateVector(toShape(type));
+    auto sourceVector = fbb.CreateVector(sourceList);
+    auto recipeVector = fbb.CreateVector(recipe);
+    weightTables.push_back(format::CreateWeight(
+        fbb, name, toDType(type.getElementType()), shape, *weight.getOffset(), bytesOf(type),
+        deviceIndex(weight.getDevice()), sourceVector, recipeVector));
+  }
+}
+
+void PlanBuilder::buildStates() {
+  for (auto state : module.getBody()->getOps<exec::StateOp>()) {
+    auto type = cast<RankedTensorType>(state.getType());
+    auto name = string(state.getSymName());
+    auto shape = fbb.CreateVector(toShape(type));
+    stateTables.push_back(format::CreateState(fbb, name, deviceIndex(state.getDevice()),
+                                              *state.getOffset(), bytesOf(type),
+                                              toDType(type.getElementType()), shape));
+  }
+}
+
+/// Row-major bytes of a constant, as a buffer holds them.
+static std::vector<uint8_t> toBytes(ElementsAttr value) {
+  auto dense = cast<DenseElementsAttr>(value);
+  auto type = cast<RankedTensorType>(value.getType());
+  std::vector<uint8_t> bytes;
+  if (type.getElementType().isInteger(1)) { // one byte an element here, one bit there
+    for (bool bit : dense.getValues<bool>())
+      bytes.push_back(bit);
+    return bytes;
+  }
+  ArrayRef<char> raw = dense.getRawData();
+  int64_t copies = dense.isSplat() ? type.getNumElements() : 1;
+  bytes.reserve(raw.size() * copies);
+  for (int64_t i = 0; i < copies; ++i)
+    bytes.insert(bytes.end(), raw.begin(), raw.end());
+  return bytes;
+}
+
+void PlanBuilder::buildConstants() {
+  for (auto constant : module.getBody()->getOps<exec::ConstantOp>()) {
+    if (!isa<DenseElementsAttr>(constant.getValue())) {
+      fail("constant @" + constant.getSymName() + ": expected dense elements");
+      continue;
+    }
+    auto data = fbb.CreateVector(toBytes(constant.getValue()));
+    constantTables.push_back(format::CreateConstant(fbb, *constant.getOffset(), data,
+                                                    deviceIndex(constant.getDevice())));
+  }
+}
+
+void PlanBuilder::buildImages() {
+  for (const PlacedImage &image : code.images)
+    imageTables.push_back(format::CreateImage(fbb, targets.lookup(image.target.getValue()),
+                                              image.offset, image.bytes));
+}
+
+void PlanBuilder::buildKernels() {
+  for (const PlacedKernel &placed : code.kernels) {
+    exec::KernelOp kernel = placed.kernel;
+    kernels[kernel.getSymName()] = kernelTables.size();
+    std::vector<uint8_t> written;
+    for (bool flag : kernel.getWrittenBuffers())
+      written.push_back(flag);
+    std::vector<uint32_t> block;
+    if (placed.code.block[0] != 0)
+      block.assign(placed.code.block.begin(), placed.code.block.end());
+    auto entry = string(placed.code.entry);
+    auto writtenVector = fbb.CreateVector(written);
+    auto blockVector = fbb.CreateVector(block);
+    auto description = stringOrNull(kernel.getDescription().value_or(""));
+    kernelTables.push_back(format::CreateKernel(
+        fbb, entry, placed.code.image, written.size(), kernel.getSizes().size(), writtenVector,
+        blockVector, placed.code.sharedBytes, placed.code.scratchBytes, description));
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Programs
+//===----------------------------------------------------------------------===//
+
+Offset<format::Size> ProgramBuilder::size(SizeAttr size) {
+  std::vector<uint16_t> symbols;
+  for (StringAttr symbol : size.getSymbols())
+    symbols.push_back(symbolIndices.lookup(symbol));
+  llvm::sort(symbols);
+  auto vector = fbb.CreateVector(symbols);
+  return format::CreateSize(fbb, size.getFactor(), vector, size.getDivisor());
+}
+
+Offset<flatbuffers::Vector<Offset<format::Size>>> ProgramBuilder::sizes(ArrayAttr list) {
+  Offsets<format::Size> tables;
+  for (auto element : list.getAsRange<SizeAttr>())
+    tables.push_back(size(element));
+  return fbb.CreateVector(tables);
+}
+
+void ProgramBuilder::buildBuffer(Value value) {
+  auto type = cast<exec::BufferType>(value.getType());
+  Operation *root = exec::getBufferRoot(value);
+  format::Space space = format::Space::Arena;
+  StringRef name, device;
+  uint64_t offset = 0;
+  if (auto get = dyn_cast<exec::GetOp>(root)) {
+    Operation *global = plan.symbols.lookup(get.getName());
+    space = isa<exec::WeightOp>(global)     ? format::Space::Weights
+            : isa<exec::ConstantOp>(global) ? format::Space::Constants
+                                            : format::Space::State;
+    name = get.getName();
+    offset = global->getAttrOfType<IntegerAttr>("offset").getInt();
+    device = global->getAttrOfType<FlatSymbolRefAttr>("device").getValue();
+  } else {
+    if (auto input = dyn_cast<exec::InputOp>(root))
+      name = input.getName();
+    offset = root->getAttrOfType<IntegerAttr>("offset").getInt();
+    device = root->getAttrOfType<FlatSymbolRefAttr>("device").getValue();
+  }
+  Offsets<format::Size> extents;
+  for (SizeAttr extent : type.getShape())
+    extents.push_back(size(extent));
+  // A view's bound may exceed its root's, whose bytes are what is there: bounds of products with
+  // divisors are taken apart.
+  uint64_t bytes = *bounds.maximumBytes(type);
+  auto nameOffset = plan.stringOrNull(name);
+  auto shape = fbb.CreateVector(extents);
+  bufferIndices[value] = buffers.size();
+  buffers.push_back(format::CreateBuffer(fbb, nameOffset, space, plan.deviceIndex(device), offset,
+                                         bytes, toDType(type.getElementType()), shape));
+}
+
+Offset<format::Step> ProgramBuilder::buildLaunch(exec::LaunchOp launch) {
+  std::vector<uint32_t> arguments;
+  for (Value operand : launch.getOperands())
+    arguments.push_back(bufferIndices.lookup(operand));
+  SymbolTableCollection collection;
+  FlatSymbolRefAttr device = launch.getNumOperands()
+                                 ? exec::getBufferDevice(launch.getOperand(0), collection)
+                                 : FlatSymbolRefAttr();
+  auto kernel = plan.kernels.find(launch.getKernel());
+  if (kernel == plan.kernels.end()) {
+    plan.fail("launch of @" + launch.getKernel() + ", which has no code");
+    return 0;
+  }
+  auto argumentVector = fbb.CreateVector(arguments);
+  auto sizeVector = sizes(launch.getSizes());
+  auto grid = sizes(*launch.getGrid());
+  auto location = plan.stringOrNull(nameOf(launch.getLoc()));
+  auto table = format::CreateLaunch(fbb, kernel->second, argumentVector, sizeVector, grid, location,
+                                    device ? plan.deviceIndex(device.getValue()) : 0);
+  return format::CreateStep(fbb, format::Action::Launch, table.Union());
+}
+
+Offset<format::Step> ProgramBuilder::buildCopy(exec::CopyOp copy) {
+  auto table = format::CreateCopy(fbb, bufferIndices.lookup(copy.getSource()),
+                                  bufferIndices.lookup(copy.getTarget()));
+  return format::CreateStep(fbb, format::Action::Copy, table.Union());
+}
+
+Offset<format::Port> ProgramBuilder::buildInput(exec::InputOp input) {
+  auto name = plan.string(input.getName());
+  auto description = plan.stringOrNull(input.getDescription().value_or(""));
+  format::PortBuilder port(fbb);
+  port.add_name(name);
+  port.add_buffer(bufferIndices.lookup(input.getResult()));
+  if (std::optional<ArrayRef<int64_t>> range = input.getRange()) {
+    port.add_has_range(true);
+    port.add_minimum((*range)[0]);
+    port.add_maximum((*range)[1]);
+  }
+  if (std::optional<int64_t> fill = input.getFill()) {
+    port.add_optional(true);
+    port.add_fill(*fill);
+  }
+  port.add_description(description);
+  return port.Finish();
+}
+
+Offset<format::Port> ProgramBuilder::buildOutput(exec::OutputOp output) {
+  auto name = plan.string(output.getName());
+  auto description = plan.stringOrNull(output.getDescription().value_or(""));
+  format::PortBuilder port(fbb);
+  port.add_name(name);
+  port.add_buffer(bufferIndices.lookup(output.getBuffer()));
+  port.add_description(description);
+  return port.Finish();
+}
+
+Status ProgramBuilder::build() {
+  Offsets<format::Symbol> symbols;
+  for (auto symbol : program.getSymbols().getAsRange<exec::SymbolAttr>()) {
+    symbolIndices[symbol.getName()] = symbols.size();
+    symbols.push_back(format::CreateSymbol(fbb, plan.string(symbol.getName().getValue()),
+                                           symbol.getMinimum(), symbol.getMaximum()));
+  }
+  Offsets<format::SizeLimit> limits;
+  for (auto limit : program.getLimits().getAsRange<exec::LimitAttr>()) {
+    std::vector<uint16_t> over;
+    for (StringAttr symbol : limit.getSymbols())
+      over.push_back(symbolIndices.lookup(symbol));
+    auto vector = fbb.CreateVector(over);
+    limits.push_back(format::CreateSizeLimit(fbb, vector, limit.getMaximum()));
+  }
+  Offsets<format::Port> inputs, outputs;
+  Offsets<format::Step> steps;
+  for (Operation &op : program.getBody().front()) {
+    if (op.getNumResults() == 1)
+      buildBuffer(op.getResult(0));
+    if (auto launch = dyn_cast<exec::LaunchOp>(op))
+      steps.push_back(buildLaunch(launch));
+    else if (auto copy = dyn_cast<exec::CopyOp>(op))
+      steps.push_back(buildCopy(copy));
+    else if (auto input = dyn_cast<exec::InputOp>(op))
+      inputs.push_back(buildInput(input));
+    else if (auto output = dyn_cast<exec::OutputOp>(op))
+      outputs.push_back(buildOutput(output));
+    if (!plan.status.ok())
+      return plan.status;
+  }
+  auto name = plan.string(program.getSymName());
+  auto symbolVector = fbb.CreateVector(symbols);
+  auto limitVector = fbb.CreateVector(limits);
+  auto bufferVector = fbb.CreateVector(buffers);
+  auto inputVector = fbb.CreateVector(inputs);
+  auto outputVector = fbb.CreateVector(outputs);
+  auto stepVector = fbb.CreateVector(steps);
+  plan.programTables.push_back(format::CreateProgram(fbb, name, symbolVector, limitVector,
+                                                     bufferVector, inputVector, outputVector,
+                                                     stepVector));
+  return Status();
+}
+
+//===----------------------------------------------------------------------===//
+// About the model
+//===----------------------------------------------------------------------===//
+
+static StringRef getString(DictionaryAttr attributes, StringRef key, StringRef otherwise = "") {
+  auto value = attributes ? attributes.getAs<StringAttr>(key) : StringAttr();
+  return value ? value.getValue() : otherwise;
+}
+static int64_t getInteger(DictionaryAttr attributes, StringRef key, int64_t otherwise) {
+  auto value = attributes.getAs<IntegerAttr>(key);
+  return value ? value.getInt() : otherwise;
+}
+static float getFloat(DictionaryAttr attributes, StringRef key, float otherwise) {
+  auto value = attributes.getAs<FloatAttr>(key);
+  return value ? static_cast<float>(value.getValueAsDouble()) : otherwise;
+}
+
+Offset<format::Generation> PlanBuilder::buildGeneration() {
+  auto attributes = module->getAttrOfType<DictionaryAttr>(exec::ExecDialect::kGenerationAttr);
+  if (!attributes)
+    return 0;
+  auto program = string(getString(attributes, "program", "step"));
+  auto inputIds = string(getString(attributes, "input_ids", "input_ids"));
+  auto numTokens = string(getString(attributes, "num_tokens", "num_tokens"));
+  auto pastTokens = string(getString(attributes, "past_tokens", "past_tokens"));
+  auto blockTable = string(getString(attributes, "block_table", "block_table"));
+  auto logits = string(getString(attributes, "logits", "logits"));
+  std::vector<int64_t> eos;
+  if (auto ids = attributes.getAs<DenseI64ArrayAttr>("eos_ids"))
+    eos.assign(ids.asArrayRef().begin(), ids.asArrayRef().end());
+  auto eosVector = fbb.CreateVector(eos);
+  auto doSample = attributes.getAs<BoolAttr>("do_sample");
+  return format::CreateGeneration(
+      fbb, program, inputIds, numTokens, pastTokens, blockTable, logits,
+      getInteger(attributes, "block_size", 0), getInteger(attributes, "num_blocks", 0),
+      getInteger(attributes, "max_context", 0), getInteger(attributes, "vocab_size", 0), eosVector,
+      getInteger(attributes, "bos_id", -1), getInteger(attributes, "pad_id", -1),
+      doSample && doSample.getValue(), getFloat(attributes, "temperature", 1),
+      getInteger(attributes, "top_k", 0), getFloat(attributes, "top_p", 1),
+      getFloat(attributes, "min_p", 0), getFloat(attributes, "repetition_penalty", 1));
+}
+
+Offset<flatbuffers::Vector<Offset<format::KeyValue>>>
+PlanBuilder::buildProvenance(DictionaryAttr model) {
+  Offsets<format::KeyValue> entries;
+  if (auto provenance = model ? model.getAs<DictionaryAttr>("provenance") : DictionaryAttr())
+    for (NamedAttribute entry : provenance)
+      if (auto value = dyn_cast<StringAttr>(entry.getValue())) {
+        auto key = string(entry.getName().strref());
+        auto text = string(value.getValue());
+        entries.push_back(format::CreateKeyValue(fbb, key, text));
+      }
+  return fbb.CreateVector(entries);
+}
+
+Result<std::vector<uint8_t>> PlanBuilder::build() {
+  buildTargets();
+  buildDevices();
+  buildSources();
+  buildWeights();
+  buildStates();
+  buildConstants();
+  buildImages();
+  buildKernels();
+  for (auto program : module.getBody()->getOps<exec::ProgramOp>())
+    if (Status built = ProgramBuilder(*this, program).build(); !built.ok())
+      return built;
+  if (!status.ok())
+    return status;
+
+  auto model = module->getAttrOfType<DictionaryAttr>(exec::ExecDialect::kModelAttr);
+  auto producer = string("ingot 0.1.0");
+  auto modelType = stringOrNull(getString(model, "type", getString(model, "model_type")));
+  auto architecture = stringOrNull(getString(model, "architecture"));
+  auto configSha256 = stringOrNull(getString(model, "config_sha256"));
+  auto provenance = buildProvenance(model);
+  auto targetVector = fbb.CreateVector(targetTables);
+  auto deviceVector = fbb.CreateVector(deviceTables);
+  auto imageVector = fbb.CreateVector(imageTables);
+  auto sourceVector = fbb.CreateVector(sourceTables);
+  auto weightVector = fbb.CreateVector(weightTables);
+  auto constantVector = fbb.CreateVector(constantTables);
+  auto stateVector = fbb.CreateVector(stateTables);
+  auto kernelVector = fbb.CreateVector(kernelTables);
+  auto programVector = fbb.CreateVector(programTables);
+  auto generation = buildGeneration();
+  fbb.Finish(format::CreatePlan(fbb, kFormatVersion, producer, modelType, architecture,
+                                configSha256, provenance, targetVector, deviceVector, imageVector,
+                                sourceVector, weightVector, weightsEmbedded, constantVector,
+                                stateVector, kernelVector, programVector, generation),
+             format::PlanIdentifier());
+  return std::vector<uint8_t>(fbb.GetBufferPointer(), fbb.GetBufferPointer() + fbb.GetSize());
+}
+
+Result<std::vector<uint8_t>> codegen::buildPlan(ModuleOp module, const PlacedCode &code,
+                                                bool weightsEmbedded) {
+  return PlanBuilder(module, code, weightsEmbedded).build();
+}

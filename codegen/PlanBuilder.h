@@ -1,0 +1,31 @@
+//===- PlanBuilder.h - An exec module becomes a plan -------------*- C++ -*-===//
+#pragma once
+
+#include "codegen/KernelFamily.h"
+
+namespace ingot::codegen {
+
+/// An entry point and where its image is.
+struct PlacedKernel {
+  exec::KernelOp kernel;
+  KernelCode code; // `image` is the index into PlacedCode::images
+};
+
+struct PlacedImage {
+  mlir::StringAttr target; // symbol of its exec.target
+  uint64_t offset = 0;     // within the code section
+  uint64_t bytes = 0;
+};
+
+/// The code of all kernels of a module, laid out in the code section.
+struct PlacedCode {
+  std::vector<PlacedImage> images;
+  std::vector<PlacedKernel> kernels;
+};
+
+/// The plan (runtime/format/plan.fbs) of `module`, which has passed verify-exec: every exec op is one
+/// table. `weightsEmbedded`: the file has a weights section.
+Result<std::vector<uint8_t>> buildPlan(mlir::ModuleOp module, const PlacedCode &code,
+                                       bool weightsEmbedded);
+
+} // namespace ingot::codegen

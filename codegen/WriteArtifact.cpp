@@ -1,0 +1,325 @@
+//===- WriteArtifact.cpp - An exec module becomes an .ingot file ------------===//
+#include "codegen/WriteArtifact.h"
+
+#include "codegen/KernelRegistry.h"
+#include "codegen/PlanBuilder.h"
+#include "runtime/format/ArtifactWriter.h"
+#include "runtime/weights/WeightSource.h"
+
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringMap.h"
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+using namespace mlir;
+using namespace ingot;
+using namespace ingot::codegen;
+
+//===----------------------------------------------------------------------===//
+// Code
+//===----------------------------------------------------------------------===//
+
+/// Asks each family for the code of its kernels, target by target, and lays the images out.
+static Result<std::pair<PlacedCode, std::vector<CodeImage>>> emitCode(ModuleOp module,
+                                                                      const EmitOptions &options) {
+  // In module order, so that nothing depends on how families are stored.
+  llvm::MapVector<std::pair<StringAttr, StringAttr>, SmallVector<exec::KernelOp>> groups;
+  for (auto kernel : module.getBody()->getOps<exec::KernelOp>()) {
+    if (!kernel.getFamily())
+      return Status(ExitCode::Internal,
+                    "kernel @" + kernel.getSymName().str() + " has no family; run select-kernels");
+    groups[{kernel.getTargetAttr().getAttr(), kernel.getFamilyAttr()}].push_back(kernel);
+  }
+  std::pair<PlacedCode, std::vector<CodeImage>> result;
+  auto &[placed, images] = result;
+  uint64_t end = 0;
+  for (auto &[key, kernels] : groups) {
+    auto &[targetName, familyName] = key;
+    const KernelFamily *family = KernelRegistry::getStandard().lookup(familyName.getValue());
+    if (!family)
+      return Status(ExitCode::Internal, "no kernel family '" + familyName.str() + "'");
+    auto target = SymbolTable::lookupNearestSymbolFrom<exec::TargetOp>(module, targetName);
+    Result<Code> code = family->emit(
+        kernels, TargetInfo{target.getKind().str(), target.getArch().str()}, options);
+    if (!code.ok())
+      return code.status().withContext("kernel family " + familyName.str() + ": ");
+    if (code->kernels.size() != kernels.size())
+      return Status(ExitCode::Internal, "kernel family " + familyName.str() + ": expected code for " +
+                                            std::to_string(kernels.size()) + " kernels, got " +
+                                            std::to_string(code->kernels.size()));
+    for (auto [kernel, entry] : llvm::zip_equal(kernels, code->kernels)) {
+      entry.image += images.size();
+      placed.kernels.push_back({kernel, entry});
+    }
+    for (CodeImage &image : code->images) {
+      end = llvm::alignTo(end, kPage); // an image is mapped or loaded by itself
+      placed.images.push_back({targetName, end, image.bytes.size()});
+      end += image.bytes.size();
+      images.push_back(std::move(image));
+    }
+  }
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Weights
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// One weight to make, in the order of the file.
+struct WeightJob {
+  exec::WeightOp op;
+  uint64_t offset = 0; // within the weights section
+  ingot::TensorType type;
+  std::vector<RecipeStep> recipe;
+  std::vector<SourceTensor> sources;
+  uint64_t bytes = 0;
+};
+
+struct MadeWeight {
+  std::vector<std::byte> owned;
+  std::span<const std::byte> bytes;
+  Status status;
+};
+
+/// Makes weights on several threads and hands them out in order. The bytes that are made but not
+/// yet taken are bounded, except that one weight is always allowed.
+class WeightMaker {
+public:
+  WeightMaker(const std::vector<WeightJob> &jobs, unsigned threads) : jobs(jobs), made(jobs.size()) {
+    for (unsigned i = 0; i < threads; ++i)
+      workers.emplace_back([this] { work(); });
+  }
+  ~WeightMaker() {
+    {
+      std::lock_guard<std::mutex> lock(mutex);
+      stop = true;
+    }
+    changed.notify_all();
+    for (std::thread &worker : workers)
+      worker.join();
+  }
+
+  /// The next weight; called once for each, in order.
+  MadeWeight take(size_t index) {
+    std::unique_lock<std::mutex> lock(mutex);
+    changed.wait(lock, [&] { return made[index].has_value(); });
+    MadeWeight result = std::move(*made[index]);
+    made[index].reset();
+    pending -= jobs[index].bytes;
+    taken = index + 1;
+    changed.notify_all();
+    return result;
+  }
+
+private:
+  static constexpr uint64_t kMostPendingBytes = 128u << 20;
+
+  void work() {
+    for (;;) {
+      size_t index;
+      {
+        std::unique_lock<std::mutex> lock(mutex);
+        changed.wait(lock, [&] {
+          return stop || next == jobs.size() || next == taken ||
+                 pending + jobs[next].bytes <= kMostPendingBytes;
+        });
+        if (stop || next == jobs.size())
+          return;
+        index = next++;
+        pending += jobs[index].bytes;
+      }
+      MadeWeight weight = make(jobs[index]);
+      {
+        std::lock_guard<std::mutex> lock(mutex);
+        made[index] = std::move(weight);
+      }
+      changed.notify_all();
+    }
+  }
+
+  static MadeWeight make(const WeightJob &job) {
+    MadeWeight weight;
+    // A tensor that is taken as it is needs no copy.
+    if (job.recipe.size() == 1 && job.recipe[0].op == RecipeOp::Load && job.sources[0].data &&
+        job.sources[0].type == job.type) {
+      weight.bytes = {job.sources[0].data, static_cast<size_t>(job.bytes)};
+      return weight;
+    }
+    weight.owned.resize(job.bytes);
+    weight.status = executeRecipe(job.recipe, job.sources, job.type, weight.owned);
+    weight.bytes = weight.owned;
+    return weight;
+  }
+
+  const std::vector<WeightJob> &jobs;
+  std::vector<std::optional<MadeWeight>> made;
+  std::vector<std::thread> workers;
+  std::mutex mutex;
+  std::condition_variable changed;
+  size_t next = 0, taken = 0;
+  uint64_t pending = 0;
+  bool stop = false;
+};
+
+} // namespace
+
+static ElementType toElementType(Type type) {
+  if (type.isF16())
+    return ElementType::F16;
+  if (type.isBF16())
+    return ElementType::BF16;
+  if (type.isUnsignedInteger(8))
+    return ElementType::U8;
+  if (type.isInteger(8))
+    return ElementType::I8;
+  if (type.isInteger(32))
+    return ElementType::I32;
+  if (type.isInteger(64))
+    return ElementType::I64;
+  return type.isInteger(1) ? ElementType::I1 : ElementType::F32;
+}
+
+static SourceSpec toSpec(exec::SourceOp source) {
+  SourceSpec spec;
+  spec.name = source.getSymName().str();
+  if (source.getAliases())
+    for (StringRef alias : source.getAliases()->getAsValueRange<StringAttr>())
+      spec.aliases.push_back(alias.str());
+  spec.shape.assign(source.getShape().begin(), source.getShape().end());
+  spec.init = static_cast<ingot::Init>(source.getInit());
+  if (source.getInitStd())
+    spec.initStd = source.getInitStd()->convertToFloat();
+  return spec;
+}
+
+/// The weights in the order of the section: the ranges of the devices follow each other, each
+/// starting on a page.
+static Result<std::vector<WeightJob>> collectWeights(ModuleOp module, const WeightSource &weights,
+                                                     uint64_t &sectionBytes) {
+  llvm::StringMap<unsigned> indices;
+  std::vector<SourceSpec> specs;
+  for (auto source : module.getBody()->getOps<exec::SourceOp>()) {
+    indices[source.getSymName()] = specs.size();
+    specs.push_back(toSpec(source));
+  }
+  Result<std::vector<SourceTensor>> tensors = bindSources(weights, specs);
+  if (!tensors.ok())
+    return tensors.status();
+
+  std::vector<WeightJob> jobs;
+  sectionBytes = 0;
+  for (auto device : module.getBody()->getOps<exec::DeviceOp>()) {
+    for (auto weight : module.getBody()->getOps<exec::WeightOp>()) {
+      if (weight.getDevice() != device.getSymName())
+        continue;
+      WeightJob &job = jobs.emplace_back();
+      job.op = weight;
+      job.offset = sectionBytes + *weight.getOffset();
+      auto type = cast<RankedTensorType>(weight.getType());
+      job.type.elementType = toElementType(type.getElementType());
+      job.type.shape.assign(type.getShape().begin(), type.getShape().end());
+      job.bytes = numBytes(job.type).value_or(0);
+      for (auto step : weight.getRecipe().getAsRange<exec::StepAttr>())
+        job.recipe.push_back({static_cast<RecipeOp>(step.getOp()),
+                              {step.getInts().begin(), step.getInts().end()},
+                              step.getValue().getValueAsDouble()});
+      for (auto source : weight.getSources().getAsRange<FlatSymbolRefAttr>())
+        job.sources.push_back((*tensors)[indices.lookup(source.getValue())]);
+    }
+    sectionBytes = llvm::alignTo(sectionBytes + device.getWeightBytes().value_or(0), kPage);
+  }
+  llvm::sort(jobs, [](const WeightJob &a, const WeightJob &b) { return a.offset < b.offset; });
+  return jobs;
+}
+
+static Status writeWeights(ModuleOp module, const WeightSource &weights, unsigned threads,
+                           ArtifactWriter &writer) {
+  uint64_t sectionBytes;
+  Result<std::vector<WeightJob>> jobs = collectWeights(module, weights, sectionBytes);
+  if (!jobs.ok())
+    return jobs.status();
+  if (Status status = writer.beginSection(SectionKind::Weights); !status.ok())
+    return status;
+  WeightMaker maker(*jobs, std::max(1u, threads));
+  for (size_t i = 0; i < jobs->size(); ++i) {
+    MadeWeight weight = maker.take(i);
+    if (!weight.status.ok())
+      return weight.status.withContext("weight '" + (*jobs)[i].op.getSymName().str() + "': ");
+    if (Status status = writer.padTo((*jobs)[i].offset); !status.ok())
+      return status;
+    if (Status status = writer.write(weight.bytes); !status.ok())
+      return status;
+  }
+  return writer.padTo(sectionBytes);
+}
+
+//===----------------------------------------------------------------------===//
+// The file
+//===----------------------------------------------------------------------===//
+
+static std::span<const std::byte> asBytes(const void *data, size_t size) {
+  return {static_cast<const std::byte *>(data), size};
+}
+
+Result<ArtifactSummary> codegen::writeArtifact(ModuleOp module, const ArtifactOptions &options) {
+  auto code = emitCode(module, options.emit);
+  if (!code.ok())
+    return code.status();
+  auto &[placed, images] = *code;
+  Result<std::vector<uint8_t>> plan = buildPlan(module, placed, options.weights != nullptr);
+  if (!plan.ok())
+    return plan.status();
+  auto created = ArtifactWriter::create(options.output);
+  if (!created.ok())
+    return created.status();
+  ArtifactWriter &writer = **created;
+
+  ArtifactSummary summary;
+  summary.kernels = placed.kernels.size();
+  auto writePlan = [&]() -> Status {
+    Status status = writer.beginSection(SectionKind::Plan);
+    return status.ok() ? writer.write(asBytes(plan->data(), plan->size())) : status;
+  };
+  auto writeCode = [&]() -> Status {
+    Status status = writer.beginSection(SectionKind::Code);
+    for (size_t i = 0; i < images.size() && status.ok(); ++i) {
+      status = writer.padTo(placed.images[i].offset);
+      if (status.ok())
+        status = writer.write(asBytes(images[i].bytes.data(), images[i].bytes.size()));
+    }
+    summary.codeBytes = writer.sectionBytes();
+    return status;
+  };
+  auto writeWeightSection = [&]() -> Status {
+    if (!options.weights)
+      return Status();
+    Status status = writeWeights(module, *options.weights, options.emit.threads, writer);
+    summary.weightBytes = writer.sectionBytes();
+    return status;
+  };
+  auto writeDebug = [&]() -> Status {
+    if (options.debugText.empty())
+      return Status();
+    Status status = writer.beginSection(SectionKind::Debug);
+    return status.ok()
+               ? writer.write(asBytes(options.debugText.data(), options.debugText.size()))
+               : status;
+  };
+  if (Status status = writePlan(); !status.ok())
+    return status;
+  if (Status status = writeCode(); !status.ok())
+    return status;
+  if (Status status = writeWeightSection(); !status.ok())
+    return status;
+  if (Status status = writeDebug(); !status.ok())
+    return status;
+  if (Status status = writer.commit(); !status.ok())
+    return status;
+  summary.fileBytes = writer.fileBytes();
+  return summary;
+}
