@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include <algorithm>
 #include <csignal>
 #include <new>
 #include <unistd.h>
@@ -46,6 +47,15 @@ static std::string hintFor(const CLI::App &app) {
   return hint + "\nTry '" + path + " --help'.";
 }
 
+/// What is wrong. A flag that nobody knows says more than the value that is missing because of it.
+static std::string describe(const CLI::ParseError &error, const CLI::App &app) {
+  if (dynamic_cast<const CLI::RequiredError *>(&error))
+    for (const std::string &typed : app.remaining(true))
+      if (typed.starts_with("--"))
+        return "The following argument was not expected: " + typed;
+  return error.what();
+}
+
 static int run(int argc, char **argv) {
   CLI::App app("Ingot compiles transformer models ahead of time into one file and runs it.", "ingot");
   app.set_version_flag("--version", "ingot " INGOT_VERSION);
@@ -70,7 +80,9 @@ static int run(int argc, char **argv) {
   } catch (const CLI::Success &help) {
     return app.exit(help);
   } catch (const CLI::ParseError &error) {
-    return cli::reportError(Status(ExitCode::Usage, error.what() + hintFor(app)), invocation.json);
+    // The flag may stand behind the mistake.
+    bool json = std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
+    return cli::reportError(Status(ExitCode::Usage, describe(error, app) + hintFor(app)), json);
   }
   Status status = invocation.action();
   return status.ok() ? 0 : cli::reportError(status, invocation.json);

@@ -6,9 +6,8 @@
 #include "compiler/Describe.h"
 #include "compiler/Suggest.h"
 #include "runtime/cli/Commands.h"
-#include "runtime/weights/Json.h"
+#include "runtime/cli/JsonText.h"
 #include "tools/cli/Cli.h"
-#include "tools/cli/JsonText.h"
 
 namespace ingot::cli {
 
@@ -21,7 +20,7 @@ static Status inspectModel(const std::string &folder, bool json) {
   Result<JsonDocument> document = parseJson(*description);
   if (!document.ok())
     return Status(ExitCode::Internal, document.status().message());
-  return writeResult(renderText(document->value()));
+  return writeResult(commands::renderText(document->value()));
 }
 
 static Status checkSections(const std::vector<std::string> &sections) {
