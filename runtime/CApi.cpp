@@ -166,18 +166,26 @@ ingot_status ingot_port(const ingot_program *program, int outputs, size_t index,
   return INGOT_OK;
 }
 
+/// A C caller may have put any number there; reading it as the enumeration would be undefined.
+static int dtypeOf(const ingot_tensor &tensor) {
+  static_assert(sizeof tensor.dtype == sizeof(int));
+  int value;
+  std::memcpy(&value, &tensor.dtype, sizeof value);
+  return value;
+}
+
 static Status readInput(const ingot_tensor &tensor, InputTensor &input) {
+  int dtype = dtypeOf(tensor);
   std::string_view name = tensor.name ? tensor.name : "";
   if (tensor.rank < 0 || tensor.rank > INGOT_MAX_RANK || (tensor.rank != 0 && !tensor.shape))
     return Status(ExitCode::Usage, text("input ", quoted(name), ": expected a rank of 0 to ",
                                         INGOT_MAX_RANK, " and a shape, got rank ", tensor.rank));
-  if (unsigned(tensor.dtype) > unsigned(INGOT_F64))
-    return Status(ExitCode::Usage,
-                  text("input ", quoted(name), ": unknown dtype ", int(tensor.dtype)));
+  if (dtype < 0 || dtype > int(INGOT_F64))
+    return Status(ExitCode::Usage, text("input ", quoted(name), ": unknown dtype ", dtype));
   if (!tensor.data && tensor.bytes != 0)
     return Status(ExitCode::Usage, text("input ", quoted(name), ": data is null"));
   // ingot_dtype's first nine values are ElementType's.
-  input = {name, ElementType(tensor.dtype), {tensor.shape, size_t(tensor.rank)}, tensor.data,
+  input = {name, ElementType(dtype), {tensor.shape, size_t(tensor.rank)}, tensor.data,
            tensor.bytes};
   return {};
 }
@@ -205,9 +213,9 @@ static Status runProgram(ingot_program &handle, const ingot_tensor *inputs, size
     output.data = outputs[i].data;
     output.bytes = outputs[i].bytes;
     Port *port = program.findPort(output.name, /*output=*/true);
-    if (port && output.data && unsigned(outputs[i].dtype) != unsigned(port->dtype))
+    if (port && output.data && dtypeOf(outputs[i]) != int(port->dtype))
       return Status(ExitCode::Usage, text("output ", quoted(output.name), ": expected dtype ",
-                                          int(port->dtype), ", got ", int(outputs[i].dtype)));
+                                          int(port->dtype), ", got ", dtypeOf(outputs[i])));
   }
   if (Status status = program.run(handle.inputs, handle.outputs); !status.ok())
     return status;

@@ -14,12 +14,32 @@
 
 namespace ingot {
 
+/// The FlatBuffers verifier checks where vectors lie, but not that elements of 8 bytes are aligned.
+static bool isAligned(const format::Plan &plan) {
+  auto aligned = [](const auto *vector) {
+    return !vector || reinterpret_cast<uintptr_t>(vector->Data()) % 8 == 0;
+  };
+  bool ok = !plan.generation() || aligned(plan.generation()->eos_ids());
+  for (unsigned i = 0; plan.sources() && i < plan.sources()->size(); ++i)
+    ok &= aligned(plan.sources()->Get(i)->shape());
+  for (unsigned i = 0; plan.states() && i < plan.states()->size(); ++i)
+    ok &= aligned(plan.states()->Get(i)->shape());
+  for (unsigned i = 0; plan.weights() && i < plan.weights()->size(); ++i) {
+    const format::Weight &weight = *plan.weights()->Get(i);
+    ok &= aligned(weight.shape());
+    for (unsigned j = 0; weight.recipe() && j < weight.recipe()->size(); ++j)
+      ok &= aligned(weight.recipe()->Get(j)->ints());
+  }
+  return ok;
+}
+
 Result<const format::Plan *> verifyPlan(std::span<const std::byte> section) {
   const auto *data = reinterpret_cast<const uint8_t *>(section.data());
   // The schema nests five tables deep. Tables may be shared, so their number has its own cap.
   flatbuffers::Verifier verifier(data, section.size(), /*max_depth=*/16, /*max_tables=*/8'000'000);
   if (section.size() < 16 || section.size() > 0x7fffffff ||
-      !verifier.VerifyBuffer<format::Plan>(format::PlanIdentifier()))
+      !verifier.VerifyBuffer<format::Plan>(format::PlanIdentifier()) ||
+      !isAligned(*format::GetPlan(data)))
     return Status(ExitCode::MalformedInput,
                   text("plan section (", section.size(),
                        " bytes): expected a FlatBuffers plan with identifier 'INGP', got bytes that "
