@@ -159,13 +159,14 @@ def check_case(folder, tools, work):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", type=pathlib.Path, required=True, help="folder with ingot and ingot-run")
-    parser.add_argument("--only", default="", help="run only the cases whose name contains this")
+    parser.add_argument("--only", default="", help="run the case of this name, else the cases whose name contains it")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--keep", type=pathlib.Path, help="keep ingots and outputs in this folder")
     args = parser.parse_args()
     work = args.keep or pathlib.Path(tempfile.mkdtemp(prefix="ingot-golden-"))
     work.mkdir(parents=True, exist_ok=True)
     folders = sorted(f for f in (HERE / "cases").iterdir() if args.only in f.name)
+    folders = [f for f in folders if f.name == args.only] or folders
     if not folders:
         sys.exit(f"no case's name contains '{args.only}'")
     failed = 0

@@ -57,9 +57,12 @@ int reportError(const Status &status, bool json) {
 }
 
 Status writeResult(std::string_view text) {
-  if (fwrite(text.data(), 1, text.size(), stdout) != text.size() || fflush(stdout) != 0)
+  if (fwrite(text.data(), 1, text.size(), stdout) != text.size() || fflush(stdout) != 0) {
+    if (errno == EPIPE)
+      return Status(); // the reader has seen enough ("| head")
     return Status(ExitCode::OutOfResources,
                   std::string("cannot write to standard output: ") + strerror(errno));
+  }
   return Status();
 }
 
