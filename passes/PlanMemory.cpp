@@ -205,11 +205,13 @@ LogicalResult PlanMemory::planProgram(exec::ProgramOp program) {
       }
     int64_t &arena = arenaBytes[device];
     arena = std::max(arena, bytes);
+    std::string text;
+    llvm::raw_string_ostream(text)
+        << "@" << program.getSymName() << " needs " << bytes << " bytes of @" << device.getValue()
+        << "'s arena for " << blocks.size() << " blocks; at least "
+        << getLowerBound(blocks, liveness.getSteps().size()) << " are live at once";
     remark::analysis(program.getLoc(), remark::RemarkOpts::name("Arena").category("plan-memory"))
-        << "@" << program.getSymName() << " needs " << std::to_string(bytes) << " bytes of "
-        << device.getValue() << "'s arena for " << std::to_string(blocks.size())
-        << " blocks; at least "
-        << std::to_string(getLowerBound(blocks, liveness.getSteps().size())) << " are live at once";
+        << text;
   }
   return success();
 }
@@ -254,14 +256,15 @@ LogicalResult PlanMemory::checkBudget(exec::DeviceOp device) {
   for (uint64_t part : {*device.getWeightBytes(), *device.getConstantBytes(),
                         *device.getStateBytes(), *device.getArenaBytes()})
     need = llvm::SaturatingAdd(need, part);
-  if (maxMemory == 0 || need <= maxMemory)
+  uint64_t limit = maxMemory;
+  if (limit == 0 || need <= limit)
     return success();
   return emitError(getOperation().getLoc())
          << kOutOfResourcesPrefix << "device " << device.getSymName() << " needs " << need
          << " bytes (weights " << *device.getWeightBytes() << ", state " << *device.getStateBytes()
          << ", activations " << *device.getArenaBytes() << ", constants "
-         << *device.getConstantBytes() << "), " << need - maxMemory << " more than the limit of "
-         << maxMemory << "; lower the compiled maxima or raise the limit";
+         << *device.getConstantBytes() << "), " << need - limit << " more than the limit of "
+         << limit << "; lower the compiled maxima or raise the limit";
 }
 
 void PlanMemory::runOnOperation() {

@@ -192,13 +192,13 @@ LogicalResult Selector::apply(exec::KernelOp kernel, const KernelFamily &family,
     if (failed(setGrid(launch, kernel)))
       return failure();
 
-  std::string layouts;
+  std::string text = "@" + kernel.getSymName().str() + ": " + family.getName().str() + ": " +
+                     kernel.getDescription()->str();
   for (const WeightLayout &layout : selection.weightLayouts)
-    layouts += "; " + layout.description;
+    text += "; " + layout.description;
   remark::passed(kernel.getLoc(),
                  remark::RemarkOpts::name("Selected").category("select-kernels"))
-      << "@" << kernel.getSymName() << ": " << family.getName() << ": "
-      << std::string(*kernel.getDescription()) << layouts;
+      << text;
   return success();
 }
 
@@ -214,8 +214,8 @@ LogicalResult Selector::select(exec::KernelOp kernel) {
       declined += "\n  " + family->getName().str() + ": " + match.reason;
       remark::missed(kernel.getLoc(),
                      remark::RemarkOpts::name("Declined").category("select-kernels"))
-          << "@" << kernel.getSymName() << ": " << family->getName() << " declined: "
-          << match.reason;
+          << "@" + kernel.getSymName().str() + ": " + family->getName().str() +
+                 " declined: " + match.reason;
       continue;
     }
     Result<Selection> selection = family->select(kernel, context);

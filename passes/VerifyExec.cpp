@@ -59,8 +59,8 @@ static LogicalResult verifySpace(ModuleOp module, exec::DeviceOp device,
   llvm::sort(ranges, [](const ByteRange &a, const ByteRange &b) { return a.begin < b.begin; });
   for (unsigned i = 1; i < ranges.size(); ++i)
     if (ranges[i - 1].overlaps(ranges[i]))
-      return ranges[i].owner->emitOpError("overlaps ")
-             << SymbolTable::getSymbolName(ranges[i - 1].owner);
+      return ranges[i].owner->emitOpError("overlaps @")
+             << SymbolTable::getSymbolName(ranges[i - 1].owner).getValue();
   return success();
 }
 

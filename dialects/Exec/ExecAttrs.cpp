@@ -193,7 +193,9 @@ void LimitAttr::printBare(llvm::raw_ostream &os) const {
   os << " <= " << getMaximum();
 }
 
-FailureOr<LimitAttr> LimitAttr::parseBare(AsmParser &parser) {
+/// Parses "B * S", what `parseSeparator` takes, and the maximum.
+static FailureOr<LimitAttr> parseLimit(AsmParser &parser,
+                                       function_ref<ParseResult()> parseSeparator) {
   SMLoc location = parser.getCurrentLocation();
   SmallVector<StringAttr> symbols;
   int64_t maximum;
@@ -203,7 +205,7 @@ FailureOr<LimitAttr> LimitAttr::parseBare(AsmParser &parser) {
       return failure();
     symbols.push_back(StringAttr::get(parser.getContext(), name));
   } while (succeeded(parser.parseOptionalStar()));
-  if (parser.parseLess() || parser.parseEqual() || parser.parseInteger(maximum))
+  if (parseSeparator() || parser.parseInteger(maximum))
     return failure();
   auto emitError = [&] { return parser.emitError(location); };
   LimitAttr limit = LimitAttr::getChecked(emitError, parser.getContext(), symbols, maximum);
@@ -212,13 +214,28 @@ FailureOr<LimitAttr> LimitAttr::parseBare(AsmParser &parser) {
   return limit;
 }
 
-void LimitAttr::print(AsmPrinter &printer) const {
-  printer << "<";
-  printBare(printer.getStream());
-  printer << ">";
+FailureOr<LimitAttr> LimitAttr::parseBare(AsmParser &parser) {
+  return parseLimit(parser, [&]() -> ParseResult {
+    return failure(parser.parseLess() || parser.parseEqual());
+  });
 }
 
-Attribute LimitAttr::parse(AsmParser &parser, Type) { return parseInAngles<LimitAttr>(parser); }
+// Between angles there can be no "<=": they have to balance.
+
+void LimitAttr::print(AsmPrinter &printer) const {
+  printer << "<";
+  printProduct(printer.getStream(), getSymbols());
+  printer << ", " << getMaximum() << ">";
+}
+
+Attribute LimitAttr::parse(AsmParser &parser, Type) {
+  if (parser.parseLess())
+    return {};
+  FailureOr<LimitAttr> limit = parseLimit(parser, [&] { return parser.parseComma(); });
+  if (failed(limit) || parser.parseGreater())
+    return {};
+  return *limit;
+}
 
 //===----------------------------------------------------------------------===//
 // StepAttr

@@ -71,7 +71,8 @@ def Exec_SymbolArrayAttr : TypedArrayAttrBase<Exec_SymbolAttr, "array of symbols
 def Exec_LimitAttr : Exec_Attr<"Limit", "limit"> {
   let summary = "A bound on a product of symbols, smaller than the product of their maxima";
   let description = [{
-    `#exec.limit<B * S <= 2048>`: the tokens of a call, padding included.
+    `#exec.limit<B * S, 2048>`, in programs `limits(B * S <= 2048)`: the tokens of a call, padding
+    included.
   }];
   let parameters = (ins ArrayRefParameter<"::mlir::StringAttr">:$symbols, "int64_t":$maximum);
   let hasCustomAssemblyFormat = 1;

@@ -68,7 +68,7 @@ def Exec_InputOp : Exec_Op<"input", [ParentOneOf<["ProgramOp"]>,
                        OptionalAttr<DenseI64ArrayAttr>:$range, OptionalAttr<I64Attr>:$fill,
                        OptionalAttr<StrAttr>:$description,
                        OptionalAttr<I64Attr>:$offset, OptionalAttr<I64Attr>:$bytes);
-  let results = (outs Res<Exec_BufferType, "", [MemAlloc]>:$result);
+  let results = (outs Exec_BufferType:$result);
   let assemblyFormat = [{
     $name `on` $device (`range` $range^)? (`fill` $fill^)? attr-dict `:` qualified(type($result))
   }];
@@ -78,13 +78,14 @@ def Exec_InputOp : Exec_Op<"input", [ParentOneOf<["ProgramOp"]>,
 def Exec_OutputOp : Exec_Op<"output", [ParentOneOf<["ProgramOp"]>]> {
   let summary = "A named output of a program";
   let description = [{
-    The buffer holds the output's bytes after the last step.
+    The buffer holds the output's bytes after the last step. Ports have effects that nothing is known
+    of, so that no pass removes them.
 
     Constraints:
 
     * (C1) The buffer is in the arena: made by `exec.buffer` or `exec.input`, or a view of one.
   }];
-  let arguments = (ins StrAttr:$name, Arg<Exec_BufferType, "", [MemRead]>:$buffer,
+  let arguments = (ins StrAttr:$name, Exec_BufferType:$buffer,
                        OptionalAttr<StrAttr>:$description);
   let assemblyFormat = "$name $buffer attr-dict `:` qualified(type($buffer))";
   let hasVerifier = 1;
