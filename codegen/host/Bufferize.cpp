@@ -269,10 +269,33 @@ LogicalResult lowerToLoops(func::FuncOp func) {
   return success();
 }
 
+/// Layouts that no tiling read through are undone by a copy.
+LogicalResult lowerPacks(RewriterBase &rewriter, func::FuncOp func) {
+  SmallVector<Operation *> ops;
+  func.walk([&](Operation *op) {
+    if (isa<linalg::PackOp, linalg::UnPackOp>(op))
+      ops.push_back(op);
+  });
+  for (Operation *op : ops) {
+    rewriter.setInsertionPoint(op);
+    if (isOpTriviallyDead(op)) {
+      rewriter.eraseOp(op);
+      continue;
+    }
+    auto pack = dyn_cast<linalg::PackOp>(op);
+    if (pack ? failed(linalg::lowerPack(rewriter, pack))
+             : failed(linalg::lowerUnPack(rewriter, cast<linalg::UnPackOp>(op))))
+      return op->emitError("cannot be lowered");
+  }
+  return success();
+}
+
 } // namespace
 
 LogicalResult bufferizeKernel(func::FuncOp func, KernelAbi &abi) {
   IRRewriter rewriter(func.getContext());
+  if (failed(lowerPacks(rewriter, func)))
+    return failure();
   bufferization::OneShotBufferizationOptions options;
   options.allowReturnAllocsFromLoops = true;
   options.bufferAlignment = alignment;

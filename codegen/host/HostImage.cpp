@@ -118,7 +118,7 @@ Result<HostImage> compileHostImage(ModuleOp module, const HostImageOptions &opti
     if (!run("lower-vectors", lowerVectors(func, options.target)))
       return failed();
     done("lower-vectors");
-    image.kernels.push_back({kernel.str(), abi->scratchBytes, plan});
+    image.kernels.push_back({kernel.str(), abi->numBuffers, abi->numSizes, abi->scratchBytes, plan});
     abis.push_back(*abi);
   }
   step = "lower-to-llvm";

@@ -71,6 +71,7 @@ struct KernelPlan {
 /// What the launch of a compiled kernel needs to know.
 struct HostKernelInfo {
   std::string entry;
+  int64_t numBuffers = 0, numSizes = 0;
   uint64_t scratchBytes = 0;
   KernelPlan plan;
 };

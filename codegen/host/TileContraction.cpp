@@ -71,19 +71,29 @@ void layOutColumns(RewriterBase &rewriter, linalg::LinalgOp contraction) {
     return;
   Location loc = contraction.getLoc();
   rewriter.setInsertionPoint(contraction);
-  auto slice = operand->get().getDefiningOp<tensor::ExtractSliceOp>();
-  auto unpack = slice ? slice.getSource().getDefiningOp<linalg::UnPackOp>() : linalg::UnPackOp();
+  // The tile as a part of the whole operand: slices of slices add up their offsets.
+  Value whole = operand->get();
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, whole);
+  SmallVector<OpFoldResult> offsets(rank, rewriter.getIndexAttr(0));
+  AffineExpr d0 = rewriter.getAffineDimExpr(0), s0 = rewriter.getAffineSymbolExpr(0);
+  while (auto slice = whole.getDefiningOp<tensor::ExtractSliceOp>()) {
+    if (slice.getSourceType().getRank() != slice.getType().getRank() || !slice.hasUnitStride())
+      break;
+    for (auto [offset, more] : llvm::zip_equal(offsets, slice.getMixedOffsets()))
+      offset = affine::makeComposedFoldedAffineApply(rewriter, loc, d0 + s0, {offset, more});
+    whole = slice.getSource();
+  }
+  auto unpack = whole.getDefiningOp<linalg::UnPackOp>();
   SmallVector<AffineExpr> exprs(map.getResults());
-  if (unpack && rank == 2 && slice.getSourceType().getRank() == 2) {
+  if (unpack && rank == 2) {
     // W[N, K] was unpacked from [N / columns, K, columns]; tiles start at a panel's first column.
     OpFoldResult columns = unpack.getMixedTiles()[0];
-    SmallVector<OpFoldResult> offsets = slice.getMixedOffsets(), sizes = slice.getMixedSizes();
-    AffineExpr d0 = rewriter.getAffineDimExpr(0), s0 = rewriter.getAffineSymbolExpr(0);
+    auto tile = cast<RankedTensorType>(operand->get().getType());
     OpFoldResult panel = affine::makeComposedFoldedAffineApply(
         rewriter, loc, AffineMap::get(1, 1, d0.floorDiv(s0)), {offsets[0], columns});
     OpFoldResult one = rewriter.getIndexAttr(1), zero = rewriter.getIndexAttr(0);
     auto packed = cast<RankedTensorType>(unpack.getSource().getType());
-    SmallVector<int64_t> shape{slice.getType().getDimSize(1), slice.getType().getDimSize(0)};
+    SmallVector<int64_t> shape{tile.getDimSize(1), tile.getDimSize(0)};
     auto type = RankedTensorType::get(shape, packed.getElementType());
     Value read = tensor::ExtractSliceOp::create(
         rewriter, loc, type, unpack.getSource(), ArrayRef<OpFoldResult>{panel, offsets[1], zero},
@@ -95,7 +105,6 @@ void layOutColumns(RewriterBase &rewriter, linalg::LinalgOp contraction) {
   // transposed[..., k, n] = value[..., n, k]
   Value value = operand->get();
   unsigned column = position(loops.column);
-  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, value);
   SmallVector<int64_t> permutation;
   for (unsigned d = 0; d < rank; ++d)
     if (d != column)

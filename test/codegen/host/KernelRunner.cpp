@@ -9,9 +9,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <dlfcn.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 using namespace mlir;
 
@@ -28,7 +25,7 @@ AlignedBytes::~AlignedBytes() { std::free(data); }
 
 std::unique_ptr<LoadedKernels> LoadedKernels::compile(const std::string &source,
                                                       const std::string &level,
-                                                      std::string &error) {
+                                                      std::string &error, unsigned threads) {
   DialectRegistry registry;
   registerHostDialects(registry);
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);
@@ -59,59 +56,63 @@ std::unique_ptr<LoadedKernels> LoadedKernels::compile(const std::string &source,
   auto loaded = std::make_unique<LoadedKernels>();
   loaded->host = std::move(*image);
   if (const char *dump = std::getenv("INGOT_TEST_ELF")) {
-    FILE *file = fopen(dump, "wb");
-    fwrite(loaded->host.elf.data(), 1, loaded->host.elf.size(), file);
-    fclose(file);
+    std::error_code failed;
+    llvm::raw_fd_ostream(dump, failed) << loaded->host.elf;
   }
-  int file = memfd_create("kernels", MFD_CLOEXEC);
-  if (file < 0 || write(file, loaded->host.elf.data(), loaded->host.elf.size()) !=
-                      static_cast<ssize_t>(loaded->host.elf.size())) {
-    error = "cannot write the image";
+  llvm::StringRef elf = loaded->host.elf;
+  loaded->bytes.resize(elf.size());
+  std::memcpy(loaded->bytes.data(), elf.data(), elf.size());
+  Result<std::unique_ptr<ThreadPool>> pool = ThreadPool::create(threads);
+  if (!pool.ok()) {
+    error = pool.status().message();
     return nullptr;
   }
-  std::string path = "/proc/self/fd/" + std::to_string(file);
-  loaded->handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!loaded->handle)
-    error = dlerror();
-  close(file);
-  uint64_t scratch = 0;
-  for (const HostKernelInfo &kernel : loaded->host.kernels)
-    scratch = std::max(scratch, kernel.scratchBytes);
-  loaded->scratch = std::make_unique<AlignedBytes>(scratch);
-  return loaded->handle ? std::move(loaded) : nullptr;
-}
-
-LoadedKernels::~LoadedKernels() {
-  if (handle)
-    dlclose(handle);
-}
-
-ingot_host_kernel LoadedKernels::entry(const std::string &name) const {
-  return reinterpret_cast<ingot_host_kernel>(dlsym(handle, name.c_str()));
-}
-
-std::vector<int64_t> LoadedKernels::grid(const std::string &name,
-                                         const std::vector<int64_t> &sizes) const {
-  for (const HostKernelInfo &kernel : host.kernels)
-    if (kernel.entry == name) {
-      std::vector<int64_t> blocks;
-      for (const GridSize &axis : kernel.plan.grid)
-        blocks.push_back(axis.evaluate(sizes));
-      return blocks;
+  loaded->pool = std::move(*pool);
+  Result<std::unique_ptr<Device>> device = makeDevice("host", target->level, *loaded->pool);
+  if (!device.ok()) {
+    error = device.status().message();
+    return nullptr;
+  }
+  loaded->device = std::move(*device);
+  Result<uint32_t> handle = loaded->device->loadImage(loaded->bytes, target->level);
+  if (!handle.ok()) {
+    error = handle.status().message();
+    return nullptr;
+  }
+  for (const HostKernelInfo &kernel : loaded->host.kernels) {
+    KernelSpec spec;
+    spec.entry = kernel.entry.c_str();
+    spec.image = *handle;
+    spec.numBuffers = kernel.numBuffers;
+    spec.numSizes = kernel.numSizes;
+    spec.scratchBytes = kernel.scratchBytes;
+    Result<uint32_t> resolved = loaded->device->resolveKernel(spec);
+    if (!resolved.ok()) {
+      error = resolved.status().message();
+      return nullptr;
     }
-  return {0, 0, 0};
+    loaded->handles[kernel.entry] = *resolved;
+  }
+  if (Status status = loaded->device->finishLoad(); !status.ok()) {
+    error = status.message();
+    return nullptr;
+  }
+  return loaded;
 }
 
 void LoadedKernels::run(const std::string &name, const std::vector<void *> &buffers,
-                        const std::vector<int64_t> &sizes, bool reverse) {
-  ingot_host_kernel kernel = entry(name);
-  std::vector<int64_t> blocks = grid(name, sizes);
-  int64_t total = blocks[0] * blocks[1] * blocks[2];
-  for (int64_t i = 0; i < total; ++i) {
-    int64_t block = reverse ? total - 1 - i : i;
-    kernel(buffers.data(), sizes.data(), scratch->as<void>(), block % blocks[0],
-           block / blocks[0] % blocks[1], block / blocks[0] / blocks[1]);
-  }
+                        const std::vector<int64_t> &sizes) {
+  LaunchSpec launch;
+  launch.kernel = handles.at(name);
+  launch.buffers = buffers.data();
+  launch.sizes = sizes.data();
+  for (const HostKernelInfo &kernel : host.kernels)
+    if (kernel.entry == name)
+      for (unsigned axis = 0; axis < 3; ++axis)
+        launch.grid[axis] = kernel.plan.grid[axis].evaluate(sizes);
+  Status status = device->launch(launch);
+  if (!status.ok())
+    llvm::errs() << "launch failed: " << status.message() << "\n";
 }
 
 } // namespace ingot::host

@@ -1,15 +1,16 @@
 //===- KernelRunner.h - Compile kernel functions and call them --*- C++ -*-===//
 //
-// What the runtime does with a host image, in miniature: map it, look up an entry point, call it once
-// a grid block.
+// Compiles MLIR text to a host image and runs its kernels through the runtime's CPU device.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
 
 #include "codegen/host/HostImage.h"
-#include "runtime/device/HostKernelAbi.h"
+#include "runtime/device/Device.h"
+#include "runtime/support/ThreadPool.h"
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,27 +31,25 @@ private:
   size_t bytes;
 };
 
-/// A loaded host image.
+/// A loaded host image on the runtime's CPU device.
 class LoadedKernels {
 public:
-  /// Compiles the functions of `source` (MLIR text) for `level` and loads the image.
-  /// `error` says what went wrong if the result is null.
+  /// Compiles the functions of `source` (MLIR text) for `level` and loads the image for `threads`
+  /// workers. `error` says what went wrong if the result is null.
   static std::unique_ptr<LoadedKernels> compile(const std::string &source, const std::string &level,
-                                                std::string &error);
-  ~LoadedKernels();
+                                                std::string &error, unsigned threads = 1);
 
-  /// Runs kernel `name` over its whole grid. `reverse` runs the blocks in opposite order.
+  /// Runs kernel `name` over its whole grid.
   void run(const std::string &name, const std::vector<void *> &buffers,
-           const std::vector<int64_t> &sizes, bool reverse = false);
-  ingot_host_kernel entry(const std::string &name) const;
-  /// The grid of `name` at `sizes`.
-  std::vector<int64_t> grid(const std::string &name, const std::vector<int64_t> &sizes) const;
+           const std::vector<int64_t> &sizes);
   const HostImage &image() const { return host; }
 
 private:
   HostImage host;
-  void *handle = nullptr;
-  std::unique_ptr<AlignedBytes> scratch;
+  std::vector<std::byte> bytes;
+  std::unique_ptr<ThreadPool> pool;
+  std::unique_ptr<Device> device;
+  std::map<std::string, uint32_t> handles;
 };
 
 } // namespace ingot::host
