@@ -6,7 +6,8 @@
 //       -> (tensor<?x384xf32> {ingot.sizes = [0]})
 //       attributes {ingot.size_max = [1024], ingot.grid = [...]}
 //
-// `ingot.sizes` names, for each dynamic dimension in order, the size argument that holds its extent.
+// `ingot.sizes` gives the extent of each dynamic dimension in order: the index of a size argument, or
+// [factor, divisor, size arguments…] for ceil(factor * product / divisor).
 // A result with `ingot.alias = i` lives in the buffer of argument i. `ingot.size_max` bounds each size
 // argument; scratch is sized by it. `ingot.may_alias` on the function says that a result may be placed
 // over an argument that it is an elementwise function of. The compiled entry point takes the

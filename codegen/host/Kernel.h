@@ -27,6 +27,8 @@ struct KernelAbi {
   int64_t numSizes = 0;
   /// Upper bound of each size argument.
   llvm::SmallVector<int64_t> sizeMax;
+  /// For each buffer, the extent of each dynamic dimension in order.
+  llvm::SmallVector<llvm::SmallVector<GridSize>> extents;
   uint64_t scratchBytes = 0;
 
   mlir::Value size(mlir::func::FuncOp func, int64_t index) const {
@@ -43,13 +45,17 @@ mlir::FailureOr<KernelAbi> readAbi(mlir::func::FuncOp func);
 /// Signature.cpp: tensors in the signature become buffers; the body reads them with
 /// bufferization.to_tensor and writes its results with bufferization.materialize_in_destination.
 /// Extents of buffers become the size arguments. i1 elements are stored as bytes.
-mlir::LogicalResult bindBuffers(mlir::func::FuncOp func, const KernelAbi &abi);
+mlir::LogicalResult bindBuffers(mlir::func::FuncOp func, KernelAbi &abi);
 
 /// Normalize.cpp: everything becomes linalg.generic on as few and as large dimensions as possible.
 mlir::LogicalResult normalizeKernel(mlir::func::FuncOp func, const KernelAbi &abi);
 
-/// Normalize.cpp: the size argument that holds a dynamic extent of a buffer; null if it is static.
-mlir::Value sizeOfBuffer(mlir::func::FuncOp func, const KernelAbi &abi, int64_t buffer, int64_t dim);
+/// Signature.cpp: an extent as a value of the size arguments.
+mlir::Value buildExtent(mlir::OpBuilder &builder, mlir::Location loc, mlir::func::FuncOp func,
+                        const KernelAbi &abi, const GridSize &extent);
+/// Signature.cpp: the extent of a dynamic dimension of the function's argument `buffer`; null if
+/// that is not a buffer or the dimension is static.
+const GridSize *extentOf(mlir::Value buffer, const KernelAbi &abi, int64_t dim);
 
 /// Normalize.cpp: folding of extents, slices and casts; used between all steps on tensors.
 void populateCleanup(mlir::RewritePatternSet &patterns, mlir::func::FuncOp func,

@@ -22,18 +22,9 @@ namespace ingot::host {
 
 namespace {
 
-/// How one buffer argument of a kernel function looks before the conversion.
-struct BufferShape {
-  MemRefType type;
-  /// Size argument of each dynamic dimension in order.
-  SmallVector<int64_t> sizes;
-};
-
-constexpr const char *sizesAttr = "ingot.sizes";
-
 /// Writes HostKernelAbi's `name` around the private function `body`.
 void addEntryPoint(OpBuilder &builder, LLVM::LLVMFuncOp body, StringRef name, const KernelAbi &abi,
-                   ArrayRef<BufferShape> buffers) {
+                   ArrayRef<MemRefType> buffers) {
   MLIRContext *context = builder.getContext();
   Location loc = body.getLoc();
   auto pointer = LLVM::LLVMPointerType::get(context);
@@ -58,6 +49,16 @@ void addEntryPoint(OpBuilder &builder, LLVM::LLVMFuncOp body, StringRef name, co
   for (int64_t i = 0; i < abi.numSizes; ++i)
     sizes.push_back(load(block->getArgument(1), i, i64));
 
+  auto evaluate = [&](const GridSize &extent) -> Value {
+    Value product = constant(extent.factor);
+    for (int64_t size : extent.sizes)
+      product = LLVM::MulOp::create(builder, loc, product, sizes[size]);
+    if (extent.divisor == 1)
+      return product;
+    product = LLVM::AddOp::create(builder, loc, product, constant(extent.divisor - 1));
+    return LLVM::SDivOp::create(builder, loc, product, constant(extent.divisor));
+  };
+
   SmallVector<Value> arguments;
   auto addDescriptor = [&](Value base, ArrayRef<Value> extents) {
     arguments.append({base, base, constant(0)});
@@ -69,11 +70,11 @@ void addEntryPoint(OpBuilder &builder, LLVM::LLVMFuncOp body, StringRef name, co
                        : LLVM::MulOp::create(builder, loc, strides[d + 1], extents[d + 1]).getResult();
     arguments.append(strides);
   };
-  for (auto [i, buffer] : llvm::enumerate(buffers)) {
+  for (auto [i, type] : llvm::enumerate(buffers)) {
     SmallVector<Value> extents;
     int64_t next = 0;
-    for (int64_t extent : buffer.type.getShape())
-      extents.push_back(ShapedType::isDynamic(extent) ? sizes[buffer.sizes[next++]]
+    for (int64_t extent : type.getShape())
+      extents.push_back(ShapedType::isDynamic(extent) ? evaluate(abi.extents[i][next++])
                                                       : constant(extent));
     addDescriptor(load(block->getArgument(0), i, pointer), extents);
   }
@@ -89,18 +90,13 @@ void addEntryPoint(OpBuilder &builder, LLVM::LLVMFuncOp body, StringRef name, co
 
 LogicalResult lowerToLLVM(ModuleOp module, ArrayRef<KernelAbi> abis) {
   SmallVector<std::string> names;
-  SmallVector<SmallVector<BufferShape>> shapes;
+  SmallVector<SmallVector<MemRefType>> shapes;
   SmallVector<bool> mayAlias;
   for (auto [func, abi] : llvm::zip_equal(module.getOps<func::FuncOp>(), abis)) {
     names.push_back(func.getName().str());
-    SmallVector<BufferShape> buffers;
-    auto sizes = func->getAttrOfType<ArrayAttr>(sizesAttr);
-    for (int64_t i = 0; i < abi.numBuffers; ++i) {
-      BufferShape shape{cast<MemRefType>(func.getArgument(i).getType()), {}};
-      for (Attribute size : cast<ArrayAttr>(sizes[i]))
-        shape.sizes.push_back(cast<IntegerAttr>(size).getInt());
-      buffers.push_back(std::move(shape));
-    }
+    SmallVector<MemRefType> buffers;
+    for (int64_t i = 0; i < abi.numBuffers; ++i)
+      buffers.push_back(cast<MemRefType>(func.getArgument(i).getType()));
     shapes.push_back(std::move(buffers));
     mayAlias.push_back(func->hasAttr("ingot.may_alias"));
     func.setName(func.getName().str() + ".body");

@@ -36,13 +36,10 @@ struct ExtentOfBuffer : OpRewritePattern<tensor::DimOp> {
     auto index = op.getConstantIndex();
     if (!source || !index)
       return failure();
-    auto buffer = dyn_cast<BlockArgument>(source.getBuffer());
-    if (!buffer || !isa<func::FuncOp>(buffer.getOwner()->getParentOp()))
-      return failure();
-    Value extent = sizeOfBuffer(func, abi, buffer.getArgNumber(), *index);
+    const GridSize *extent = extentOf(source.getBuffer(), abi, *index);
     if (!extent)
       return failure();
-    rewriter.replaceOp(op, extent);
+    rewriter.replaceOp(op, buildExtent(rewriter, op.getLoc(), func, abi, *extent));
     return success();
   }
 
@@ -106,14 +103,6 @@ SmallVector<ReassociationIndices> collapsibleLoops(linalg::LinalgOp op) {
 }
 
 } // namespace
-
-Value sizeOfBuffer(func::FuncOp func, const KernelAbi &abi, int64_t buffer, int64_t dim) {
-  auto type = cast<MemRefType>(func.getArgument(buffer).getType());
-  if (buffer >= abi.numBuffers || !type.isDynamicDim(dim))
-    return Value();
-  auto sizes = cast<ArrayAttr>(func->getAttrOfType<ArrayAttr>("ingot.sizes")[buffer]);
-  return abi.size(func, cast<IntegerAttr>(sizes[type.getDynamicDimIndex(dim)]).getInt());
-}
 
 void populateCleanup(RewritePatternSet &patterns, func::FuncOp func, const KernelAbi &abi) {
   MLIRContext *context = patterns.getContext();

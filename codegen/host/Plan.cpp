@@ -42,10 +42,8 @@ public:
     if (!op)
       return std::nullopt;
     if (auto read = dyn_cast<bufferization::ToTensorOp>(op)) {
-      auto buffer = dyn_cast<BlockArgument>(read.getBuffer());
-      if (!buffer || !isa<func::FuncOp>(buffer.getOwner()->getParentOp()))
-        return std::nullopt;
-      return of(sizeOfBuffer(func, abi, buffer.getArgNumber(), dim));
+      const GridSize *extent = extentOf(read.getBuffer(), abi, dim);
+      return extent && extent->divisor == 1 ? std::optional(*extent) : std::nullopt;
     }
     if (auto empty = dyn_cast<tensor::EmptyOp>(op))
       return of(empty.getMixedSizes()[dim]);

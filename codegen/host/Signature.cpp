@@ -13,23 +13,37 @@ namespace ingot::host {
 
 namespace {
 
-/// The size arguments of the dynamic dimensions of one argument or result.
-FailureOr<SmallVector<int64_t>> readSizes(func::FuncOp func, DictionaryAttr attrs, Type type,
-                                          int64_t numSizes, const Twine &what) {
+/// The extents of the dynamic dimensions of one argument or result.
+FailureOr<SmallVector<GridSize>> readExtents(func::FuncOp func, DictionaryAttr attrs, Type type,
+                                             int64_t numSizes, const Twine &what) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   if (!tensor)
     return func.emitError() << what << " of a host kernel must be a ranked tensor, got " << type;
-  SmallVector<int64_t> sizes;
-  if (auto attr = attrs ? attrs.getAs<ArrayAttr>("ingot.sizes") : ArrayAttr())
-    for (Attribute size : attr)
-      sizes.push_back(cast<IntegerAttr>(size).getInt());
-  if (sizes.size() != tensor.getNumDynamicDims())
+  SmallVector<GridSize> extents;
+  if (auto list = attrs ? attrs.getAs<ArrayAttr>("ingot.sizes") : ArrayAttr())
+    for (Attribute entry : list) {
+      GridSize extent;
+      if (auto size = dyn_cast<IntegerAttr>(entry)) {
+        extent.sizes.push_back(size.getInt());
+      } else {
+        SmallVector<int64_t> numbers;
+        for (Attribute number : cast<ArrayAttr>(entry))
+          numbers.push_back(cast<IntegerAttr>(number).getInt());
+        if (numbers.size() < 2 || numbers[0] < 1 || numbers[1] < 1)
+          return func.emitError() << what << " has a malformed extent in ingot.sizes";
+        extent.factor = numbers[0];
+        extent.divisor = numbers[1];
+        extent.sizes.append(numbers.begin() + 2, numbers.end());
+      }
+      for (int64_t size : extent.sizes)
+        if (size < 0 || size >= numSizes)
+          return func.emitError() << what << " names size argument " << size << " of " << numSizes;
+      extents.push_back(std::move(extent));
+    }
+  if (extents.size() != static_cast<size_t>(tensor.getNumDynamicDims()))
     return func.emitError() << what << " has " << tensor.getNumDynamicDims()
-                            << " dynamic dimensions but names " << sizes.size() << " size arguments";
-  for (int64_t size : sizes)
-    if (size < 0 || size >= numSizes)
-      return func.emitError() << what << " names size argument " << size << " of " << numSizes;
-  return sizes;
+                            << " dynamic dimensions but ingot.sizes has " << extents.size();
+  return extents;
 }
 
 /// i1 tensors are stored one byte an element.
@@ -73,17 +87,45 @@ FailureOr<KernelAbi> readAbi(func::FuncOp func) {
       abi.sizeMax.push_back(cast<IntegerAttr>(size).getInt());
   abi.numSizes = abi.sizeMax.size();
   for (auto [index, type] : llvm::enumerate(func.getArgumentTypes()))
-    if (failed(readSizes(func, func.getArgAttrDict(index), type, abi.numSizes,
+    if (failed(readExtents(func, func.getArgAttrDict(index), type, abi.numSizes,
                          "argument " + Twine(index))))
       return failure();
   for (auto [index, type] : llvm::enumerate(func.getResultTypes()))
-    if (failed(readSizes(func, func.getResultAttrDict(index), type, abi.numSizes,
+    if (failed(readExtents(func, func.getResultAttrDict(index), type, abi.numSizes,
                          "result " + Twine(index))))
       return failure();
   return abi;
 }
 
-LogicalResult bindBuffers(func::FuncOp func, const KernelAbi &abi) {
+const GridSize *extentOf(Value buffer, const KernelAbi &abi, int64_t dim) {
+  auto argument = dyn_cast<BlockArgument>(buffer);
+  if (!argument || !isa<func::FuncOp>(argument.getOwner()->getParentOp()) ||
+      argument.getArgNumber() >= abi.numBuffers)
+    return nullptr;
+  auto type = cast<MemRefType>(buffer.getType());
+  return type.isDynamicDim(dim)
+             ? &abi.extents[argument.getArgNumber()][type.getDynamicDimIndex(dim)]
+             : nullptr;
+}
+
+Value buildExtent(OpBuilder &builder, Location loc, func::FuncOp func, const KernelAbi &abi,
+                  const GridSize &extent) {
+  Value product;
+  for (int64_t size : extent.sizes) {
+    Value next = abi.size(func, size);
+    product = product ? arith::MulIOp::create(builder, loc, product, next) : next;
+  }
+  if (!product || extent.factor != 1) {
+    Value factor = arith::ConstantIndexOp::create(builder, loc, extent.factor);
+    product = product ? arith::MulIOp::create(builder, loc, product, factor) : factor;
+  }
+  if (extent.divisor == 1)
+    return product;
+  return arith::CeilDivSIOp::create(
+      builder, loc, product, arith::ConstantIndexOp::create(builder, loc, extent.divisor));
+}
+
+LogicalResult bindBuffers(func::FuncOp func, KernelAbi &abi) {
   if (!func.getBody().hasOneBlock())
     return func.emitError("a host kernel's body must be one block");
   OpBuilder builder(func.getContext());
@@ -94,13 +136,13 @@ LogicalResult bindBuffers(func::FuncOp func, const KernelAbi &abi) {
 
   struct Operand {
     RankedTensorType type;
-    SmallVector<int64_t> sizes;
+    SmallVector<GridSize> extents;
     int64_t alias = -1; // results: the argument whose buffer this is
   };
   SmallVector<Operand> operands;
   auto addOperand = [&](Type type, DictionaryAttr attrs) {
     Operand operand{cast<RankedTensorType>(type),
-                    *readSizes(func, attrs, type, abi.numSizes, "operand"), -1};
+                    *readExtents(func, attrs, type, abi.numSizes, "operand"), -1};
     if (auto alias = attrs ? attrs.getAs<IntegerAttr>("ingot.alias") : IntegerAttr())
       operand.alias = alias.getInt();
     operands.push_back(operand);
@@ -117,7 +159,6 @@ LogicalResult bindBuffers(func::FuncOp func, const KernelAbi &abi) {
   // New arguments behind the old ones: buffers, sizes, block position.
   Type index = builder.getIndexType();
   SmallVector<Type> types;
-  SmallVector<Attribute> bufferSizes;
   SmallVector<int64_t> bufferOf; // operand -> buffer
   for (const Operand &operand : operands) {
     bufferOf.push_back(operand.alias >= 0 ? bufferOf[operand.alias] : types.size());
@@ -125,7 +166,7 @@ LogicalResult bindBuffers(func::FuncOp func, const KernelAbi &abi) {
       continue;
     RankedTensorType stored = storageType(operand.type);
     types.push_back(MemRefType::get(stored.getShape(), stored.getElementType()));
-    bufferSizes.push_back(builder.getI64ArrayAttr(operand.sizes));
+    abi.extents.push_back(operand.extents);
   }
   types.append(abi.numSizes + 3, index);
   for (Type type : types)
@@ -139,23 +180,7 @@ LogicalResult bindBuffers(func::FuncOp func, const KernelAbi &abi) {
     RankedTensorType stored = storageType(operands[i].type);
     Value value = bufferization::ToTensorOp::create(builder, loc, stored, argument(i),
                                                     /*restrict=*/true, /*writable=*/written);
-    // Extents are the size arguments, whichever buffer they are asked of.
-    SmallVector<Operation *> dims;
     Value old = body.getArgument(i);
-    int64_t next = 0;
-    SmallVector<Value> extents;
-    for (int64_t d = 0; d < stored.getRank(); ++d) {
-      if (stored.isDynamicDim(d))
-        extents.push_back(argument(abi.numBuffers + operands[i].sizes[next++]));
-      else
-        extents.push_back(Value());
-    }
-    for (Operation *user : llvm::make_early_inc_range(old.getUsers()))
-      if (auto dim = dyn_cast<tensor::DimOp>(user))
-        if (std::optional<int64_t> d = dim.getConstantIndex(); d && extents[*d]) {
-          dim.replaceAllUsesWith(extents[*d]);
-          dim.erase();
-        }
     if (stored != operands[i].type)
       value = castElements(builder, loc, value, operands[i].type.getElementType());
     old.replaceAllUsesWith(value);
@@ -179,7 +204,6 @@ LogicalResult bindBuffers(func::FuncOp func, const KernelAbi &abi) {
   func.setFunctionType(builder.getFunctionType(types, {}));
   func.setArgAttrsAttr({});
   func.setResAttrsAttr({});
-  func->setAttr("ingot.sizes", builder.getArrayAttr(bufferSizes));
   return success();
 }
 
