@@ -4,5 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/KernelRegistry.h"
+#include "codegen/families/HostLinalg/HostLinalg.h"
 
-void ingot::codegen::registerStandardFamilies(KernelRegistry &registry) {}
+void ingot::codegen::registerStandardFamilies(KernelRegistry &registry) {
+  registry.add(std::make_unique<HostLinalgFamily>());
+}

@@ -60,7 +60,7 @@ void defineLibcall(llvm::Module &module, llvm::StringRef name, bool fills) {
   auto *i32 = llvm::Type::getInt32Ty(context);
   auto *type = llvm::FunctionType::get(
       pointer, {pointer, fills ? static_cast<llvm::Type *>(i32) : pointer, i64}, false);
-  auto *function = llvm::Function::Create(type, llvm::GlobalValue::ExternalLinkage, name, module);
+  auto *function = llvm::Function::Create(type, llvm::GlobalValue::WeakODRLinkage, name, module);
   function->setVisibility(llvm::GlobalValue::HiddenVisibility);
   function->addFnAttr(llvm::Attribute::NoInline);
   function->addFnAttr("no-builtins");

@@ -72,67 +72,115 @@ void registerHostDialects(DialectRegistry &registry) {
   registerLLVMDialectTranslation(registry);
 }
 
-Result<HostImage> compileHostImage(ModuleOp module, const HostImageOptions &options) {
+namespace {
+
+/// Runs the steps of one module and turns diagnostics into one error message.
+class Steps {
+public:
+  explicit Steps(ModuleOp module)
+      : handler(module.getContext(), [this](Diagnostic &diagnostic) {
+          if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
+            return failure();
+          if (problem.empty())
+            problem = diagnostic.str();
+          return success();
+        }) {}
+
+  bool run(StringRef name, LogicalResult result) {
+    step = name;
+    return succeeded(result);
+  }
+  Status error(ModuleOp module) const {
+    std::string names;
+    for (auto symbol : module.getOps<SymbolOpInterface>())
+      names += (names.empty() ? "" : ", ") + symbol.getName().str();
+    return Status(ExitCode::Internal, "host code generation of " + names + " failed in step " +
+                                          step.str() + (problem.empty() ? "" : ": " + problem));
+  }
+
+private:
+  StringRef step;
   std::string problem;
-  ScopedDiagnosticHandler handler(module.getContext(), [&](Diagnostic &diagnostic) {
-    if (diagnostic.getSeverity() == DiagnosticSeverity::Error && problem.empty())
-      problem = diagnostic.str();
-    return success(diagnostic.getSeverity() == DiagnosticSeverity::Error);
-  });
-  StringRef step, kernel;
-  auto failed = [&] {
-    return Status(ExitCode::Internal, "host code generation of kernel '" + kernel.str() +
-                                          "' failed in step " + step.str() +
-                                          (problem.empty() ? "" : ": " + problem));
-  };
+  ScopedDiagnosticHandler handler;
+};
+
+/// Signature and normal form of the only function, and its plan.
+struct Prepared {
+  func::FuncOp func;
+  KernelAbi abi;
+  KernelPlan plan;
+};
+Result<Prepared> prepare(ModuleOp module, const HostTarget &target) {
+  Steps steps(module);
+  Prepared prepared;
+  prepared.func = *module.getOps<func::FuncOp>().begin();
+  FailureOr<KernelAbi> abi = readAbi(prepared.func);
+  if (!steps.run("signature", failure(failed(abi) || failed(bindBuffers(prepared.func, *abi)))) ||
+      !steps.run("normalize", normalizeKernel(prepared.func, *abi)))
+    return steps.error(module);
+  prepared.abi = *abi;
+  prepared.plan = planKernel(prepared.func, prepared.abi, target);
+  return prepared;
+}
+
+} // namespace
+
+Result<KernelPlan> planHostKernel(ModuleOp module, const HostTarget &target) {
+  Result<Prepared> prepared = prepare(module, target);
+  return prepared.ok() ? Result<KernelPlan>(prepared->plan) : prepared.status();
+}
+
+Result<std::vector<int64_t>> chooseWeightPanels(ModuleOp module, const HostTarget &target) {
+  size_t numArguments = (*module.getOps<func::FuncOp>().begin()).getNumArguments();
+  Result<Prepared> prepared = prepare(module, target);
+  if (!prepared.ok())
+    return prepared.status();
+  std::vector<int64_t> panels(numArguments);
+  WeightPanel panel = findWeightPanel(prepared->func, prepared->plan);
+  if (panel.argument >= 0 && static_cast<size_t>(panel.argument) < numArguments)
+    panels[panel.argument] = panel.columns;
+  return panels;
+}
+
+Result<HostObject> compileHostObject(ModuleOp module, const HostImageOptions &options) {
+  Steps steps(module);
   auto done = [&](StringRef name) {
     if (options.onStep)
       options.onStep(name, module);
   };
-
   SmallVector<KernelAbi> abis;
-  HostImage image;
+  HostObject object;
   for (func::FuncOp func : module.getOps<func::FuncOp>()) {
-    kernel = func.getName();
     FailureOr<KernelAbi> abi = readAbi(func);
-    step = "signature";
-    if (mlir::failed(abi) || mlir::failed(bindBuffers(func, *abi)))
-      return failed();
-    auto run = [&](StringRef name, LogicalResult result) {
-      step = name;
-      return succeeded(result);
-    };
-    if (!run("normalize", normalizeKernel(func, *abi)))
-      return failed();
+    if (!steps.run("signature", failure(failed(abi) || failed(bindBuffers(func, *abi)))) ||
+        !steps.run("normalize", normalizeKernel(func, *abi)))
+      return steps.error(module);
     done("normalize");
     KernelPlan plan = planKernel(func, *abi, options.target);
-    if (!run("tile", tileKernel(func, *abi, plan, options.target)))
-      return failed();
+    if (!steps.run("tile", tileKernel(func, *abi, plan, options.target)))
+      return steps.error(module);
     done("tile");
-    if (!run("vectorize", vectorizeKernel(func, *abi, options.target)))
-      return failed();
+    if (!steps.run("vectorize", vectorizeKernel(func, *abi, options.target)))
+      return steps.error(module);
     done("vectorize");
-    if (!run("bufferize", bufferizeKernel(func, *abi)))
-      return failed();
+    if (!steps.run("bufferize", bufferizeKernel(func, *abi)))
+      return steps.error(module);
     done("bufferize");
-    if (!run("lower-vectors", lowerVectors(func, options.target)))
-      return failed();
+    if (!steps.run("lower-vectors", lowerVectors(func, options.target)))
+      return steps.error(module);
     done("lower-vectors");
-    image.kernels.push_back({kernel.str(), abi->numBuffers, abi->numSizes, abi->scratchBytes, plan});
-    abis.push_back(*abi);
+    object.kernels.push_back(
+        {func.getName().str(), abi->numBuffers, abi->numSizes, abi->scratchBytes, plan});
+    abis.push_back(std::move(*abi));
   }
-  step = "lower-to-llvm";
-  if (mlir::failed(lowerToLLVM(module, abis)))
-    return failed();
-  done(step);
-  Result<std::string> object = emitObject(module, options.target);
-  if (!object.ok())
-    return object.status();
-  Result<std::string> elf = linkImage(*object);
-  if (!elf.ok())
-    return elf.status();
-  image.elf = std::move(*elf);
-  return image;
+  if (!steps.run("lower-to-llvm", lowerToLLVM(module, abis)))
+    return steps.error(module);
+  done("lower-to-llvm");
+  Result<std::string> bytes = emitObject(module, options.target);
+  if (!bytes.ok())
+    return bytes.status();
+  object.bytes = std::move(*bytes);
+  return object;
 }
 
 } // namespace ingot::host

@@ -65,8 +65,10 @@ struct KernelPlan {
   /// Columns of the register tile (contraction).
   int64_t columns = 0;
   std::array<GridSize, 3> grid = {};
-  /// What was computed, and why the strategy was taken, in words.
-  std::string description, reason;
+  /// The kernel is a single elementwise operation: it reads an element before it writes it.
+  bool onePass = false;
+  /// Why the strategy was taken, in words.
+  std::string reason;
 };
 
 /// What the launch of a compiled kernel needs to know.
@@ -77,6 +79,11 @@ struct HostKernelInfo {
   KernelPlan plan;
 };
 
+/// Relocatable code of some kernels.
+struct HostObject {
+  std::string bytes;
+  std::vector<HostKernelInfo> kernels;
+};
 struct HostImage {
   std::string elf;
   std::vector<HostKernelInfo> kernels;
@@ -86,8 +93,18 @@ struct HostImage {
 /// the module's context before the module is made.
 void registerHostDialects(mlir::DialectRegistry &registry);
 
-/// Compiles every function of `module` (which is consumed) to an entry point of one shared object
-/// without undefined symbols. The same module gives the same bytes.
-Result<HostImage> compileHostImage(mlir::ModuleOp module, const HostImageOptions &options);
+/// How the only function of `module` (which is consumed) will be cut; what compileHostObject does.
+Result<KernelPlan> planHostKernel(mlir::ModuleOp module, const HostTarget &target);
+
+/// For each argument of the only function of `module` (which is consumed): the weight layout with
+/// which its matmul reads memory in order, as the columns of a panel, or 0.
+Result<std::vector<int64_t>> chooseWeightPanels(mlir::ModuleOp module, const HostTarget &target);
+
+/// Compiles every function of `module` (which is consumed) to an entry point. The same module gives
+/// the same bytes.
+Result<HostObject> compileHostObject(mlir::ModuleOp module, const HostImageOptions &options);
+
+/// Links objects into one shared object without undefined symbols.
+Result<HostImage> linkHostImage(llvm::ArrayRef<HostObject> objects);
 
 } // namespace ingot::host

@@ -100,7 +100,11 @@ mlir::LogicalResult lowerToLLVM(mlir::ModuleOp module, llvm::ArrayRef<KernelAbi>
 /// EmitObject.cpp: LLVM dialect to an ELF relocatable object.
 Result<std::string> emitObject(mlir::ModuleOp module, const HostTarget &target);
 
-/// LinkImage.cpp: relocatable object to a shared object without undefined symbols.
-Result<std::string> linkImage(llvm::StringRef object);
+/// Plan.cpp: the function argument whose buffer is the right-hand side of the planned contraction,
+/// stored [N, K], and the columns of its register tile.
+struct WeightPanel {
+  int64_t argument = -1, columns = 0;
+};
+WeightPanel findWeightPanel(mlir::func::FuncOp func, const KernelPlan &plan);
 
 } // namespace ingot::host

@@ -18,6 +18,7 @@
 LLD_HAS_DRIVER(elf)
 
 using namespace ingot;
+using namespace ingot::host;
 
 namespace {
 
@@ -40,7 +41,7 @@ struct TemporaryFolder {
 
 } // namespace
 
-Result<std::string> ingot::host::linkImage(llvm::StringRef object) {
+Result<HostImage> ingot::host::linkHostImage(llvm::ArrayRef<HostObject> objects) {
   // lld keeps global state.
   static std::mutex mutex;
   std::lock_guard<std::mutex> lock(mutex);
@@ -48,32 +49,41 @@ Result<std::string> ingot::host::linkImage(llvm::StringRef object) {
   if (std::error_code error = folder.create())
     return Status(ExitCode::OutOfResources,
                   "cannot make a temporary folder to link in: " + error.message());
-  std::string input = folder.file("kernels.o"), output = folder.file("kernels.so");
-  {
+  HostImage image;
+  std::vector<std::string> inputs;
+  for (const HostObject &object : objects) {
+    inputs.push_back(folder.file(("kernel" + std::to_string(inputs.size()) + ".o").c_str()));
     std::error_code error;
-    llvm::raw_fd_ostream out(input, error);
+    llvm::raw_fd_ostream out(inputs.back(), error);
     if (!error) {
-      out << object;
+      out << object.bytes;
       out.close();
       error = out.error();
       out.clear_error();
     }
     if (error)
-      return Status(ExitCode::OutOfResources, "cannot write " + input + ": " + error.message());
+      return Status(ExitCode::OutOfResources,
+                    "cannot write " + inputs.back() + ": " + error.message());
+    image.kernels.insert(image.kernels.end(), object.kernels.begin(), object.kernels.end());
   }
-  const char *arguments[] = {"ld.lld",         "-shared",  "-z",        "defs",
-                             "-z",             "relro",    "-z",        "noexecstack",
-                             "--hash-style=gnu", "--strip-all", "--build-id=none", "--threads=1",
-                             "--gc-sections",  "-o",       output.c_str(), input.c_str()};
+  std::string output = folder.file("kernels.so");
+  std::vector<const char *> arguments = {
+      "ld.lld",      "-shared",           "-z",          "defs",        "-z",
+      "relro",       "-z",                "noexecstack", "--hash-style=gnu",
+      "--strip-all", "--build-id=none",   "--threads=1", "--gc-sections", "-o",
+      output.c_str()};
+  for (const std::string &input : inputs)
+    arguments.push_back(input.c_str());
   std::string messages;
   llvm::raw_string_ostream stream(messages);
   lld::Result result = lld::lldMain(arguments, stream, stream, {{lld::Gnu, &lld::elf::link}});
   if (result.retCode != 0)
     return Status(ExitCode::Internal, "linking the host kernels failed: " + messages);
-  llvm::ErrorOr<std::unique_ptr<llvm::MemoryBuffer>> image =
+  llvm::ErrorOr<std::unique_ptr<llvm::MemoryBuffer>> elf =
       llvm::MemoryBuffer::getFile(output, /*IsText=*/false, /*RequiresNullTerminator=*/false);
-  if (!image)
+  if (!elf)
     return Status(ExitCode::OutOfResources,
-                  "cannot read the linked image: " + image.getError().message());
-  return (*image)->getBuffer().str();
+                  "cannot read the linked image: " + elf.getError().message());
+  image.elf = (*elf)->getBuffer().str();
+  return image;
 }

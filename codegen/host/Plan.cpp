@@ -283,4 +283,27 @@ KernelPlan planKernel(func::FuncOp func, const KernelAbi &abi, const HostTarget 
   return plan;
 }
 
+WeightPanel findWeightPanel(func::FuncOp func, const KernelPlan &plan) {
+  WeightPanel panel;
+  if (plan.strategy != "contraction")
+    return panel;
+  func.walk([&](linalg::LinalgOp op) {
+    ContractionLoops loops = contractionLoops(op);
+    if (!op->hasAttr("ingot.contraction") || !loops.valid)
+      return;
+    for (OpOperand *operand : op.getDpsInputOperands()) {
+      AffineMap map = op.getMatchingIndexingMap(operand);
+      auto read = operand->get().getDefiningOp<bufferization::ToTensorOp>();
+      if (!read || map.getNumResults() != 2 || !cast<RankedTensorType>(read.getType()).hasStaticShape() ||
+          !map.isFunctionOfDim(loops.column))
+        continue;
+      // Stored by rows of K, which is the order that a register tile does not want.
+      if (cast<AffineDimExpr>(map.getResult(0)).getPosition() == loops.column)
+        if (auto buffer = dyn_cast<BlockArgument>(read.getBuffer()))
+          panel = {buffer.getArgNumber(), plan.columns};
+    }
+  });
+  return panel;
+}
+
 } // namespace ingot::host

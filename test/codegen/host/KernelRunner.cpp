@@ -48,7 +48,12 @@ std::unique_ptr<LoadedKernels> LoadedKernels::compile(const std::string &source,
         current.print(llvm::errs());
       }
     };
-  Result<HostImage> image = compileHostImage(*module, options);
+  Result<HostObject> object = compileHostObject(*module, options);
+  if (!object.ok()) {
+    error = object.status().message();
+    return nullptr;
+  }
+  Result<HostImage> image = linkHostImage(*object);
   if (!image.ok()) {
     error = image.status().message();
     return nullptr;

@@ -1,0 +1,215 @@
+//===- HostLinalg.cpp - The kernel family of the CPU ----------------------===//
+#include "codegen/families/HostLinalg/HostLinalg.h"
+
+#include "codegen/families/HostLinalg/KernelModule.h"
+#include "codegen/host/HostImage.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+#include "llvm/ADT/SetVector.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <atomic>
+#include <mutex>
+#include <thread>
+
+using namespace mlir;
+using namespace ingot;
+using namespace ingot::codegen;
+
+namespace {
+
+/// "linear, activation".
+std::string describeBody(exec::KernelOp kernel) {
+  llvm::SetVector<StringRef> names;
+  for (Operation &op : kernel.getBody().front().without_terminator())
+    if (!isa<tensor::TensorDialect, linalg::LinalgDialect>(op.getDialect()) &&
+        !op.hasTrait<OpTrait::ConstantLike>())
+      names.insert(op.getName().stripDialect());
+  return llvm::join(names, ", ");
+}
+
+/// A grid axis over the kernel's own size parameters.
+exec::SizeAttr toSize(exec::KernelOp kernel, const host::GridSize &size) {
+  SmallVector<StringAttr> symbols;
+  for (int64_t index : size.sizes)
+    symbols.push_back(cast<exec::SymbolAttr>(kernel.getSizes()[index]).getName());
+  return exec::SizeAttr::get(kernel.getContext(), size.factor, symbols, size.divisor);
+}
+
+/// W[N, K] to panels [N / columns, K, columns], the last one filled up with zeros.
+WeightLayout panelLayout(exec::KernelOp kernel, unsigned input, int64_t columns) {
+  MLIRContext *context = kernel.getContext();
+  auto type = cast<RankedTensorType>(kernel.getBody().front().getArgument(input).getType());
+  int64_t n = type.getDimSize(0), k = type.getDimSize(1);
+  int64_t panels = llvm::divideCeil(n, columns);
+  WeightLayout layout;
+  layout.input = input;
+  auto step = [&](exec::RecipeOp op, ArrayRef<int64_t> ints) {
+    layout.steps.push_back(
+        exec::StepAttr::get(context, op, ints, Builder(context).getF64FloatAttr(0)));
+  };
+  if (panels * columns != n)
+    step(exec::RecipeOp::Pad, {0, panels * columns});
+  step(exec::RecipeOp::Reshape, {panels, columns, k});
+  step(exec::RecipeOp::Transpose, {0, 2, 1});
+  layout.type = RankedTensorType::get({panels, k, columns}, type.getElementType());
+  layout.undo = [type, columns](OpBuilder &builder, Location loc, Value packed) -> Value {
+    Value empty = tensor::EmptyOp::create(builder, loc, type.getShape(), type.getElementType());
+    return linalg::UnPackOp::create(builder, loc, packed, empty, ArrayRef<int64_t>{0},
+                                    ArrayRef<OpFoldResult>{builder.getIndexAttr(columns)})
+        .getResult();
+  };
+  layout.description = "W[" + std::to_string(n) + ", " + std::to_string(k) + "] in panels of " +
+                       std::to_string(columns) + " rows";
+  return layout;
+}
+
+DictionaryAttr toConfig(MLIRContext *context, const host::KernelPlan &plan) {
+  Builder builder(context);
+  SmallVector<NamedAttribute> entries{
+      builder.getNamedAttr("strategy", builder.getStringAttr(plan.strategy)),
+      builder.getNamedAttr("tile", builder.getDenseI64ArrayAttr(plan.tile))};
+  if (plan.columns)
+    entries.push_back(builder.getNamedAttr("columns", builder.getI64IntegerAttr(plan.columns)));
+  return builder.getDictionaryAttr(entries);
+}
+
+/// Whether the whole kernel is one elementwise pass, so that an output may overwrite an input.
+bool isOnePass(const host::KernelPlan &plan) { return plan.strategy == "rows" && plan.onePass; }
+
+} // namespace
+
+Match HostLinalgFamily::match(exec::KernelOp, const TargetInfo &target) const {
+  Result<host::HostTarget> known = host::getHostTarget(target.arch);
+  return known.ok() ? Match::yes() : Match::no(known.status().message());
+}
+
+Result<Selection> HostLinalgFamily::select(exec::KernelOp kernel,
+                                           const SelectContext &context) const {
+  Result<host::HostTarget> target = host::getHostTarget(context.target.arch);
+  if (!target.ok())
+    return target.status();
+  Selection selection;
+  std::string text = printKernelFunction(kernel, /*mayAlias=*/false);
+  Result<KernelModule> module = parseKernelFunction(text);
+  if (!module.ok())
+    return module.status();
+  Result<std::vector<int64_t>> panels = host::chooseWeightPanels(*module->module, *target);
+  if (!panels.ok())
+    return panels.status();
+
+  // The plan of the kernel as it will be emitted, with its weights laid out.
+  exec::KernelOp laidOut = cast<exec::KernelOp>(kernel->clone());
+  OwningOpRef<Operation *> owner(laidOut);
+  for (auto [input, columns] : llvm::enumerate(*panels)) {
+    if (!columns || !context.weightInputs[input])
+      continue;
+    WeightLayout layout = panelLayout(kernel, input, columns);
+    Block &body = laidOut.getBody().front();
+    BlockArgument argument = body.getArgument(input);
+    OpBuilder builder = OpBuilder::atBlockBegin(&body);
+    argument.setType(layout.type);
+    SmallVector<OpOperand *> uses;
+    for (OpOperand &use : argument.getUses())
+      uses.push_back(&use);
+    Value undone = layout.undo(builder, argument.getLoc(), argument);
+    for (OpOperand *use : uses)
+      use->set(undone);
+    selection.weightLayouts.push_back(std::move(layout));
+  }
+  if (!selection.weightLayouts.empty()) {
+    module = parseKernelFunction(printKernelFunction(laidOut, /*mayAlias=*/false));
+  } else {
+    module = parseKernelFunction(text);
+  }
+  if (!module.ok())
+    return module.status();
+  Result<host::KernelPlan> plan = host::planHostKernel(*module->module, *target);
+  if (!plan.ok())
+    return plan.status();
+  selection.desc.text = describeBody(kernel);
+  selection.config.attributes = toConfig(kernel.getContext(), *plan);
+  selection.config.text = plan->strategy + ": " + plan->reason;
+  for (unsigned axis = 0; axis < 3; ++axis)
+    selection.launch.grid[axis] = toSize(kernel, plan->grid[axis]);
+  if (isOnePass(*plan))
+    selection.inPlace = elementwiseInPlaceInputs(kernel);
+  return selection;
+}
+
+Result<Code> HostLinalgFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetInfo &targetInfo,
+                                    const EmitOptions &options) const {
+  Result<host::HostTarget> target = host::getHostTarget(targetInfo.arch);
+  if (!target.ok())
+    return target.status();
+  // One object a kernel, in a context of its own: what comes out depends on the kernel alone.
+  std::vector<std::string> sources;
+  for (exec::KernelOp kernel : kernels) {
+    bool mayAlias = false;
+    for (unsigned output = 0; output < kernel.getOwnOutputs().size(); ++output)
+      mayAlias |= !kernel.getInPlaceInputs(output).empty();
+    sources.push_back(printKernelFunction(kernel, mayAlias));
+  }
+  std::vector<host::HostObject> objects(kernels.size());
+  std::vector<Status> errors(kernels.size());
+  std::atomic<size_t> next{0};
+  auto work = [&] {
+    for (size_t i = next++; i < sources.size(); i = next++) {
+      Result<KernelModule> module = parseKernelFunction(sources[i]);
+      if (!module.ok()) {
+        errors[i] = module.status();
+        continue;
+      }
+      host::HostImageOptions imageOptions{*target, {}};
+      if (!options.dumpDirectory.empty())
+        imageOptions.onStep = [&](StringRef step, ModuleOp current) {
+          llvm::SmallString<128> path(options.dumpDirectory);
+          std::string name = (*current.getOps<SymbolOpInterface>().begin()).getName().str();
+          llvm::sys::path::append(path, std::to_string(i) + "." + step.str() + ".mlir");
+          std::error_code error;
+          llvm::raw_fd_ostream out(path, error);
+          if (!error)
+            current.print(out);
+        };
+      Result<host::HostObject> object = host::compileHostObject(*module->module, imageOptions);
+      if (object.ok())
+        objects[i] = std::move(*object);
+      else
+        errors[i] = object.status();
+    }
+  };
+  std::vector<std::thread> workers;
+  for (unsigned i = 1; i < options.threads && i < sources.size(); ++i)
+    workers.emplace_back(work);
+  work();
+  for (std::thread &worker : workers)
+    worker.join();
+  for (const Status &error : errors)
+    if (!error.ok())
+      return error;
+  Result<host::HostImage> image = host::linkHostImage(objects);
+  if (!image.ok())
+    return image.status();
+
+  Code code;
+  code.images.push_back({{image->elf.begin(), image->elf.end()}});
+  for (size_t i = 0; i < kernels.size(); ++i) {
+    exec::KernelOp kernel = kernels[i];
+    const host::HostKernelInfo &info = objects[i].kernels.front();
+    // Memory is launched over by the grid that select gave: it must be the one the code was cut for.
+    for (unsigned axis = 0; axis < 3; ++axis)
+      if (!kernel.getGrid() || (*kernel.getGrid())[axis] != toSize(kernel, info.plan.grid[axis]))
+        return Status(ExitCode::Internal, "kernel " + kernel.getSymName().str() +
+                                              " was selected with another grid than it was "
+                                              "compiled for");
+    KernelCode entry;
+    entry.entry = info.entry;
+    entry.scratchBytes = info.scratchBytes;
+    code.kernels.push_back(std::move(entry));
+  }
+  return code;
+}
