@@ -79,13 +79,14 @@ ingot_status ingot_describe(ingot_file *file, const char **json) {
   return INGOT_OK;
 }
 
-/// A copy of the caller's options as this version knows them: members it lacks stay at their default.
+/// A copy of the caller's options as this version knows them: members it lacks stay at their
+/// default.
 template <typename T> static Status readOptions(const char *what, const T *given, T &options) {
   if (!given)
     return {};
   if (given->struct_size < sizeof(size_t) || given->struct_size > (size_t(1) << 16))
-    return Status(ExitCode::Usage, text(what, ": expected struct_size ", sizeof(T), ", got ",
-                                        given->struct_size));
+    return Status(ExitCode::Usage,
+                  text(what, ": expected struct_size ", sizeof(T), ", got ", given->struct_size));
   std::memcpy(&options, given, std::min(given->struct_size, sizeof(T)));
   return {};
 }
@@ -145,8 +146,8 @@ ingot_status ingot_port(const ingot_program *program, int outputs, size_t index,
                         ingot_port_info *info) {
   auto &ports = outputs ? program->program->outputs() : program->program->inputs();
   if (index >= ports.size())
-    return report(Status(ExitCode::Usage, text("ingot_port: expected an index below ",
-                                               ports.size(), ", got ", index)));
+    return report(Status(ExitCode::Usage, text("ingot_port: expected an index below ", ports.size(),
+                                               ", got ", index)));
   const Port &port = ports[index];
   *info = {};
   info->name = port.name.c_str();
@@ -185,8 +186,8 @@ static Status readInput(const ingot_tensor &tensor, InputTensor &input) {
   if (!tensor.data && tensor.bytes != 0)
     return Status(ExitCode::Usage, text("input ", quoted(name), ": data is null"));
   // ingot_dtype's first nine values are ElementType's.
-  input = {name, ElementType(dtype), {tensor.shape, size_t(tensor.rank)}, tensor.data,
-           tensor.bytes};
+  input = {
+      name, ElementType(dtype), {tensor.shape, size_t(tensor.rank)}, tensor.data, tensor.bytes};
   return {};
 }
 static_assert(unsigned(INGOT_F64) == unsigned(ElementType::F64) &&
@@ -197,8 +198,8 @@ static Status runProgram(ingot_program &handle, const ingot_tensor *inputs, size
                          ingot_tensor *outputs, size_t numOutputs) {
   Program &program = *handle.program;
   if (numInputs > program.inputs().size() || (numInputs && !inputs) || (numOutputs && !outputs))
-    return Status(ExitCode::Usage, text("expected at most ", program.inputs().size(),
-                                        " inputs, got ", numInputs));
+    return Status(ExitCode::Usage,
+                  text("expected at most ", program.inputs().size(), " inputs, got ", numInputs));
   if (numOutputs > program.outputs().size())
     return Status(ExitCode::Usage, text("expected at most ", program.outputs().size(),
                                         " outputs, got ", numOutputs));

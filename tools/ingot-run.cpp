@@ -57,7 +57,8 @@ Examples:
   ingot-run run smollm2.ingot --weights random:1 --input input_ids=1,2,3 --repeat 20 --profile
 )";
 
-static const char *const kGenerateHelp = R"(ingot-run generate FILE --ids IDS [flags] - continues prompts
+static const char *const kGenerateHelp =
+    R"(ingot-run generate FILE --ids IDS [flags] - continues prompts
 
   --ids IDS            token ids 1,2,3; or @FILE with a prompt a line, or an .npy; repeatable
   --max-new-tokens N   at most so many new tokens a prompt [128]
@@ -174,14 +175,21 @@ std::string inspectHelp() {
 
 const Command kCommands[] = {
     {"run", runCommand, [] { return text(kRunHelp, kModelHelp, kRunExamples); }},
-    {"generate", generateCommand, [] { return text(kGenerateHelp, kModelHelp, kGenerateExamples); }},
+    {"generate", generateCommand,
+     [] { return text(kGenerateHelp, kModelHelp, kGenerateExamples); }},
     {"inspect", inspectCommand, inspectHelp},
 };
 
 const char *kindOf(ExitCode code) {
-  static const char *const kinds[] = {"ok",          "internal",          "usage",
-                                      "malformed-input", "unsupported",   "accuracy-mismatch",
-                                      "integrity",   "device-mismatch",   "out-of-resources"};
+  static const char *const kinds[] = {"ok",
+                                      "internal",
+                                      "usage",
+                                      "malformed-input",
+                                      "unsupported",
+                                      "accuracy-mismatch",
+                                      "integrity",
+                                      "device-mismatch",
+                                      "out-of-resources"};
   return kinds[unsigned(code)];
 }
 

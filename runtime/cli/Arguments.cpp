@@ -27,8 +27,8 @@ Result<Assignment> parseAssignment(const char *flag, const std::string &argument
     out.value.erase(0, 1);
   }
   if (out.value.empty())
-    return usage(text(flag, " ", out.name, ": expected ", out.isFile ? "a file behind '@'" : "a value",
-                      " behind '='"));
+    return usage(text(flag, " ", out.name, ": expected ",
+                      out.isFile ? "a file behind '@'" : "a value", " behind '='"));
   return out;
 }
 
@@ -82,8 +82,9 @@ InputTensor ArrayArgument::tensor() const {
 
 static Status parseValues(std::string_view values, const Port &port, ArrayArgument &out) {
   if (port.dims.size() != 1 && port.dims.size() != 2)
-    return usage(text("values on the command line are for inputs of rank 1 and 2, this one has rank ",
-                      port.dims.size(), "; pass an .npy file"));
+    return usage(
+        text("values on the command line are for inputs of rank 1 and 2, this one has rank ",
+             port.dims.size(), "; pass an .npy file"));
   size_t rows = 0, columns = 0, before = 0;
   for (;;) {
     size_t semicolon = values.find(';');

@@ -17,10 +17,10 @@
 namespace ingot::commands {
 
 struct ModelOptions {
-  std::string file;              // the .ingot file
-  std::string weights;           // --weights: "" for embedded, a folder, or random:SEED
-  unsigned threads = 0;          // --threads: 0 for INGOT_NUM_THREADS or the number of CPUs
-  bool verifyChecksums = true;   // --no-verify
+  std::string file;            // the .ingot file
+  std::string weights;         // --weights: "" for embedded, a folder, or random:SEED
+  unsigned threads = 0;        // --threads: 0 for INGOT_NUM_THREADS or the number of CPUs
+  bool verifyChecksums = true; // --no-verify
 };
 
 struct RunOptions {
@@ -39,11 +39,11 @@ struct GenerateOptions {
   std::vector<std::string> prompts;
   uint64_t maxNewTokens = 128;
   // Unset: what the model was published with.
-  std::optional<bool> sample;       // --sample / --greedy; any flag below but the penalty means --sample
+  std::optional<bool> sample; // --sample / --greedy; any flag below but the penalty means --sample
   std::optional<double> temperature, topP, minP, repetitionPenalty;
   std::optional<uint64_t> topK;
   uint64_t seed = 0;
-  std::vector<int64_t> eosIds;      // --eos, replaces the model's
+  std::vector<int64_t> eosIds; // --eos, replaces the model's
   bool ignoreEos = false;
   bool json = false;
   /// Called after each token (prompt index, token), for progress; may be empty.

@@ -17,8 +17,8 @@ static Status readUnsigned(const std::string &name, const std::string &argument,
   auto result = std::from_chars(argument.data(), end, read);
   if (argument.empty() || result.ec != std::errc() || result.ptr != end || read < least ||
       read > most)
-    return usage(text(name, ": expected a number from ", least, " to ", most, ", got ",
-                      quoted(argument)));
+    return usage(
+        text(name, ": expected a number from ", least, " to ", most, ", got ", quoted(argument)));
   value = read;
   return {};
 }

@@ -1,7 +1,7 @@
 //===- Flags.h - A small command-line parser ----------------------*- C++ -*-===//
 //
-// "--name value", "--name=value", "--switch", positional arguments, "--" before arguments that begin
-// with dashes. All errors are Usage and name the flag.
+// "--name value", "--name=value", "--switch", positional arguments, "--" before arguments that
+// begin with dashes. All errors are Usage and name the flag.
 //
 //===----------------------------------------------------------------------===//
 #pragma once

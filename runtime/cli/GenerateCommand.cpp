@@ -18,7 +18,8 @@ Status addPrompt(const std::string &where, std::span<const int64_t> ids, Prompts
   std::vector<int32_t> &prompt = prompts.emplace_back();
   for (int64_t id : ids) {
     if (id < 0 || id > INT32_MAX)
-      return Status(ExitCode::Usage, text(where, "expected token ids from 0 to 2^31 - 1, got ", id));
+      return Status(ExitCode::Usage,
+                    text(where, "expected token ids from 0 to 2^31 - 1, got ", id));
     prompt.push_back(int32_t(id));
   }
   return {};
@@ -27,8 +28,8 @@ Status addPrompt(const std::string &where, std::span<const int64_t> ids, Prompts
 /// A one- or two-dimensional array: a prompt, or a prompt a row.
 Status addArray(const std::string &where, const NpyArray &array, Prompts &prompts) {
   if (array.shape.size() != 1 && array.shape.size() != 2)
-    return Status(ExitCode::Usage, text(where, "expected an array of rank 1 or 2, got ",
-                                        shapeStr(array.shape)));
+    return Status(ExitCode::Usage,
+                  text(where, "expected an array of rank 1 or 2, got ", shapeStr(array.shape)));
   size_t columns = size_t(array.shape.back());
   size_t rows = array.shape.size() == 2 ? size_t(array.shape[0]) : 1;
   std::vector<int64_t> ids(columns);
@@ -87,8 +88,9 @@ Status addPrompts(const std::string &argument, Prompts &prompts) {
   } else {
     INGOT_TRY(addLines(where, file->text(), prompts));
   }
-  return prompts.size() != before ? Status()
-                                  : Status(ExitCode::Usage, text(where, "expected a prompt, got none"));
+  return prompts.size() != before
+             ? Status()
+             : Status(ExitCode::Usage, text(where, "expected a prompt, got none"));
 }
 
 Status applyOptions(const GenerateOptions &options, GenerateSettings &settings) {

@@ -17,7 +17,8 @@ static std::string counts(const Artifact &artifact) {
   const format::Plan &plan = artifact.plan();
   auto count = [](const auto *vector) { return vector ? vector->size() : 0; };
   return text("weights  ", count(plan.weights()), "\nkernels  ", count(plan.kernels()),
-              "\nstates   ", count(plan.states()), "\nmore     --section steps, kernels, weights, "
+              "\nstates   ", count(plan.states()),
+              "\nmore     --section steps, kernels, weights, "
               "sources, states, constants, code or debug\n");
 }
 

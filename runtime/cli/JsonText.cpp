@@ -13,8 +13,8 @@ static bool isScalar(const JsonValue &value) {
   return value.kind() != JsonKind::Array && value.kind() != JsonKind::Object;
 }
 
-/// Text from a file, fit for a terminal: escapes control bytes, leaves ordinary text alone. Lines of
-/// a longer text (IR, assembly) stay lines.
+/// Text from a file, fit for a terminal: escapes control bytes, leaves ordinary text alone. Lines
+/// of a longer text (IR, assembly) stay lines.
 static std::string printable(const std::string &text) {
   std::string out;
   for (char c : text) {

@@ -149,7 +149,8 @@ Result<NpyArray> parseNpy(std::span<const std::byte> bytes) {
   uint32_t length = 0;
   std::memcpy(&length, bytes.data() + 8, lengthBytes);
   if (length > 65535 || length > bytes.size() - begin)
-    return malformed(text("expected a header of at most 65535 bytes inside the file, got ", length));
+    return malformed(
+        text("expected a header of at most 65535 bytes inside the file, got ", length));
   NpyArray array;
   bool fortran = false;
   HeaderParser parser({reinterpret_cast<const char *>(bytes.data()) + begin, length});
@@ -160,8 +161,8 @@ Result<NpyArray> parseNpy(std::span<const std::byte> bytes) {
   array.data = bytes.subspan(begin + length);
   auto size = numBytes({array.type, array.shape});
   if (!size || *size != array.data.size())
-    return malformed(text("expected ", size ? *size : UINT64_MAX, " bytes for ",
-                          nameOf(array.type), shapeStr(array.shape), ", got ", array.data.size()));
+    return malformed(text("expected ", size ? *size : UINT64_MAX, " bytes for ", nameOf(array.type),
+                          shapeStr(array.shape), ", got ", array.data.size()));
   return array;
 }
 
@@ -230,8 +231,8 @@ Status writeNpy(const std::string &path, format::DType dtype, std::span<const in
   struct stat info;
   bool inPlace = ::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode);
   std::string temporary = inPlace ? path : text(path, ".tmp.", uint64_t(::getpid()));
-  int fd = ::open(temporary.c_str(),
-                  O_WRONLY | O_CLOEXEC | (inPlace ? 0 : O_CREAT | O_TRUNC), 0666);
+  int fd =
+      ::open(temporary.c_str(), O_WRONLY | O_CLOEXEC | (inPlace ? 0 : O_CREAT | O_TRUNC), 0666);
   if (fd < 0)
     return Status(ExitCode::Usage, text("cannot write ", quoted(path), ": ", std::strerror(errno)));
   std::string header = npyHeader(type, shape);
@@ -239,8 +240,7 @@ Status writeNpy(const std::string &path, format::DType dtype, std::span<const in
   if (status.ok())
     status = writeAll(fd, data, size_t(*numBytes({type, {shape.begin(), shape.end()}})), path);
   bool closed = ::close(fd) == 0;
-  if (status.ok() &&
-      (!closed || (!inPlace && ::rename(temporary.c_str(), path.c_str()) != 0)))
+  if (status.ok() && (!closed || (!inPlace && ::rename(temporary.c_str(), path.c_str()) != 0)))
     status = Status(ExitCode::OutOfResources,
                     text("cannot write ", quoted(path), ": ", std::strerror(errno)));
   if (!status.ok() && !inPlace)

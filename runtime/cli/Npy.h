@@ -1,8 +1,8 @@
 //===- Npy.h - NumPy array files ----------------------------------*- C++ -*-===//
 //
-// Reads and writes .npy strictly: format versions 1 to 3, C order, little-endian, booleans, integers
-// and floats. The header is a Python dictionary literal with exactly the keys descr, fortran_order and
-// shape; it is parsed, never evaluated. Object arrays (pickles) are refused.
+// Reads and writes .npy strictly: format versions 1 to 3, C order, little-endian, booleans,
+// integers and floats. The header is a Python dictionary literal with exactly the keys descr,
+// fortran_order and shape; it is parsed, never evaluated. Object arrays (pickles) are refused.
 //
 //===----------------------------------------------------------------------===//
 #pragma once

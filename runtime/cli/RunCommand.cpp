@@ -33,8 +33,8 @@ Result<Program *> chooseProgram(Model &model, const std::string &name) {
 /// An output of a finished run, its elements readable as numbers.
 struct View {
   OutputTensor tensor;
-  std::string file;      // written there
-  bool printed = false;  // asked for by name
+  std::string file;     // written there
+  bool printed = false; // asked for by name
   size_t elements() const {
     size_t count = 1;
     for (int64_t dim : tensor.shape)
@@ -124,8 +124,8 @@ Summary summarize(const View &view) {
 }
 
 std::string viewText(const View &view) {
-  std::string out = text(view.tensor.name, "  ", dtypeName(view.tensor.dtype),
-                         shapeStr(view.tensor.shape));
+  std::string out =
+      text(view.tensor.name, "  ", dtypeName(view.tensor.dtype), shapeStr(view.tensor.shape));
   if (!view.file.empty())
     return text(out, "  written to ", view.file, "\n");
   size_t count = view.elements();
@@ -147,9 +147,9 @@ std::string viewText(const View &view) {
 }
 
 std::string viewJson(const View &view) {
-  std::string out = text("{\"name\": ", quoteJson(view.tensor.name), ", \"dtype\": \"",
-                         dtypeName(view.tensor.dtype),
-                         "\", \"shape\": ", shapeStr(view.tensor.shape));
+  std::string out =
+      text("{\"name\": ", quoteJson(view.tensor.name), ", \"dtype\": \"",
+           dtypeName(view.tensor.dtype), "\", \"shape\": ", shapeStr(view.tensor.shape));
   if (!view.file.empty())
     out += text(", \"file\": ", quoteJson(view.file));
   else if (view.printed) {
@@ -218,8 +218,8 @@ std::string report(const RunOptions &options, const Program &program,
   for (const View &view : views)
     out += viewText(view);
   if (options.repeat > 1)
-    out += text("seconds  runs ", times.size(), "  first ", float(first), "  min ",
-                float(times[0]), "  median ", float(median), "\n");
+    out += text("seconds  runs ", times.size(), "  first ", float(first), "  min ", float(times[0]),
+                "  median ", float(median), "\n");
   for (const ProfileLine &line : profile)
     out += text(float(line.seconds * 1e3), " ms  ", line.launches, "x  ", line.kernel, "\n");
   return out;
@@ -231,9 +231,9 @@ Status chooseOutputs(const RunOptions &options, Program &program, std::vector<Vi
     if (!assignment.ok())
       return assignment.status();
     if (assignment->hasValue && !assignment->isFile)
-      return Status(ExitCode::Usage, text("--output ", assignment->name,
-                                          ": expected NAME or NAME=@FILE.npy, got ",
-                                          quoted(argument)));
+      return Status(ExitCode::Usage,
+                    text("--output ", assignment->name, ": expected NAME or NAME=@FILE.npy, got ",
+                         quoted(argument)));
     View &view = views.emplace_back();
     view.file = assignment->value;
     view.printed = view.file.empty();
@@ -242,8 +242,8 @@ Status chooseOutputs(const RunOptions &options, Program &program, std::vector<Vi
       std::string names;
       for (const Port &known : program.outputs())
         names += (names.empty() ? "" : ", ") + known.name;
-      return Status(ExitCode::Usage, text("--output: expected one of ", names, ", got ",
-                                          quoted(assignment->name)));
+      return Status(ExitCode::Usage,
+                    text("--output: expected one of ", names, ", got ", quoted(assignment->name)));
     }
     view.tensor.name = port->name;
   }

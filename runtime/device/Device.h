@@ -1,9 +1,9 @@
 //===- Device.h - What the executor asks of a device -------------*- C++ -*-===//
 //
 // The CPU and CUDA devices look alike from here: images with named entries, arenas, copies, and
-// launches of a grid over buffers and sizes. Everything is enqueued on one in-order queue per device:
-// launch, copies and fills may return before they are done (a CPU device is done when it returns),
-// and synchronize() waits. After load nothing here allocates memory.
+// launches of a grid over buffers and sizes. Everything is enqueued on one in-order queue per
+// device: launch, copies and fills may return before they are done (a CPU device is done when it
+// returns), and synchronize() waits. After load nothing here allocates memory.
 //
 // Addresses are device addresses; only a device with hostAccessible() lets the host follow them.
 // A plan has been validated before a device sees any of it. Calls come from one thread at a time.
@@ -27,12 +27,12 @@ class ThreadPool;
 /// What the plan says about a kernel; strings live as long as the artifact.
 struct KernelSpec {
   const char *entry = "";
-  uint32_t image = 0;          // handle from loadImage()
+  uint32_t image = 0; // handle from loadImage()
   uint32_t numBuffers = 0;
   uint32_t numSizes = 0;
-  uint32_t block[3] = {1, 1, 1};  // threads per block (GPU)
-  uint32_t sharedBytes = 0;       // dynamic shared memory (GPU)
-  uint64_t scratchBytes = 0;      // per-worker scratch (CPU)
+  uint32_t block[3] = {1, 1, 1}; // threads per block (GPU)
+  uint32_t sharedBytes = 0;      // dynamic shared memory (GPU)
+  uint64_t scratchBytes = 0;     // per-worker scratch (CPU)
 };
 
 /// One launch: `numBuffers` device addresses, then `numSizes` integers, over a 3-d grid of blocks.

@@ -18,9 +18,9 @@ struct IntegerRange {
 /// The integers of a type, cut down to the port's own range if it has one.
 IntegerRange portRange(format::DType dtype, const format::Port &port);
 
-/// Writes `count` elements of `source` (any alignment) to `target` as `dtype`. Integers of any width
-/// and bool convert to integer types and must be in `range`; floats of any width convert to float
-/// types, rounding to nearest even; integers and floats do not mix. Usage error otherwise.
+/// Writes `count` elements of `source` (any alignment) to `target` as `dtype`. Integers of any
+/// width and bool convert to integer types and must be in `range`; floats of any width convert to
+/// float types, rounding to nearest even; integers and floats do not mix. Usage error otherwise.
 Status convertElements(void *target, format::DType dtype, IntegerRange range, const void *source,
                        ElementType type, size_t count);
 

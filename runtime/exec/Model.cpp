@@ -80,8 +80,8 @@ Status Model::loadKernels(size_t index) {
   for (unsigned i = 0; i < images.size(); ++i) {
     if (plan.images()->Get(i)->target() != target)
       continue;
-    auto handle = device.loadImage(artifact_->image(i),
-                                   plan.targets()->Get(target)->arch()->string_view());
+    auto handle =
+        device.loadImage(artifact_->image(i), plan.targets()->Get(target)->arch()->string_view());
     if (!handle.ok())
       return handle.status();
     images[i] = *handle;
@@ -225,8 +225,8 @@ Status Model::uploadConstants() {
 Status Model::checkMemory() const {
   for (const DeviceMemory &memory : this->memory()) {
     uint64_t planned = 0;
-    for (uint64_t bytes : {memory.arena, memory.weightsInPlace ? 0 : memory.weights,
-                           memory.constants, memory.state})
+    for (uint64_t bytes :
+         {memory.arena, memory.weightsInPlace ? 0 : memory.weights, memory.constants, memory.state})
       planned += *checkedAlignUp(bytes, kPage);
     if (memory.allocated != planned)
       return Status(ExitCode::Internal, text(memory.device, ": the plan needs ", planned,

@@ -1,7 +1,7 @@
 //===- Model.h - A loaded artifact --------------------------------*- C++ -*-===//
 //
-// Loading does everything once: devices, images, kernels, arenas, weights, constants, programs. From
-// then on runs use only what is here.
+// Loading does everything once: devices, images, kernels, arenas, weights, constants, programs.
+// From then on runs use only what is here.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -18,7 +18,8 @@
 namespace ingot {
 
 struct LoadOptions {
-  /// "": embedded. Else a folder, a .safetensors file or "random:SEED" (also over embedded weights).
+  /// "": embedded. Else a folder, a .safetensors file or "random:SEED" (also over embedded
+  /// weights).
   std::string weights;
   /// 0: ThreadPool::defaultThreads().
   unsigned threads = 0;

@@ -112,7 +112,8 @@ void Program::addLaunch(const format::Launch &launch, const std::vector<LoadedDe
   steps_.push_back(std::move(step));
 }
 
-Status Program::addCopy(const format::Copy &copy, std::vector<LoadedDevice> &devices, size_t index) {
+Status Program::addCopy(const format::Copy &copy, std::vector<LoadedDevice> &devices,
+                        size_t index) {
   const format::Buffer &source = *table_->buffers()->Get(copy.source());
   Step step;
   step.isCopy = true;

@@ -2,8 +2,8 @@
 //
 // At load, a program of the plan becomes flat arrays: the distinct sizes, the addresses that each
 // launch passes, the indices of its size arguments. A run binds the symbols from the shapes of the
-// inputs, evaluates every distinct size once (not at all if no symbol changed), and walks the steps.
-// Nothing is allocated after creation, except for the message of an error.
+// inputs, evaluates every distinct size once (not at all if no symbol changed), and walks the
+// steps. Nothing is allocated after creation, except for the message of an error.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -94,7 +94,8 @@ public:
   Status bind(std::span<const int64_t> symbols);
   /// Writes an optional input's fill at the bound shape.
   void fillDefault(Port &port);
-  /// Moves inputs to their devices, walks the steps, waits. The inputs' host memory has been filled.
+  /// Moves inputs to their devices, walks the steps, waits. The inputs' host memory has been
+  /// filled.
   Status execute();
   /// Makes port.host hold the result of the last execute().
   Status fetch(Port &output);
@@ -149,12 +150,12 @@ private:
 
   std::map<SizeExpr, uint32_t> sizeIndices_; // of sizes_
   std::vector<SizeExpr> sizes_;              // distinct
-  std::vector<int64_t> values_;     // of sizes_, at symbols_
-  std::vector<int64_t> symbols_;    // bound last; 0 before the first bind
-  std::vector<int64_t> candidate_;  // scratch of bindShapes
-  std::vector<void *> addresses_;   // arguments of all launches, one after the other
-  std::vector<uint32_t> sizeIndex_; // the same for size arguments: indices into values_
-  std::vector<int64_t> sizeArgs_;   // and their values
+  std::vector<int64_t> values_;              // of sizes_, at symbols_
+  std::vector<int64_t> symbols_;             // bound last; 0 before the first bind
+  std::vector<int64_t> candidate_;           // scratch of bindShapes
+  std::vector<void *> addresses_;            // arguments of all launches, one after the other
+  std::vector<uint32_t> sizeIndex_;          // the same for size arguments: indices into values_
+  std::vector<int64_t> sizeArgs_;            // and their values
   std::vector<Step> steps_;
   std::vector<double> *profile_ = nullptr;
 };

@@ -11,9 +11,7 @@
 
 namespace ingot {
 
-static Status usage(std::string message) {
-  return Status(ExitCode::Usage, std::move(message));
-}
+static Status usage(std::string message) { return Status(ExitCode::Usage, std::move(message)); }
 
 std::string Program::portList(bool outputs) const {
   std::string out;
@@ -189,8 +187,8 @@ Status Program::execute() {
       (*profile_)[i] += now() - begin;
     }
     if (!status.ok())
-      return status.withContext(text("program ", quoted(name_), ", step ", i, " (",
-                                     stepKernel(i), ", ", quoted(stepLocation(i)), "): "));
+      return status.withContext(text("program ", quoted(name_), ", step ", i, " (", stepKernel(i),
+                                     ", ", quoted(stepLocation(i)), "): "));
   }
   for (Device *device : devices_)
     INGOT_TRY(device->synchronize());

@@ -121,14 +121,14 @@ Status Artifact::checkHeader() const {
   copy.headerChecksum = 0;
   uint64_t sum = checksum(std::as_bytes(std::span(&copy, 1)));
   if (sum != header().headerChecksum)
-    return damaged(text("wrong checksum of the header: expected ",
-                        hexText(header().headerChecksum), ", got ", hexText(sum)));
+    return damaged(text("wrong checksum of the header: expected ", hexText(header().headerChecksum),
+                        ", got ", hexText(sum)));
   if (copy.fileBytes != bytes_.size())
-    return damaged(text("wrong file size: expected ", copy.fileBytes, " bytes, got ",
-                        bytes_.size()));
+    return damaged(
+        text("wrong file size: expected ", copy.fileBytes, " bytes, got ", bytes_.size()));
   if (copy.sectionCount != kSectionCount)
-    return malformed(text("header: expected ", kSectionCount, " sections, got ",
-                          copy.sectionCount));
+    return malformed(
+        text("header: expected ", kSectionCount, " sections, got ", copy.sectionCount));
   for (unsigned char byte : copy.reserved)
     if (byte != 0)
       return malformed("header: expected the reserved bytes to be zero");
@@ -154,8 +154,8 @@ Status Artifact::checkSections(const OpenOptions &options) const {
       return malformed(text("header: ", name, " section: expected offset ",
                             begin ? *begin : UINT64_MAX, ", got ", where.offset));
     if (!rangeFits(where.offset, where.bytes, bytes_.size()))
-      return malformed(text("header: ", name, " section: offset ", where.offset, " + ",
-                            where.bytes, " bytes exceeds the file's ", bytes_.size()));
+      return malformed(text("header: ", name, " section: offset ", where.offset, " + ", where.bytes,
+                            " bytes exceeds the file's ", bytes_.size()));
     for (uint64_t gap = position; gap < where.offset; ++gap)
       if (bytes_[gap] != std::byte(0))
         return damaged(text("expected zeros before the ", name, " section, got byte ",
@@ -163,8 +163,8 @@ Status Artifact::checkSections(const OpenOptions &options) const {
     position = where.offset + where.bytes;
   }
   if (position != bytes_.size())
-    return malformed(text("header: the sections end at ", position, ", the file at ",
-                          bytes_.size()));
+    return malformed(
+        text("header: the sections end at ", position, ", the file at ", bytes_.size()));
   for (SectionKind required : {SectionKind::Plan, SectionKind::Code})
     if (!has(required))
       return malformed(text("header: there is no ", sectionName(required), " section"));

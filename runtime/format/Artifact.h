@@ -17,8 +17,8 @@
 #pragma once
 
 #include "runtime/format/plan_generated.h"
-#include "runtime/weights/MappedFile.h"
 #include "runtime/support/Status.h"
+#include "runtime/weights/MappedFile.h"
 
 #include <array>
 #include <cstddef>
@@ -57,7 +57,7 @@ struct SectionEntry {
 struct FileHeader {
   unsigned char magic[8];
   uint32_t version;
-  uint32_t sectionCount;   // kSectionCount
+  uint32_t sectionCount; // kSectionCount
   uint64_t fileBytes;
   uint64_t headerChecksum; // of this header with this field zero
   SectionEntry sections[kSectionCount];

@@ -33,7 +33,8 @@ Result<std::unique_ptr<ArtifactWriter>> ArtifactWriter::create(const std::string
   std::unique_ptr<ArtifactWriter> writer(new ArtifactWriter);
   writer->path_ = path;
   writer->temporary_ = text(path, ".tmp.", uint64_t(::getpid()));
-  // A file without a name is gone when the process is, however that ends. Some file systems have none.
+  // A file without a name is gone when the process is, however that ends. Some file systems have
+  // none.
   if (::access("/proc/self/fd", X_OK) == 0)
     writer->fd_ = ::open(folderOf(path).c_str(), O_RDWR | O_TMPFILE | O_CLOEXEC, 0666);
   if (writer->fd_ < 0) {
@@ -93,8 +94,8 @@ Status ArtifactWriter::putZeros(uint64_t count) {
 Status ArtifactWriter::beginSection(SectionKind kind) {
   int index = int(kind);
   if (index <= current_)
-    return Status(ExitCode::Internal, text("artifact section ", sectionName(kind),
-                                           " written out of order"));
+    return Status(ExitCode::Internal,
+                  text("artifact section ", sectionName(kind), " written out of order"));
   if (Status status = endSection(); !status.ok())
     return status;
   uint64_t alignment = sectionAlignment(kind);

@@ -1,8 +1,9 @@
 //===- ArtifactWriter.h - Writing .ingot files -------------------*- C++ -*-===//
 //
-// The compiler's side of Artifact.h. Bytes go to a file without a name in the target's folder (where the
-// file system has none: to a temporary file), which commit() syncs and puts in the target's place: an
-// interrupted compile leaves the old file or none. The same calls give the same bytes.
+// The compiler's side of Artifact.h. Bytes go to a file without a name in the target's folder
+// (where the file system has none: to a temporary file), which commit() syncs and puts in the
+// target's place: an interrupted compile leaves the old file or none. The same calls give the same
+// bytes.
 //
 //   auto writer = ArtifactWriter::create(path);
 //   writer->beginSection(SectionKind::Plan);    writer->write(plan);

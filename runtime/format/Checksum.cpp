@@ -110,8 +110,8 @@ uint64_t checksum(std::span<const std::byte> bytes, ThreadPool *pool) {
   } else {
     for (size_t i = 0; i < chunks; ++i) {
       size_t start = i * kChecksumChunk;
-      h = fold(h, digestChunk(bytes.subspan(start, std::min(kChecksumChunk, bytes.size() - start)),
-                              i));
+      h = fold(
+          h, digestChunk(bytes.subspan(start, std::min(kChecksumChunk, bytes.size() - start)), i));
     }
   }
   return fold(h, bytes.size());

@@ -6,7 +6,8 @@
 // A section is cut into chunks of 1 MiB that are digested independently (so several threads can
 // verify one section) and whose digests are folded in order.
 //
-//   chunk i:   eight 64-bit lanes start at mix(i * 8 + lane + 1). Every 64-byte stripe, read as eight
+//   chunk i:   eight 64-bit lanes start at mix(i * 8 + lane + 1). Every 64-byte stripe, read as
+//   eight
 //              little-endian words w[lane] (the last stripe is padded with zeros), updates
 //                lane = rotl(lane ^ (w[lane] * Q), 29) * P
 //              digest = fold of the lanes, starting from mix(chunk bytes): h = mix(h ^ lane) * P
@@ -14,10 +15,11 @@
 //              h = mix(h ^ section bytes) * P
 //   mix(x):    x ^= x >> 32; x *= Q; x ^= x >> 29; x *= P; x ^= x >> 32
 //
-// The word is multiplied before it meets the lane, and the lane after: a flipped high bit, which one
-// multiplication hardly spreads, would otherwise be undone by one flipped bit of the next stripe.
-// Every step is a bijection of the lane and of the word, so damage within one aligned 8-byte word
-// of a section is always detected; anything else is missed with a chance of about 2^-64.
+// The word is multiplied before it meets the lane, and the lane after: a flipped high bit, which
+// one multiplication hardly spreads, would otherwise be undone by one flipped bit of the next
+// stripe. Every step is a bijection of the lane and of the word, so damage within one aligned
+// 8-byte word of a section is always detected; anything else is missed with a chance of about
+// 2^-64.
 //
 //===----------------------------------------------------------------------===//
 #pragma once

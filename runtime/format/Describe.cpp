@@ -195,7 +195,9 @@ void Describer::ports(const format::Program &program, bool outputs,
   for (unsigned i = 0; i < count(ports); ++i) {
     const format::Port &port = *ports->Get(i);
     const format::Buffer &buffer = *program.buffers()->Get(port.buffer());
-    json_.beginObject().member("name", view(port.name())).member("dtype", dtypeName(buffer.dtype()));
+    json_.beginObject()
+        .member("name", view(port.name()))
+        .member("dtype", dtypeName(buffer.dtype()));
     json_.key("shape");
     shape(buffer.shape(), symbols);
     if (port.has_range())
@@ -209,9 +211,8 @@ void Describer::ports(const format::Program &program, bool outputs,
   json_.endArray();
 }
 
-std::string
-Describer::sizes(const flatbuffers::Vector<flatbuffers::Offset<format::Size>> *list,
-                 std::span<const std::string> symbols) {
+std::string Describer::sizes(const flatbuffers::Vector<flatbuffers::Offset<format::Size>> *list,
+                             std::span<const std::string> symbols) {
   std::string out;
   for (unsigned i = 0; i < count(list); ++i)
     out += text(i ? ", " : "", sizeText(sizeExpr(*list->Get(i)), symbols));
@@ -353,12 +354,12 @@ struct Part {
 };
 
 constexpr Part kParts[] = {
-    {"file", &Describer::file},         {"plan", &Describer::plan},
-    {"memory", &Describer::memory},     {"programs", &Describer::programs},
-    {"steps", &Describer::steps},       {"kernels", &Describer::kernels},
-    {"weights", &Describer::weights},   {"sources", &Describer::sources},
-    {"states", &Describer::states},     {"constants", &Describer::constants},
-    {"code", &Describer::code},         {"debug", &Describer::debug},
+    {"file", &Describer::file},       {"plan", &Describer::plan},
+    {"memory", &Describer::memory},   {"programs", &Describer::programs},
+    {"steps", &Describer::steps},     {"kernels", &Describer::kernels},
+    {"weights", &Describer::weights}, {"sources", &Describer::sources},
+    {"states", &Describer::states},   {"constants", &Describer::constants},
+    {"code", &Describer::code},       {"debug", &Describer::debug},
 };
 
 } // namespace
@@ -388,9 +389,9 @@ Result<std::string> describeArtifact(const Artifact &artifact,
   Describer describer(artifact, json);
   json.beginObject();
   for (const Part &part : kParts) {
-    bool wanted = sections.empty() ? part.name != std::string_view("debug")
-                                   : std::find(sections.begin(), sections.end(), part.name) !=
-                                         sections.end();
+    bool wanted = sections.empty()
+                      ? part.name != std::string_view("debug")
+                      : std::find(sections.begin(), sections.end(), part.name) != sections.end();
     if (!wanted)
       continue;
     json.key(part.name);

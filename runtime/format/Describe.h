@@ -26,8 +26,8 @@ namespace ingot {
 /// In the order above.
 const std::vector<std::string> &describedSections();
 
-/// One JSON object with a member for each of `sections` (all but the debug text if empty). Usage error
-/// for an unknown section.
+/// One JSON object with a member for each of `sections` (all but the debug text if empty). Usage
+/// error for an unknown section.
 Result<std::string> describeArtifact(const Artifact &artifact,
                                      std::span<const std::string> sections = {});
 

@@ -39,8 +39,8 @@ Result<std::vector<RecipeStep>> planRecipe(const std::string &where, const forma
     const format::RecipeStep &step = *weight.recipe()->Get(i);
     if (unsigned(step.op()) >= kNumRecipeOps)
       return Status(ExitCode::MalformedInput,
-                    text("plan: ", where, ": recipe[", i, "]: expected an op below ",
-                         kNumRecipeOps, ", got ", unsigned(step.op())));
+                    text("plan: ", where, ": recipe[", i, "]: expected an op below ", kNumRecipeOps,
+                         ", got ", unsigned(step.op())));
     RecipeStep &out = steps.emplace_back();
     out.op = RecipeOp(step.op());
     if (step.ints())

@@ -11,8 +11,8 @@
 
 namespace ingot {
 
-/// The type of a shape in the plan; MalformedInput (with `where`) where a dimension or the number of
-/// elements is 0 or does not fit 63 bits.
+/// The type of a shape in the plan; MalformedInput (with `where`) where a dimension or the number
+/// of elements is 0 or does not fit 63 bits.
 Status tensorType(const std::string &where, format::DType dtype,
                   const flatbuffers::Vector<uint64_t> *shape, TensorType &type);
 

@@ -8,8 +8,8 @@
 
 namespace ingot {
 
-// Symbols of one monomial; more means a malformed plan. The search over limits is exponential in it,
-// so it ends after some steps: what it has found by then is a bound, too.
+// Symbols of one monomial; more means a malformed plan. The search over limits is exponential in
+// it, so it ends after some steps: what it has found by then is a bound, too.
 static constexpr size_t kMostSymbols = 16;
 static constexpr int kMostSearchSteps = 128;
 
@@ -49,9 +49,8 @@ static bool removeAll(std::vector<uint16_t> &rest, std::span<const uint16_t> use
   return true;
 }
 
-static std::optional<int64_t> searchProduct(const std::vector<uint16_t> &symbols,
-                                            size_t firstLimit, const SymbolBounds &bounds,
-                                            int &steps) {
+static std::optional<int64_t> searchProduct(const std::vector<uint16_t> &symbols, size_t firstLimit,
+                                            const SymbolBounds &bounds, int &steps) {
   std::optional<int64_t> best = 1;
   for (uint16_t symbol : symbols)
     if (best)

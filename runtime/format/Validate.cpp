@@ -40,17 +40,19 @@ Result<const format::Plan *> verifyPlan(std::span<const std::byte> section) {
   if (section.size() < 16 || section.size() > 0x7fffffff ||
       !verifier.VerifyBuffer<format::Plan>(format::PlanIdentifier()) ||
       !isAligned(*format::GetPlan(data)))
-    return Status(ExitCode::MalformedInput,
-                  text("plan section (", section.size(),
-                       " bytes): expected a FlatBuffers plan with identifier 'INGP', got bytes that "
-                       "the verifier refuses"));
+    return Status(
+        ExitCode::MalformedInput,
+        text("plan section (", section.size(),
+             " bytes): expected a FlatBuffers plan with identifier 'INGP', got bytes that "
+             "the verifier refuses"));
   return format::GetPlan(data);
 }
 
 namespace validation {
 
 Status expected(const std::string &where, std::string_view what, std::string_view got) {
-  return Status(ExitCode::MalformedInput, text("plan: ", where, ": expected ", what, ", got ", got));
+  return Status(ExitCode::MalformedInput,
+                text("plan: ", where, ": expected ", what, ", got ", got));
 }
 
 Status checkName(const std::string &where, const flatbuffers::String *name) {
@@ -101,15 +103,16 @@ Status checkPlaced(const std::string &where, const T &item, const format::Plan &
   INGOT_TRY(tensorType(where, item.dtype(), item.shape(), type));
   auto bytes = numBytes(type);
   if (!bytes || *bytes != item.bytes())
-    return expected(where, bytes ? text(*bytes, " bytes for ", type.str())
-                                 : std::string("a shape whose bytes fit 63 bits"),
+    return expected(where,
+                    bytes ? text(*bytes, " bytes for ", type.str())
+                          : std::string("a shape whose bytes fit 63 bits"),
                     text(item.bytes()));
   if (item.device() >= plan.devices()->size())
     return expected(where, text("a device below ", plan.devices()->size()), text(item.device()));
   uint64_t limit = (plan.devices()->Get(item.device())->*space)();
   if (item.offset() % kBufferAlignment != 0 || !rangeFits(item.offset(), item.bytes(), limit))
-    return expected(where, text("a ", kBufferAlignment, "-byte aligned range inside ", limit,
-                                " bytes"),
+    return expected(where,
+                    text("a ", kBufferAlignment, "-byte aligned range inside ", limit, " bytes"),
                     text("offset ", item.offset(), " + ", item.bytes(), " bytes"));
   return {};
 }
@@ -155,9 +158,9 @@ Status checkKernels(const format::Plan &plan, uint64_t codeBytes) {
     if (kernel.image() >= count(plan.images()))
       return expected(where, text("an image below ", count(plan.images())), text(kernel.image()));
     if (kernel.num_buffers() > kMaxKernelBuffers || kernel.num_sizes() > kMaxKernelSizes)
-      return expected(where, text("at most ", kMaxKernelBuffers, " buffers and ", kMaxKernelSizes,
-                                  " sizes"),
-                      text(kernel.num_buffers(), " and ", kernel.num_sizes()));
+      return expected(
+          where, text("at most ", kMaxKernelBuffers, " buffers and ", kMaxKernelSizes, " sizes"),
+          text(kernel.num_buffers(), " and ", kernel.num_sizes()));
     if (!kernel.written() || kernel.written()->size() != kernel.num_buffers())
       return expected(where, text(kernel.num_buffers(), " written flags"),
                       text(count(kernel.written())));
@@ -205,13 +208,14 @@ Status checkWeights(const format::Plan &plan, const PlanContext &context) {
     if (!recipe.ok())
       return recipe.status();
     INGOT_TRY(checkRecipe(*recipe, operands, type).withContext(text("plan: ", where, ": ")));
-    ranges.push_back({weight.device(), weight.offset(), weight.bytes(),
-                      weight.name()->string_view()});
+    ranges.push_back(
+        {weight.device(), weight.offset(), weight.bytes(), weight.name()->string_view()});
   }
   INGOT_TRY(checkDisjoint("weights", std::move(ranges)));
   if (plan.weights_embedded() != context.hasWeights)
-    return expected("weights_embedded", context.hasWeights ? "true (there is a weights section)"
-                                                           : "false (there is no weights section)",
+    return expected("weights_embedded",
+                    context.hasWeights ? "true (there is a weights section)"
+                                       : "false (there is no weights section)",
                     plan.weights_embedded() ? "true" : "false");
   if (!plan.weights_embedded())
     return {};

@@ -4,11 +4,12 @@
 //
 //   V1  names are present, not longer than 4096 bytes, and unique within their table
 //   V2  indices name existing targets, devices, images, kernels, sources, buffers, symbols
-//   V3  symbols: 1 <= min <= max <= 2^40; limits hold distinct symbols and are feasible at the minima
-//   V4  every size has factor >= 1, divisor >= 1 and fits 63 bits at the maxima
-//   V5  a buffer's range lies inside its space on its device, starts 64-byte aligned, and holds its
+//   V3  symbols: 1 <= min <= max <= 2^40; limits hold distinct symbols and are feasible at the
+//   minima V4  every size has factor >= 1, divisor >= 1 and fits 63 bits at the maxima V5  a
+//   buffer's range lies inside its space on its device, starts 64-byte aligned, and holds its
 //       shape at the maxima; rank <= 8
-//   V6  a launch passes as many buffers and sizes as its kernel takes, has three grid sizes, all its
+//   V6  a launch passes as many buffers and sizes as its kernel takes, has three grid sizes, all
+//   its
 //       buffers are on its device, its kernel's image is for that device's target, and it writes
 //       only the arena and states
 //   V7  a copy's two sides have the same byte size at all symbol values; its target may be written

@@ -30,7 +30,8 @@ public:
       if (program->name()->string_view() == generation_.program()->string_view())
         program_ = program;
     if (!program_)
-      return expected(where_, "the name of a program", quoted(generation_.program()->string_view()));
+      return expected(where_, "the name of a program",
+                      quoted(generation_.program()->string_view()));
     INGOT_TRY(checkPorts());
     INGOT_TRY(checkNumbers());
     return checkSampling();
@@ -44,9 +45,9 @@ private:
       if (ports->Get(i)->name()->string_view() == name->string_view())
         port = ports->Get(i);
     if (!port)
-      return expected(text(where_, ": ", role), text("the name of an ",
-                                                     output ? "output" : "input", " of program ",
-                                                     quoted(program_->name()->string_view())),
+      return expected(text(where_, ": ", role),
+                      text("the name of an ", output ? "output" : "input", " of program ",
+                           quoted(program_->name()->string_view())),
                       quoted(name->string_view()));
     const format::Buffer &buffer = bufferOf(*port);
     format::DType dtype = output ? format::DType::F32 : format::DType::I32;
@@ -126,8 +127,8 @@ Status GenerationChecker::checkNumbers() const {
     return expected(where_, "a step program of three symbols", text(bounds.ranges.size()));
   uint64_t blockSize = generation_.block_size(), numBlocks = generation_.num_blocks();
   uint64_t context = generation_.max_context();
-  uint64_t tableTokens = std::min<uint64_t>(uint64_t(bounds.ranges[blocks_].max), UINT32_MAX) *
-                         blockSize;
+  uint64_t tableTokens =
+      std::min<uint64_t>(uint64_t(bounds.ranges[blocks_].max), UINT32_MAX) * blockSize;
   if (blockSize < 1 || numBlocks < 2 || context < 1 || context > INT32_MAX ||
       numBlocks > INT32_MAX || tableTokens < context || (numBlocks - 1) * blockSize < context)
     return expected(where_, "blocks and block tables that hold max_context tokens",
@@ -155,9 +156,9 @@ Status GenerationChecker::checkNumbers() const {
         range.port->maximum() != range.high)
       return expected(text(where_, ": ", range.role),
                       text("a port with the range [", range.low, ", ", range.high, "]"),
-                      range.port->has_range() ? text("[", range.port->minimum(), ", ",
-                                                     range.port->maximum(), "]")
-                                              : std::string("none"));
+                      range.port->has_range()
+                          ? text("[", range.port->minimum(), ", ", range.port->maximum(), "]")
+                          : std::string("none"));
   return {};
 }
 

@@ -150,7 +150,8 @@ Status ProgramChecker::checkBuffer(const std::string &where, BufferInfo &info) c
   if (elementBytes == 0)
     return expected(where, "an element type", text(unsigned(buffer.dtype())));
   if (count(buffer.shape()) > kMaxTensorRank)
-    return expected(where, text("a rank of at most ", kMaxTensorRank), text(buffer.shape()->size()));
+    return expected(where, text("a rank of at most ", kMaxTensorRank),
+                    text(buffer.shape()->size()));
   for (unsigned i = 0; i < count(buffer.shape()); ++i) {
     INGOT_TRY(checkSize(text(where, ": shape[", i, "]"), *buffer.shape()->Get(i)));
     info.dims.push_back(sizeExpr(*buffer.shape()->Get(i)));
@@ -181,8 +182,8 @@ Status ProgramChecker::checkPorts() {
     const auto *ports = output ? program_.outputs() : program_.inputs();
     for (unsigned i = 0; i < count(ports); ++i) {
       const format::Port &port = *ports->Get(i);
-      std::string where = text(at(output ? "outputs" : "inputs", i), " ",
-                               quoted(port.name()->string_view()));
+      std::string where =
+          text(at(output ? "outputs" : "inputs", i), " ", quoted(port.name()->string_view()));
       if (port.buffer() >= buffers_.size())
         return expected(where, text("a buffer below ", buffers_.size()), text(port.buffer()));
       if (!output)

@@ -9,9 +9,9 @@
 namespace ingot {
 
 /// Hands out the physical blocks 1 .. numBlocks - 1 (block 0 is the null block, which pads block
-/// tables). A sequence reserves all blocks it can need when it is admitted and takes them one by one,
-/// so an admitted sequence never runs out and never waits for another. Allocates in its constructor
-/// only.
+/// tables). A sequence reserves all blocks it can need when it is admitted and takes them one by
+/// one, so an admitted sequence never runs out and never waits for another. Allocates in its
+/// constructor only.
 class BlockAllocator {
 public:
   explicit BlockAllocator(uint32_t numBlocks) {

@@ -89,8 +89,9 @@ Status Generator::checkRequest(std::span<const std::span<const int32_t>> prompts
                          prompts[i].empty() ? "" : "; compile with a larger --max-context"));
     for (size_t j = 0; j < prompts[i].size(); ++j)
       if (prompts[i][j] < 0 || size_t(prompts[i][j]) >= vocabulary_)
-        return Status(ExitCode::Usage, text("prompt ", i, ", token ", j, ": expected an id from 0 to ",
-                                            vocabulary_ - 1, ", got ", prompts[i][j]));
+        return Status(ExitCode::Usage,
+                      text("prompt ", i, ", token ", j, ": expected an id from 0 to ",
+                           vocabulary_ - 1, ", got ", prompts[i][j]));
   }
   return checkSamplingOptions(settings.sampling);
 }
@@ -100,8 +101,7 @@ void Generator::admit(Run &run) {
     std::span<const int32_t> tokens = run.prompts[run.next];
     // The last new token is never fed back.
     size_t newTokens = size_t(std::min<uint64_t>(run.settings.maxNewTokens, maxContext_));
-    uint32_t blocks =
-        uint32_t(blocksFor(std::min(maxContext_, tokens.size() + newTokens - 1)));
+    uint32_t blocks = uint32_t(blocksFor(std::min(maxContext_, tokens.size() + newTokens - 1)));
     if (!allocator_->reserve(blocks))
       return;
     Row *row = idle_.back();
@@ -218,8 +218,8 @@ Status Generator::sampleRows(Run &run) {
     auto token = sampler_->pick({logits + i * vocabulary_, vocabulary_}, run.settings.sampling,
                                 row->seen, run.settings.seed + row->prompt, result.tokens.size());
     if (!token.ok())
-      return token.status().withContext(text("prompt ", row->prompt, ", new token ",
-                                             result.tokens.size(), ": "));
+      return token.status().withContext(
+          text("prompt ", row->prompt, ", new token ", result.tokens.size(), ": "));
     size_t position = result.tokens.size();
     result.tokens.push_back(*token);
     row->last = *token;
@@ -267,8 +267,8 @@ Status Generator::generate(std::span<const std::span<const int32_t>> prompts,
   GenerateStats counts;
   for (size_t i = 0; i < prompts.size(); ++i) {
     counts.promptTokens += prompts[i].size();
-    run.results[i].tokens.reserve(size_t(
-        std::min<uint64_t>(settings.maxNewTokens, maxContext_ - prompts[i].size() + 1)));
+    run.results[i].tokens.reserve(
+        size_t(std::min<uint64_t>(settings.maxNewTokens, maxContext_ - prompts[i].size() + 1)));
   }
   Status status;
   for (admit(run); !active_.empty() && !run.cancelled && status.ok(); admit(run)) {

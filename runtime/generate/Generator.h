@@ -1,17 +1,19 @@
 //===- Generator.h - Continuing prompts ---------------------------*- C++ -*-===//
 //
-// The loop around a step program (Generation in plan.fbs). Each call of the program takes B rows of up
-// to S new tokens, a block table per row, and gives the logits of each row's last new token.
+// The loop around a step program (Generation in plan.fbs). Each call of the program takes B rows of
+// up to S new tokens, a block table per row, and gives the logits of each row's last new token.
 //
-//   * Prompts wait in order. A prompt is admitted when a row is free and the cache has the blocks that
+//   * Prompts wait in order. A prompt is admitted when a row is free and the cache has the blocks
+//   that
 //     it can need at most.
-//   * While rows have prompt tokens left to feed, a call feeds those rows, as many tokens of each as
+//   * While rows have prompt tokens left to feed, a call feeds those rows, as many tokens of each
+//   as
 //     the compiled limits allow (long prompts take several calls); otherwise a call feeds every row
 //     its last token.
 //   * A finished row leaves the batch at once and frees its blocks.
 //
-// All memory is allocated by create(), except for the results, which generate() allocates before its
-// first step.
+// All memory is allocated by create(), except for the results, which generate() allocates before
+// its first step.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -62,8 +64,8 @@ public:
   uint64_t maxContext() const { return maxContext_; }
   size_t maxBatch() const { return rows_.size(); }
 
-  /// Continues every prompt. Usage error for an empty prompt, an unknown token, a prompt longer than
-  /// the context, settings out of range. `results` and `stats` are set on success only.
+  /// Continues every prompt. Usage error for an empty prompt, an unknown token, a prompt longer
+  /// than the context, settings out of range. `results` and `stats` are set on success only.
   Status generate(std::span<const std::span<const int32_t>> prompts,
                   const GenerateSettings &settings, std::vector<GeneratedRow> &results,
                   GenerateStats *stats = nullptr);
@@ -75,9 +77,9 @@ private:
     }
     size_t prompt = 0; // index
     std::span<const int32_t> tokens;
-    size_t fed = 0;      // tokens in the cache
-    size_t feeding = 0;  // tokens of the current call
-    int32_t last = -1;   // the newest token, not in the cache yet
+    size_t fed = 0;        // tokens in the cache
+    size_t feeding = 0;    // tokens of the current call
+    int32_t last = -1;     // the newest token, not in the cache yet
     uint32_t reserved = 0; // blocks reserved and not taken
     std::vector<int32_t> blocks;
     TokenSet seen;

@@ -11,12 +11,13 @@
 //   5. min-p: drop probabilities below min_p times the largest
 //   6. softmax over what is left, and one draw
 //
-// Greedy takes the largest score after 1, the lowest id among equals. At least one token always stays.
+// Greedy takes the largest score after 1, the lowest id among equals. At least one token always
+// stays.
 //
 // Random numbers. Draw n of a row comes from a counter, not from a state: the row's seed and n go
 // through two rounds of a 64-bit finalizer (Random.h), giving a uniform in [0, 1) with 53 bits. The
-// draw walks the remaining tokens by increasing id until the sum of probabilities exceeds it. So a row
-// depends on its seed and its own logits only.
+// draw walks the remaining tokens by increasing id until the sum of probabilities exceeds it. So a
+// row depends on its seed and its own logits only.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -31,10 +32,10 @@ namespace ingot {
 
 struct SamplingOptions {
   bool sample = false;
-  float temperature = 1;      // >= 0; 0 is greedy
-  uint32_t topK = 0;          // 0: off
-  float topP = 1;             // (0, 1]; 1: off
-  float minP = 0;             // [0, 1]; 0: off
+  float temperature = 1;       // >= 0; 0 is greedy
+  uint32_t topK = 0;           // 0: off
+  float topP = 1;              // (0, 1]; 1: off
+  float minP = 0;              // [0, 1]; 0: off
   float repetitionPenalty = 1; // > 0; 1: off
 };
 

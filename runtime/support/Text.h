@@ -21,8 +21,8 @@ inline void appendText(std::string &out, bool part) { out.append(part ? "true" :
 void appendText(std::string &out, double part);
 inline void appendText(std::string &out, float part) { appendText(out, double(part)); }
 template <typename T>
-  requires(std::is_integral_v<T> && !std::is_same_v<T, char> && !std::is_same_v<T, bool>)
-void appendText(std::string &out, T part) {
+requires(std::is_integral_v<T> && !std::is_same_v<T, char> &&
+         !std::is_same_v<T, bool>) void appendText(std::string &out, T part) {
   out.append(std::to_string(part));
 }
 

@@ -1,8 +1,8 @@
 //===- artifact.cpp - Fuzzes the artifact's header and plan ----------------===//
 //
-// Bytes that begin with the magic are a file: its checksums are made right first, so that the fuzzer
-// gets behind them. All other bytes are a plan section. What is accepted is described, which reads
-// every table and index.
+// Bytes that begin with the magic are a file: its checksums are made right first, so that the
+// fuzzer gets behind them. All other bytes are a plan section. What is accepted is described, which
+// reads every table and index.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/format/Artifact.h"

@@ -54,8 +54,8 @@ Result<uint32_t> CpuDevice::resolveKernel(const KernelSpec &spec) {
 
 Result<void *> CpuDevice::map(uint64_t bytes, std::string_view what) {
   auto rounded = checkedAlignUp(std::max<uint64_t>(bytes, 1), kPageBytes);
-  // Memory is handed out lazily: a mapping beyond the machine's memory would succeed and the process
-  // be killed later, so it is refused here.
+  // Memory is handed out lazily: a mapping beyond the machine's memory would succeed and the
+  // process be killed later, so it is refused here.
   uint64_t physical = uint64_t(::sysconf(_SC_PHYS_PAGES)) * uint64_t(::sysconf(_SC_PAGESIZE));
   void *data = MAP_FAILED;
   int error = ENOMEM;

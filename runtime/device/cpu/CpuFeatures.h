@@ -1,7 +1,7 @@
 //===- CpuFeatures.h - x86-64 micro-architecture levels ----------*- C++ -*-===//
 //
-// The levels of the x86-64 psABI: v2 (SSE4.2), v3 (AVX2, FMA), v4 (AVX-512). A level counts only if the
-// operating system saves its registers, too (XCR0).
+// The levels of the x86-64 psABI: v2 (SSE4.2), v3 (AVX2, FMA), v4 (AVX-512). A level counts only if
+// the operating system saves its registers, too (XCR0).
 //
 //===----------------------------------------------------------------------===//
 #pragma once

@@ -58,8 +58,8 @@ static Status checkDynamic(std::span<const std::byte> image, uint64_t offset, ui
 
 Status checkElfImage(std::span<const std::byte> image) {
   if (image.size() < sizeof(Elf64_Ehdr) || std::memcmp(image.data(), ELFMAG, SELFMAG) != 0)
-    return malformed(text("expected an ELF shared object, got ", image.size(),
-                          " bytes of something else"));
+    return malformed(
+        text("expected an ELF shared object, got ", image.size(), " bytes of something else"));
   auto header = readAt<Elf64_Ehdr>(image, 0);
   if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB ||
       header.e_type != ET_DYN || header.e_machine != EM_X86_64)
@@ -80,15 +80,17 @@ Status checkElfImage(std::span<const std::byte> image) {
     if (!rangeFits(segment.p_offset, segment.p_filesz, image.size()) ||
         segment.p_memsz < segment.p_filesz || segment.p_memsz > (uint64_t(1) << 32) ||
         segment.p_vaddr > (uint64_t(1) << 40))
-      return malformed(text("program header ", i, ": expected a segment inside the image, got offset ",
-                            segment.p_offset, " + ", segment.p_filesz, " bytes"));
+      return malformed(text("program header ", i,
+                            ": expected a segment inside the image, got offset ", segment.p_offset,
+                            " + ", segment.p_filesz, " bytes"));
     if (segment.p_type == PT_DYNAMIC) {
       dynamic = segment.p_offset;
       dynamicBytes = segment.p_filesz;
       continue;
     }
     if (segment.p_vaddr < lastEnd || (segment.p_vaddr - segment.p_offset) % 4096 != 0)
-      return malformed(text("program header ", i, ": expected segments in order that do not overlap"));
+      return malformed(
+          text("program header ", i, ": expected segments in order that do not overlap"));
     lastEnd = segment.p_vaddr + segment.p_memsz;
     loads = true;
   }
@@ -103,9 +105,8 @@ static Status writeAll(int fd, std::span<const std::byte> bytes) {
     if (written < 0 && errno == EINTR)
       continue;
     if (written <= 0)
-      return Status(ExitCode::OutOfResources,
-                    text("cannot hold a code image of ", bytes.size(),
-                         " bytes in memory: ", std::strerror(errno)));
+      return Status(ExitCode::OutOfResources, text("cannot hold a code image of ", bytes.size(),
+                                                   " bytes in memory: ", std::strerror(errno)));
     bytes = bytes.subspan(size_t(written));
   }
   return {};

@@ -1,7 +1,8 @@
 //===- ElfImage.h - Loading a host code image --------------------*- C++ -*-===//
 //
-// A host image is an ELF shared object that stands alone: it needs no library and runs no code when it
-// is loaded. It is written to an anonymous memory file and opened with the system's dynamic loader.
+// A host image is an ELF shared object that stands alone: it needs no library and runs no code when
+// it is loaded. It is written to an anonymous memory file and opened with the system's dynamic
+// loader.
 //
 //===----------------------------------------------------------------------===//
 #pragma once

@@ -81,7 +81,7 @@ INGOT_API uint32_t ingot_api_version(void);
  * what to do. Valid until the next failing call on this thread. */
 INGOT_API const char *ingot_last_error(void);
 
-/* ---- files ------------------------------------------------------------------------------------ */
+/* ---- files ---- */
 
 /* Maps and validates a file, verifying every checksum (several threads). Release: ingot_close. */
 INGOT_API ingot_status ingot_open(const char *path, ingot_file **file);
@@ -93,7 +93,7 @@ INGOT_API void ingot_close(ingot_file *file);
  * ports and symbols, kernels, weights, states, generation settings). UTF-8, owned by the file. */
 INGOT_API ingot_status ingot_describe(ingot_file *file, const char **json);
 
-/* ---- models ----------------------------------------------------------------------------------- */
+/* ---- models ---- */
 
 typedef struct ingot_load_options {
   size_t struct_size;   /* sizeof(ingot_load_options) */
@@ -114,7 +114,7 @@ INGOT_API void ingot_unload(ingot_model *model);
 /* Zeroes all program state (the KV cache). */
 INGOT_API ingot_status ingot_reset(ingot_model *model);
 
-/* ---- programs --------------------------------------------------------------------------------- */
+/* ---- programs ---- */
 
 /* Owned by the model. The error lists the programs there are. */
 INGOT_API ingot_status ingot_find_program(ingot_model *model, const char *name,
@@ -167,7 +167,7 @@ typedef struct ingot_tensor {
 INGOT_API ingot_status ingot_run(ingot_program *program, const ingot_tensor *inputs,
                                  size_t num_inputs, ingot_tensor *outputs, size_t num_outputs);
 
-/* ---- generation ------------------------------------------------------------------------------- */
+/* ---- generation ---- */
 
 typedef enum ingot_stop_reason {
   INGOT_STOP_LENGTH = 0,  /* max_new_tokens */

@@ -91,8 +91,8 @@ TEST_F(CommandsTest, RunRefuses) {
     change(options);
     EXPECT_EQ(run(options).status().code(), ExitCode::Usage);
   };
-  for (const char *input : {"x", "x=", "x=@", "=1", "x=1,2;3", "x=1,a", "x=", "nothing=1", "ids=1.5",
-                            "x=1", "ids=99999999999999999999"})
+  for (const char *input : {"x", "x=", "x=@", "=1", "x=1,2;3", "x=1,a", "x=", "nothing=1",
+                            "ids=1.5", "x=1", "ids=99999999999999999999"})
     refused([&](RunOptions &o) { o.inputs[1] = input; });
   for (const char *output : {"nothing", "y=file.npy", "y=@", "=@x"})
     refused([&](RunOptions &o) { o.outputs[0] = output; });

@@ -93,8 +93,8 @@ TEST(ElfImage, RefusesWhatTheLoaderWouldTrust) {
     Status status = checkElfImage(copy);
     EXPECT_EQ(status.code(), ExitCode::MalformedInput) << at;
   };
-  refused(0, {0});                                  // magic
-  refused(4, {1});                                  // 32-bit
+  refused(0, {0}); // magic
+  refused(4, {1}); // 32-bit
   refused(offsetof(Elf64_Ehdr, e_type), {ET_EXEC});
   refused(offsetof(Elf64_Ehdr, e_machine), {EM_386});
   refused(offsetof(Elf64_Ehdr, e_phoff), {255, 255, 255, 255, 255, 255, 255, 255});

@@ -88,8 +88,8 @@ TEST(Allocation, GenerationStepsAllocateNothing) {
   ASSERT_TRUE(generator.ok());
   // Seven prompts over three rows: admission, chunks, decoding and leaving all happen between the
   // first token and the last.
-  std::vector<std::vector<int32_t>> prompts = {{1}, {2, 3, 4, 5, 6, 7, 8}, {9, 1, 2}, {3, 3},
-                                               {4, 4, 4, 4, 4}, {5}, {6, 7}};
+  std::vector<std::vector<int32_t>> prompts = {
+      {1}, {2, 3, 4, 5, 6, 7, 8}, {9, 1, 2}, {3, 3}, {4, 4, 4, 4, 4}, {5}, {6, 7}};
   std::vector<std::span<const int32_t>> views(prompts.begin(), prompts.end());
   for (bool sample : {false, true}) {
     Steps steps;

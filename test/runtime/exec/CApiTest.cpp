@@ -99,7 +99,9 @@ TEST_F(CApiTest, BadTensorsAreRefused) {
   refused([](ingot_tensor *in, ingot_tensor &) { in[0].dtype = ingot_dtype(77); });
   refused([](ingot_tensor *in, ingot_tensor &) { in[0].bytes = 0; });
   refused([](ingot_tensor *, ingot_tensor &out) { out.name = nullptr; });
-  refused([&](ingot_tensor *, ingot_tensor &out) { out.data = x, out.bytes = 8, out.dtype = INGOT_I32; });
+  refused([&](ingot_tensor *, ingot_tensor &out) {
+    out.data = x, out.bytes = 8, out.dtype = INGOT_I32;
+  });
   refused([&](ingot_tensor *, ingot_tensor &out) { out.data = x, out.bytes = 7; });
   ingot_tensor outputs[4] = {};
   EXPECT_EQ(ingot_run(program, good, 2, outputs, 4), INGOT_USAGE);

@@ -56,12 +56,13 @@ TEST(Convert, FloatsRoundToNearestEven) {
   ASSERT_TRUE(convert(DType::F16, ElementType::F32, out, back).ok());
   EXPECT_EQ(back, all);
   float inf = std::numeric_limits<float>::infinity();
-  std::vector<float> in{65504, 65519, 65520, 1e30f, -inf, 0x1p-25f, 0x1.8p-25f, 1 + 0x1p-11f,
-                        1 + 0x3p-11f};
+  std::vector<float> in{65504,    65519,      65520,        1e30f,       -inf,
+                        0x1p-25f, 0x1.8p-25f, 1 + 0x1p-11f, 1 + 0x3p-11f};
   ASSERT_TRUE(convert(DType::F16, ElementType::F32, in, half).ok());
-  EXPECT_EQ(half, (std::vector<uint16_t>{0x7bff, 0x7bff, 0x7c00, 0x7c00, 0xfc00, 0, 1, 0x3c00,
-                                         0x3c02}));
-  ASSERT_TRUE(convert<float>(DType::BF16, ElementType::F32, {1, 1 + 0x1p-8f, 1 + 0x3p-8f}, half).ok());
+  EXPECT_EQ(half,
+            (std::vector<uint16_t>{0x7bff, 0x7bff, 0x7c00, 0x7c00, 0xfc00, 0, 1, 0x3c00, 0x3c02}));
+  ASSERT_TRUE(
+      convert<float>(DType::BF16, ElementType::F32, {1, 1 + 0x1p-8f, 1 + 0x3p-8f}, half).ok());
   EXPECT_EQ(half, (std::vector<uint16_t>{0x3f80, 0x3f80, 0x3f82}));
   ASSERT_TRUE(convert<float>(DType::F16, ElementType::F32, {NAN}, half).ok());
   EXPECT_EQ(half[0] & 0x7e00, 0x7e00);

@@ -126,9 +126,9 @@ TEST_F(FakeDeviceTest, RunsInOrder) {
   calls.clear();
   ASSERT_TRUE(run(*loaded.model).ok());
   EXPECT_EQ(calls, (std::vector<std::string>{
-                       "upload 24", "upload 24", "upload 24",           // x, ids, mask
+                       "upload 24", "upload 24", "upload 24",             // x, ids, mask
                        "launch 40 grid 2", "copy 24", "launch 42 grid 1", // handles, not indices
-                       "synchronize",                                   // all done
+                       "synchronize",                                     // all done
                        "download 24", "synchronize", "download 4", "synchronize"}));
 }
 

@@ -93,15 +93,15 @@ TEST(Artifact, ResealedHeadersAreCheckedToo) {
   };
   for (size_t section = 0; section < kSectionCount; ++section) {
     size_t base = 32 + 32 * section;
-    EXPECT_NE(change(base, 9, 4), ExitCode::Ok);               // kind
-    EXPECT_NE(change(base + 4, 2, 4), ExitCode::Ok);           // present
+    EXPECT_NE(change(base, 9, 4), ExitCode::Ok);                // kind
+    EXPECT_NE(change(base + 4, 2, 4), ExitCode::Ok);            // present
     EXPECT_NE(change(base + 8, UINT64_MAX - 63), ExitCode::Ok); // offset
-    EXPECT_NE(change(base + 16, UINT64_MAX), ExitCode::Ok);    // size
+    EXPECT_NE(change(base + 16, UINT64_MAX), ExitCode::Ok);     // size
     EXPECT_NE(change(base + 16, uint64_t(1) << 63), ExitCode::Ok);
   }
-  EXPECT_NE(change(12, 3, 4), ExitCode::Ok);   // section count
-  EXPECT_NE(change(16, 1), ExitCode::Ok);      // file size
-  EXPECT_NE(change(160, 1), ExitCode::Ok);     // reserved
+  EXPECT_NE(change(12, 3, 4), ExitCode::Ok); // section count
+  EXPECT_NE(change(16, 1), ExitCode::Ok);    // file size
+  EXPECT_NE(change(160, 1), ExitCode::Ok);   // reserved
 }
 
 TEST(Artifact, ChecksumsCanBeSkipped) {

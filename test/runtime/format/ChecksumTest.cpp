@@ -18,9 +18,9 @@ static std::vector<std::byte> pattern(size_t size) {
 }
 
 TEST(Checksum, StreamInPiecesEqualsWhole) {
-  for (size_t size : {size_t(0), size_t(1), size_t(63), size_t(64), size_t(65), size_t(1000),
-                      kChecksumChunk - 1, kChecksumChunk, kChecksumChunk + 1,
-                      2 * kChecksumChunk + 77}) {
+  for (size_t size :
+       {size_t(0), size_t(1), size_t(63), size_t(64), size_t(65), size_t(1000), kChecksumChunk - 1,
+        kChecksumChunk, kChecksumChunk + 1, 2 * kChecksumChunk + 77}) {
     auto bytes = pattern(size);
     uint64_t whole = checksum(bytes);
     for (size_t piece : {size_t(1) + size / 5, size_t(64), size_t(100003)}) {
@@ -53,8 +53,8 @@ TEST(Checksum, EverySingleBitCounts) {
 TEST(Checksum, LengthOrderAndPlaceCount) {
   std::vector<std::byte> zeros(3 * kChecksumChunk);
   std::set<uint64_t> seen;
-  for (size_t size : {size_t(0), size_t(1), size_t(64), size_t(128), kChecksumChunk,
-                      2 * kChecksumChunk})
+  for (size_t size :
+       {size_t(0), size_t(1), size_t(64), size_t(128), kChecksumChunk, 2 * kChecksumChunk})
     EXPECT_TRUE(seen.insert(checksum(std::span(zeros).first(size))).second);
   auto bytes = pattern(2 * kChecksumChunk);
   uint64_t before = checksum(bytes);

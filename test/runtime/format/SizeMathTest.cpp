@@ -6,9 +6,7 @@
 using namespace ingot;
 
 // B <= 8, S <= 512, NB <= 32, B * S <= 2048.
-static SymbolBounds bounds() {
-  return {{{1, 8}, {1, 512}, {1, 32}}, {{{0, 1}, 2048}}};
-}
+static SymbolBounds bounds() { return {{{1, 8}, {1, 512}, {1, 32}}, {{{0, 1}, 2048}}}; }
 
 TEST(SizeMath, ProductsHonourLimits) {
   auto b = bounds();

@@ -17,8 +17,7 @@ static void refuses(const std::string &words, const std::function<void(PlanT &)>
   AlignedBytes bytes(packPlan(*plan));
   auto verified = verifyPlan(bytes.span());
   ASSERT_TRUE(verified.ok());
-  Status status =
-      validatePlan(**verified, {kernelImage().size(), true, kPage});
+  Status status = validatePlan(**verified, {kernelImage().size(), true, kPage});
   EXPECT_EQ(status.code(), ExitCode::MalformedInput) << words;
   EXPECT_NE(status.message().find(words), std::string::npos) << words << " | " << status.message();
 }
@@ -118,10 +117,9 @@ TEST(Validate, V6_Launches) {
 
 TEST(Validate, V7_Copies) {
   refuses("the same byte size", [](PlanT &p) { buffer(p, 6).shape.pop_back(); });
-  refuses("may be written", [](PlanT &p) {
-    p.programs[0]->steps[1]->action.AsCopy()->target = 3;
-  });
-  refuses("a buffer below", [](PlanT &p) { p.programs[0]->steps[1]->action.AsCopy()->source = 77; });
+  refuses("may be written", [](PlanT &p) { p.programs[0]->steps[1]->action.AsCopy()->target = 3; });
+  refuses("a buffer below",
+          [](PlanT &p) { p.programs[0]->steps[1]->action.AsCopy()->source = 77; });
 }
 
 TEST(Validate, V8_Inputs) {

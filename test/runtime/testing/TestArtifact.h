@@ -1,6 +1,7 @@
 //===- TestArtifact.h - A small hand-made artifact ----------------*- C++ -*-===//
 //
-// A plan of two programs over the kernels of kernels.c, for every test that needs something loadable:
+// A plan of two programs over the kernels of kernels.c, for every test that needs something
+// loadable:
 //
 //   forward  B in [1, 4], S in [1, 8], B * S <= 16
 //            x[B, S] f32, ids[B, S] i32 in [0, 9], mask[B, S] i32 in [0, 1], optional, 1
@@ -10,9 +11,9 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
+#include "runtime/exec/Model.h"
 #include "runtime/format/Artifact.h"
 #include "runtime/format/ArtifactWriter.h"
-#include "runtime/exec/Model.h"
 
 #include <functional>
 #include <memory>
