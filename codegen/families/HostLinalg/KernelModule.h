@@ -20,6 +20,15 @@ std::string printKernelFunction(exec::KernelOp kernel, bool mayAlias);
 /// A module in a context that has the dialects that host code generation needs. The context is
 /// single-threaded.
 struct KernelModule {
+  KernelModule() = default;
+  KernelModule(KernelModule &&) = default;
+  /// The old module goes before the context that it lives in.
+  KernelModule &operator=(KernelModule &&other) {
+    module = std::move(other.module);
+    context = std::move(other.context);
+    return *this;
+  }
+
   std::unique_ptr<mlir::MLIRContext> context;
   mlir::OwningOpRef<mlir::ModuleOp> module;
 };
