@@ -1,7 +1,6 @@
 //===- WriteArtifact.cpp - An exec module becomes an .ingot file ------------===//
 #include "codegen/WriteArtifact.h"
 
-#include "codegen/KernelRegistry.h"
 #include "codegen/PlanBuilder.h"
 #include "runtime/format/ArtifactWriter.h"
 #include "runtime/weights/WeightSource.h"
@@ -23,8 +22,8 @@ using namespace ingot::codegen;
 //===----------------------------------------------------------------------===//
 
 /// Asks each family for the code of its kernels, target by target, and lays the images out.
-static Result<std::pair<PlacedCode, std::vector<CodeImage>>> emitCode(ModuleOp module,
-                                                                      const EmitOptions &options) {
+static Result<std::pair<PlacedCode, std::vector<CodeImage>>>
+emitCode(ModuleOp module, const KernelRegistry &registry, const EmitOptions &options) {
   // In module order, so that nothing depends on how families are stored.
   llvm::MapVector<std::pair<StringAttr, StringAttr>, SmallVector<exec::KernelOp>> groups;
   for (auto kernel : module.getBody()->getOps<exec::KernelOp>()) {
@@ -38,7 +37,7 @@ static Result<std::pair<PlacedCode, std::vector<CodeImage>>> emitCode(ModuleOp m
   uint64_t end = 0;
   for (auto &[key, kernels] : groups) {
     auto &[targetName, familyName] = key;
-    const KernelFamily *family = KernelRegistry::getStandard().lookup(familyName.getValue());
+    const KernelFamily *family = registry.lookup(familyName.getValue());
     if (!family)
       return Status(ExitCode::Internal, "no kernel family '" + familyName.str() + "'");
     auto target = SymbolTable::lookupNearestSymbolFrom<exec::TargetOp>(module, targetName);
@@ -267,7 +266,8 @@ static std::span<const std::byte> asBytes(const void *data, size_t size) {
 }
 
 Result<ArtifactSummary> codegen::writeArtifact(ModuleOp module, const ArtifactOptions &options) {
-  auto code = emitCode(module, options.emit);
+  auto code = emitCode(
+      module, options.registry ? *options.registry : KernelRegistry::getStandard(), options.emit);
   if (!code.ok())
     return code.status();
   auto &[placed, images] = *code;

@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
-#include "codegen/KernelFamily.h"
+#include "codegen/KernelRegistry.h"
 
 #include <string>
 
@@ -25,6 +25,8 @@ struct ArtifactOptions {
   std::string debugText;
   /// How code is made. `threads` also make weights.
   EmitOptions emit;
+  /// Who makes it; null for the families that are built in.
+  const KernelRegistry *registry = nullptr;
 };
 
 struct ArtifactSummary {

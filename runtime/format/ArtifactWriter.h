@@ -39,8 +39,8 @@ public:
 
   /// Writes the header, syncs, renames. Nothing may follow but fileBytes().
   Status commit();
-  /// Bytes of the file so far; after commit() of all of it.
-  uint64_t fileBytes() const { return position_; }
+  /// Bytes of the whole file, after commit().
+  uint64_t fileBytes() const { return header_.fileBytes; }
 
 private:
   ArtifactWriter() = default;

@@ -17,7 +17,9 @@ namespace ingot {
 /// The FlatBuffers verifier checks where vectors lie, but not that elements of 8 bytes are aligned.
 static bool isAligned(const format::Plan &plan) {
   auto aligned = [](const auto *vector) {
-    return !vector || reinterpret_cast<uintptr_t>(vector->Data()) % 8 == 0;
+    // Builders don't align vectors without elements.
+    return !vector || vector->size() == 0 ||
+           reinterpret_cast<uintptr_t>(vector->Data()) % 8 == 0;
   };
   bool ok = !plan.generation() || aligned(plan.generation()->eos_ids());
   for (unsigned i = 0; plan.sources() && i < plan.sources()->size(); ++i)
