@@ -269,6 +269,30 @@ LogicalResult lowerToLoops(func::FuncOp func) {
   return success();
 }
 
+/// Upstream's lowering of expand_shape knows one dynamic extent a group; B * S to B, S has two. A
+/// contiguous buffer seen in another shape needs only its extents.
+void lowerExpansions(RewriterBase &rewriter, func::FuncOp func) {
+  SmallVector<memref::ExpandShapeOp> ops;
+  func.walk([&](memref::ExpandShapeOp op) { ops.push_back(op); });
+  for (memref::ExpandShapeOp op : ops) {
+    auto type = op.getResultType();
+    if (!op.getSrcType().getLayout().isIdentity() || !type.getLayout().isIdentity())
+      continue;
+    rewriter.setInsertionPoint(op);
+    SmallVector<OpFoldResult> sizes = op.getMixedOutputShape();
+    SmallVector<OpFoldResult> strides(sizes.size());
+    OpFoldResult stride = rewriter.getIndexAttr(1);
+    AffineExpr a = rewriter.getAffineSymbolExpr(0), b = rewriter.getAffineSymbolExpr(1);
+    for (int64_t d = sizes.size() - 1; d >= 0; --d) {
+      strides[d] = stride;
+      stride = affine::makeComposedFoldedAffineApply(rewriter, op.getLoc(), a * b,
+                                                     {stride, sizes[d]});
+    }
+    rewriter.replaceOpWithNewOp<memref::ReinterpretCastOp>(
+        op, type, op.getSrc(), OpFoldResult(rewriter.getIndexAttr(0)), sizes, strides);
+  }
+}
+
 /// Layouts that no tiling read through are undone by a copy.
 LogicalResult lowerPacks(RewriterBase &rewriter, func::FuncOp func) {
   SmallVector<Operation *> ops;
@@ -322,6 +346,7 @@ LogicalResult bufferizeKernel(func::FuncOp func, KernelAbi &abi) {
   eliminateCommonSubExpressions(rewriter, dominance, func);
   if (failed(placeLocalBuffers(func, abi)))
     return failure();
+  lowerExpansions(rewriter, func);
   return lowerToLoops(func);
 }
 

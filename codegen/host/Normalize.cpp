@@ -47,6 +47,40 @@ struct ExtentOfBuffer : OpRewritePattern<tensor::DimOp> {
   const KernelAbi &abi;
 };
 
+/// A reshaped result is written through the reshaped buffer, so that what makes it writes in place.
+struct WriteThroughReshape : OpRewritePattern<bufferization::MaterializeInDestinationOp> {
+  WriteThroughReshape(MLIRContext *context, func::FuncOp func, const KernelAbi &abi)
+      : OpRewritePattern(context), func(func), abi(abi) {}
+
+  LogicalResult matchAndRewrite(bufferization::MaterializeInDestinationOp op,
+                                PatternRewriter &rewriter) const override {
+    auto buffer = dyn_cast<TypedValue<MemRefType>>(op.getDest());
+    if (!buffer || !buffer.getType().getLayout().isIdentity())
+      return failure();
+    Value source, view;
+    if (auto expand = op.getSource().getDefiningOp<tensor::ExpandShapeOp>()) {
+      source = expand.getSrc();
+      view = memref::CollapseShapeOp::create(rewriter, op.getLoc(), buffer,
+                                             expand.getReassociationIndices());
+    } else if (auto collapse = op.getSource().getDefiningOp<tensor::CollapseShapeOp>()) {
+      source = collapse.getSrc();
+      auto shape = cast<RankedTensorType>(source.getType());
+      auto type = MemRefType::get(shape.getShape(), shape.getElementType());
+      view = memref::ExpandShapeOp::create(rewriter, op.getLoc(), type.getShape(), buffer,
+                                           collapse.getReassociationIndices(),
+                                           tensor::getMixedSizes(rewriter, op.getLoc(), source));
+    } else {
+      return failure();
+    }
+    rewriter.replaceOpWithNewOp<bufferization::MaterializeInDestinationOp>(
+        op, Type(), source, view, op.getRestrict(), op.getWritable());
+    return success();
+  }
+
+  func::FuncOp func;
+  const KernelAbi &abi;
+};
+
 bool hasOnlyParallelLoops(linalg::LinalgOp op) {
   return op.getNumLoops() == op.getNumParallelLoops();
 }
@@ -159,7 +193,8 @@ LogicalResult normalizeKernel(func::FuncOp func, const KernelAbi &abi) {
     rewriter.setInsertionPoint(op);
     (void)linalg::generalizeNamedOp(rewriter, op);
   }
-  return apply([](RewritePatternSet &patterns) {
+  return apply([&](RewritePatternSet &patterns) {
+    patterns.add<WriteThroughReshape>(context, func, abi);
     linalg::populateElementwiseOpsFusionPatterns(patterns, shouldFuse);
     linalg::populateCollapseDimensions(patterns, collapsibleLoops);
     linalg::populateFoldReshapeOpsByCollapsingPatterns(patterns, [](OpOperand *) { return true; });

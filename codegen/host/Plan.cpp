@@ -49,7 +49,8 @@ public:
       return of(empty.getMixedSizes()[dim]);
     if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op)) {
       GridSize product;
-      for (int64_t source : collapse.getReassociationIndices()[dim]) {
+      ReassociationIndices group = collapse.getReassociationIndices()[dim];
+      for (int64_t source : group) {
         std::optional<GridSize> one = of(collapse.getSrc(), source);
         if (!one)
           return std::nullopt;
