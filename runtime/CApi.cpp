@@ -84,10 +84,11 @@ ingot_status ingot_describe(ingot_file *file, const char **json) {
 template <typename T> static Status readOptions(const char *what, const T *given, T &options) {
   if (!given)
     return {};
-  if (given->struct_size < sizeof(size_t) || given->struct_size > (size_t(1) << 16))
+  size_t size = given->struct_size;
+  if (size < sizeof(size_t) || size > (size_t(1) << 16))
     return Status(ExitCode::Usage,
-                  text(what, ": expected struct_size ", sizeof(T), ", got ", given->struct_size));
-  std::memcpy(&options, given, std::min(given->struct_size, sizeof(T)));
+                  text(what, ": expected struct_size ", sizeof(T), ", got ", size));
+  std::memcpy(&options, given, std::min(size, sizeof(T)));
   return {};
 }
 
