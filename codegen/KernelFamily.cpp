@@ -22,9 +22,8 @@ static bool collectElementwiseInputs(Value value, llvm::SmallSetVector<unsigned,
     return true;
   if (!OpTrait::hasElementwiseMappableTraits(op))
     return false;
-  return llvm::all_of(op->getOperands(), [&](Value operand) {
-    return collectElementwiseInputs(operand, inputs);
-  });
+  return llvm::all_of(op->getOperands(),
+                      [&](Value operand) { return collectElementwiseInputs(operand, inputs); });
 }
 
 SmallVector<SmallVector<int64_t>> codegen::elementwiseInPlaceInputs(exec::KernelOp kernel) {

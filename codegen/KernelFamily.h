@@ -49,9 +49,10 @@ struct SelectContext {
 };
 
 /// Another layout of a weight operand. `steps` are appended to the recipe of each weight that is
-/// passed (`reshape`, `transpose`, `pad`, `cast`, …); `type` is the tensor they give. `undo` builds, at the start of the
-/// kernel's body, the original tensor out of the new argument, from tensor/linalg/arith ops, so that
-/// the body's meaning stays executable; a family's emit recognises or folds what it built there.
+/// passed (`reshape`, `transpose`, `pad`, `cast`, …); `type` is the tensor they give. `undo`
+/// builds, at the start of the kernel's body, the original tensor out of the new argument, from
+/// tensor/linalg/arith ops, so that the body's meaning stays executable; a family's emit recognises
+/// or folds what it built there.
 struct WeightLayout {
   unsigned input;
   llvm::SmallVector<exec::StepAttr> steps;
@@ -67,7 +68,8 @@ struct KernelDesc {
 };
 
 /// Config: how. `attributes` is kept on the kernel, is all that `emit` may depend on besides the
-/// body, and is equal for equal choices. `text` is the same in words, with the reason of the choice.
+/// body, and is equal for equal choices. `text` is the same in words, with the reason of the
+/// choice.
 struct KernelConfig {
   mlir::DictionaryAttr attributes;
   std::string text;
@@ -137,7 +139,8 @@ public:
 
   /// Makes the code of `kernels`, all of this family and of `target`. Called once a target, so that
   /// a family can put many kernels in one image. Doesn't change the kernels; their context may be
-  /// used from one thread only (an implementation that uses several clones into contexts of its own).
+  /// used from one thread only (an implementation that uses several clones into contexts of its
+  /// own).
   virtual Result<Code> emit(llvm::ArrayRef<exec::KernelOp> kernels, const TargetInfo &target,
                             const EmitOptions &options) const = 0;
 };

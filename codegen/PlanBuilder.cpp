@@ -13,8 +13,8 @@
 using namespace mlir;
 using namespace ingot;
 using namespace ingot::codegen;
-using flatbuffers::Offset;
 using exec::SizeAttr;
+using flatbuffers::Offset;
 
 template <typename T> using Offsets = std::vector<Offset<T>>;
 
@@ -175,8 +175,8 @@ void PlanBuilder::buildSources() {
     auto aliasList = fbb.CreateVector(aliases);
     auto dims = fbb.CreateVector(shape);
     float std = source.getInitStd() ? source.getInitStd()->convertToFloat() : 0.0f;
-    sourceTables.push_back(format::CreateSource(
-        fbb, name, aliasList, dims, static_cast<format::Init>(source.getInit()), std));
+    sourceTables.push_back(format::CreateSource(fbb, name, aliasList, dims,
+                                                static_cast<format::Init>(source.getInit()), std));
   }
 }
 
@@ -184,8 +184,8 @@ void PlanBuilder::buildWeights() {
   for (auto weight : module.getBody()->getOps<exec::WeightOp>()) {
     Offsets<format::RecipeStep> recipe;
     for (auto step : weight.getRecipe().getAsRange<exec::StepAttr>()) {
-      auto ints = fbb.CreateVector(
-          std::vector<int64_t>(step.getInts().begin(), step.getInts().end()));
+      auto ints =
+          fbb.CreateVector(std::vector<int64_t>(step.getInts().begin(), step.getInts().end()));
       recipe.push_back(format::CreateRecipeStep(fbb, static_cast<format::RecipeOp>(step.getOp()),
                                                 ints, step.getValue().getValueAsDouble()));
     }
@@ -418,9 +418,8 @@ Status ProgramBuilder::build() {
   auto inputVector = fbb.CreateVector(inputs);
   auto outputVector = fbb.CreateVector(outputs);
   auto stepVector = fbb.CreateVector(steps);
-  plan.programTables.push_back(format::CreateProgram(fbb, name, symbolVector, limitVector,
-                                                     bufferVector, inputVector, outputVector,
-                                                     stepVector));
+  plan.programTables.push_back(format::CreateProgram(
+      fbb, name, symbolVector, limitVector, bufferVector, inputVector, outputVector, stepVector));
   return Status();
 }
 

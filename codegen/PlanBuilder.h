@@ -23,8 +23,8 @@ struct PlacedCode {
   std::vector<PlacedKernel> kernels;
 };
 
-/// The plan (runtime/format/plan.fbs) of `module`, which has passed verify-exec: every exec op is one
-/// table. `weightsEmbedded`: the file has a weights section.
+/// The plan (runtime/format/plan.fbs) of `module`, which has passed verify-exec: every exec op is
+/// one table. `weightsEmbedded`: the file has a weights section.
 Result<std::vector<uint8_t>> buildPlan(mlir::ModuleOp module, const PlacedCode &code,
                                        bool weightsEmbedded);
 

@@ -41,12 +41,13 @@ emitCode(ModuleOp module, const KernelRegistry &registry, const EmitOptions &opt
     if (!family)
       return Status(ExitCode::Internal, "no kernel family '" + familyName.str() + "'");
     auto target = SymbolTable::lookupNearestSymbolFrom<exec::TargetOp>(module, targetName);
-    Result<Code> code = family->emit(
-        kernels, TargetInfo{target.getKind().str(), target.getArch().str()}, options);
+    Result<Code> code =
+        family->emit(kernels, TargetInfo{target.getKind().str(), target.getArch().str()}, options);
     if (!code.ok())
       return code.status().withContext("kernel family " + familyName.str() + ": ");
     if (code->kernels.size() != kernels.size())
-      return Status(ExitCode::Internal, "kernel family " + familyName.str() + ": expected code for " +
+      return Status(ExitCode::Internal, "kernel family " + familyName.str() +
+                                            ": expected code for " +
                                             std::to_string(kernels.size()) + " kernels, got " +
                                             std::to_string(code->kernels.size()));
     for (auto [kernel, entry] : llvm::zip_equal(kernels, code->kernels)) {
@@ -89,7 +90,8 @@ struct MadeWeight {
 /// yet taken are bounded, except that one weight is always allowed.
 class WeightMaker {
 public:
-  WeightMaker(const std::vector<WeightJob> &jobs, unsigned threads) : jobs(jobs), made(jobs.size()) {
+  WeightMaker(const std::vector<WeightJob> &jobs, unsigned threads)
+      : jobs(jobs), made(jobs.size()) {
     for (unsigned i = 0; i < threads; ++i)
       workers.emplace_back([this] { work(); });
   }
@@ -266,8 +268,8 @@ static std::span<const std::byte> asBytes(const void *data, size_t size) {
 }
 
 Result<ArtifactSummary> codegen::writeArtifact(ModuleOp module, const ArtifactOptions &options) {
-  auto code = emitCode(
-      module, options.registry ? *options.registry : KernelRegistry::getStandard(), options.emit);
+  auto code = emitCode(module, options.registry ? *options.registry : KernelRegistry::getStandard(),
+                       options.emit);
   if (!code.ok())
     return code.status();
   auto &[placed, images] = *code;
@@ -306,9 +308,8 @@ Result<ArtifactSummary> codegen::writeArtifact(ModuleOp module, const ArtifactOp
     if (options.debugText.empty())
       return Status();
     Status status = writer.beginSection(SectionKind::Debug);
-    return status.ok()
-               ? writer.write(asBytes(options.debugText.data(), options.debugText.size()))
-               : status;
+    return status.ok() ? writer.write(asBytes(options.debugText.data(), options.debugText.size()))
+                       : status;
   };
   if (Status status = writePlan(); !status.ok())
     return status;

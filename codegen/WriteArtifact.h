@@ -1,7 +1,7 @@
 //===- WriteArtifact.h - An exec module becomes an .ingot file ---*- C++ -*-===//
 //
-// The last step of a compile: code of all kernels from their families, the plan (PlanBuilder.h), and
-// weights through their recipes.
+// The last step of a compile: code of all kernels from their families, the plan (PlanBuilder.h),
+// and weights through their recipes.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -36,9 +36,10 @@ struct ArtifactSummary {
   uint64_t fileBytes = 0;
 };
 
-/// Writes `module`, which has passed verify-exec. The same module, weights and options but `output`,
-/// `dumpDirectory` and `threads` give the same bytes. Memory besides the weight source's is bounded
-/// by some of the largest weights. On error nothing is left at `output` that was not there before.
+/// Writes `module`, which has passed verify-exec. The same module, weights and options but
+/// `output`, `dumpDirectory` and `threads` give the same bytes. Memory besides the weight source's
+/// is bounded by some of the largest weights. On error nothing is left at `output` that was not
+/// there before.
 ///
 /// Errors: MalformedInput (a source is missing or misshapen), OutOfResources (disk full), Internal.
 Result<ArtifactSummary> writeArtifact(mlir::ModuleOp module, const ArtifactOptions &options);

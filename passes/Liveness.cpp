@@ -12,7 +12,8 @@ SmallVector<BufferUse> Liveness::getUses(Operation *step) {
     return uses;
   }
   auto launch = cast<exec::LaunchOp>(step);
-  auto kernel = SymbolTable::lookupNearestSymbolFrom<exec::KernelOp>(launch, launch.getKernelAttr());
+  auto kernel =
+      SymbolTable::lookupNearestSymbolFrom<exec::KernelOp>(launch, launch.getKernelAttr());
   SmallVector<bool> written = kernel.getWrittenBuffers();
   for (auto [i, operand] : llvm::enumerate(launch.getOperands()))
     uses.push_back({exec::getBufferRoot(operand), i < launch.getIns().size(), written[i]});
@@ -34,7 +35,8 @@ Liveness::Liveness(exec::ProgramOp program) {
     int64_t step = steps.size();
     steps.push_back(&op);
     for (const BufferUse &use : getUses(&op)) {
-      Lifetime &lifetime = found.try_emplace(use.root, Lifetime{use.root, step, step}).first->second;
+      Lifetime &lifetime =
+          found.try_emplace(use.root, Lifetime{use.root, step, step}).first->second;
       lifetime.last = step;
     }
   }

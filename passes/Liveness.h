@@ -1,7 +1,7 @@
 //===- Liveness.h - When the bytes of a program's buffers are needed -*- C++ -*-===//
 //
-// A program is a list of steps, so the life of a buffer is an interval of it. Views live in the buffer
-// they show.
+// A program is a list of steps, so the life of a buffer is an interval of it. Views live in the
+// buffer they show.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -23,9 +23,7 @@ struct Lifetime {
   int64_t first = 0;
   int64_t last = -1;
 
-  bool overlaps(const Lifetime &other) const {
-    return first <= other.last && other.first <= last;
-  }
+  bool overlaps(const Lifetime &other) const { return first <= other.last && other.first <= last; }
 };
 
 class Liveness {

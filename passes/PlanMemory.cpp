@@ -67,8 +67,8 @@ static void joinInPlace(const Liveness &liveness, const exec::SizeBounds &bounds
     auto launch = dyn_cast<exec::LaunchOp>(op);
     if (!launch)
       continue;
-    auto kernel = SymbolTable::lookupNearestSymbolFrom<exec::KernelOp>(launch,
-                                                                       launch.getKernelAttr());
+    auto kernel =
+        SymbolTable::lookupNearestSymbolFrom<exec::KernelOp>(launch, launch.getKernelAttr());
     llvm::SmallPtrSet<Operation *, 4> taken;
     for (auto [own, output] : llvm::enumerate(launch.getOuts())) {
       Operation *outputRoot = exec::getBufferRoot(output);
@@ -234,11 +234,11 @@ LogicalResult PlanMemory::planGlobals() {
         std::tie(type, range) = std::tuple(constant.getValue().getType(), &constants);
       else if (auto state = dyn_cast<exec::StateOp>(op))
         std::tie(type, range) = std::tuple(state.getType(), &states);
-      if (!range ||
-          op.getAttrOfType<FlatSymbolRefAttr>("device").getValue() != device.getSymName())
+      if (!range || op.getAttrOfType<FlatSymbolRefAttr>("device").getValue() != device.getSymName())
         continue;
-      std::optional<int64_t> bytes = align(exec::SizeBounds(ArrayRef<exec::SymbolAttr>()).maximumBytes(
-          exec::BufferType::getStatic(cast<RankedTensorType>(type))));
+      std::optional<int64_t> bytes =
+          align(exec::SizeBounds(ArrayRef<exec::SymbolAttr>())
+                    .maximumBytes(exec::BufferType::getStatic(cast<RankedTensorType>(type))));
       op.setAttr("offset", builder.getI64IntegerAttr(*range));
       if (!bytes || llvm::AddOverflow(*range, *bytes, *range) || *range > kMostBytes)
         return op.emitOpError("needs, with those before it, more than 63 bits of bytes");

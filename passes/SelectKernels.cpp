@@ -105,8 +105,8 @@ FlatSymbolRefAttr Selector::getLaidOut(exec::WeightOp weight, const WeightLayout
   SmallVector<Attribute> recipe(weight.getRecipe().begin(), weight.getRecipe().end());
   recipe.append(layout.steps.begin(), layout.steps.end());
   auto newRecipe = ArrayAttr::get(context, recipe);
-  Attribute key = ArrayAttr::get(context, {weight.getSymNameAttr(), newRecipe,
-                                           TypeAttr::get(layout.type)});
+  Attribute key =
+      ArrayAttr::get(context, {weight.getSymNameAttr(), newRecipe, TypeAttr::get(layout.type)});
   FlatSymbolRefAttr &result = laidOut[key];
   if (result)
     return result;
@@ -171,7 +171,7 @@ LogicalResult Selector::setGrid(exec::LaunchOp launch, exec::KernelOp kernel) {
 }
 
 LogicalResult Selector::apply(exec::KernelOp kernel, const KernelFamily &family,
-                                   const Selection &selection) {
+                              const Selection &selection) {
   Builder builder(kernel.getContext());
   for (const WeightLayout &layout : selection.weightLayouts)
     applyLayout(kernel, layout);
@@ -196,8 +196,7 @@ LogicalResult Selector::apply(exec::KernelOp kernel, const KernelFamily &family,
                      kernel.getDescription()->str();
   for (const WeightLayout &layout : selection.weightLayouts)
     text += "; " + layout.description;
-  remark::passed(kernel.getLoc(),
-                 remark::RemarkOpts::name("Selected").category("select-kernels"))
+  remark::passed(kernel.getLoc(), remark::RemarkOpts::name("Selected").category("select-kernels"))
       << text;
   return success();
 }
@@ -242,7 +241,8 @@ void Selector::eraseUnused() {
   });
   for (Operation &op : llvm::make_early_inc_range(*module.getBody())) {
     auto kernel = dyn_cast<exec::KernelOp>(op);
-    if (isa<exec::WeightOp, exec::ConstantOp>(op) && !used.contains(SymbolTable::getSymbolName(&op)))
+    if (isa<exec::WeightOp, exec::ConstantOp>(op) &&
+        !used.contains(SymbolTable::getSymbolName(&op)))
       symbols.erase(&op);
     else if (kernel && launches[kernel].empty())
       symbols.erase(&op);

@@ -46,8 +46,9 @@ static LogicalResult verifySpace(ModuleOp module, exec::DeviceOp device,
   for (auto op : module.getBody()->getOps<OpT>()) {
     if (op.getDevice() != device.getSymName())
       continue;
-    std::optional<int64_t> bytes = exec::SizeBounds(ArrayRef<exec::SymbolAttr>()).maximumBytes(
-        exec::BufferType::getStatic(cast<RankedTensorType>(getType(op))));
+    std::optional<int64_t> bytes =
+        exec::SizeBounds(ArrayRef<exec::SymbolAttr>())
+            .maximumBytes(exec::BufferType::getStatic(cast<RankedTensorType>(getType(op))));
     if (!op.getOffset() || !bytes || !spaceBytes)
       return op.emitOpError("has no place; run plan-memory");
     int64_t begin = *op.getOffset();
@@ -89,8 +90,8 @@ FailureOr<ByteRange> VerifyExec::getArenaRange(Operation *root, const exec::Size
   std::optional<int64_t> expected =
       bounds.maximumBytes(cast<exec::BufferType>(root->getResult(0).getType()));
   if (expected != bytes.getInt())
-    return root->emitOpError("expects ")
-           << (expected ? *expected : -1) << " bytes at the compiled maxima, got " << bytes.getInt();
+    return root->emitOpError("expects ") << (expected ? *expected : -1)
+                                         << " bytes at the compiled maxima, got " << bytes.getInt();
   int64_t arena = *device.getArenaBytes();
   if (offset.getInt() > arena || bytes.getInt() > arena - offset.getInt())
     return root->emitOpError("lies outside the arena: bytes [")
@@ -103,16 +104,16 @@ static bool isInPlace(Operation *step, Operation *input, Operation *output) {
   auto launch = dyn_cast<exec::LaunchOp>(step);
   if (!launch)
     return false;
-  auto kernel = SymbolTable::lookupNearestSymbolFrom<exec::KernelOp>(launch, launch.getKernelAttr());
+  auto kernel =
+      SymbolTable::lookupNearestSymbolFrom<exec::KernelOp>(launch, launch.getKernelAttr());
   for (auto [own, out] : llvm::enumerate(launch.getOuts())) {
     if (exec::getBufferRoot(out) != output)
       continue;
     bool allowed = llvm::any_of(kernel.getInPlaceInputs(own), [&](int64_t index) {
       return exec::getBufferRoot(launch.getIns()[index]) == input;
     });
-    unsigned shown = llvm::count_if(launch.getIns(), [&](Value in) {
-      return exec::getBufferRoot(in) == input;
-    });
+    unsigned shown =
+        llvm::count_if(launch.getIns(), [&](Value in) { return exec::getBufferRoot(in) == input; });
     return allowed && shown == 1;
   }
   return false;
@@ -133,8 +134,8 @@ LogicalResult VerifyExec::verifySteps(const Liveness &liveness) {
       continue;
     if (!launch.getGrid())
       return launch.emitOpError("has no grid; run select-kernels");
-    auto kernel = SymbolTable::lookupNearestSymbolFrom<exec::KernelOp>(launch,
-                                                                       launch.getKernelAttr());
+    auto kernel =
+        SymbolTable::lookupNearestSymbolFrom<exec::KernelOp>(launch, launch.getKernelAttr());
     if (!kernel.getFamily())
       return kernel.emitOpError("has no family; run select-kernels");
   }

@@ -33,7 +33,8 @@ template <typename AttrT> static Attribute parseInAngles(AsmParser &parser) {
 
 /// Prints "B * S".
 static void printProduct(llvm::raw_ostream &os, ArrayRef<StringAttr> symbols) {
-  llvm::interleave(symbols, os, [&](StringAttr symbol) { os << symbol.getValue(); }, " * ");
+  llvm::interleave(
+      symbols, os, [&](StringAttr symbol) { os << symbol.getValue(); }, " * ");
 }
 
 //===----------------------------------------------------------------------===//
@@ -160,9 +161,8 @@ FailureOr<SymbolAttr> SymbolAttr::parseBare(AsmParser &parser) {
       parser.parseRSquare())
     return failure();
   auto emitError = [&] { return parser.emitError(location); };
-  SymbolAttr symbol = SymbolAttr::getChecked(emitError, parser.getContext(),
-                                             StringAttr::get(parser.getContext(), name), minimum,
-                                             maximum);
+  SymbolAttr symbol = SymbolAttr::getChecked(
+      emitError, parser.getContext(), StringAttr::get(parser.getContext(), name), minimum, maximum);
   if (!symbol)
     return failure();
   return symbol;
@@ -215,9 +215,8 @@ static FailureOr<LimitAttr> parseLimit(AsmParser &parser,
 }
 
 FailureOr<LimitAttr> LimitAttr::parseBare(AsmParser &parser) {
-  return parseLimit(parser, [&]() -> ParseResult {
-    return failure(parser.parseLess() || parser.parseEqual());
-  });
+  return parseLimit(
+      parser, [&]() -> ParseResult { return failure(parser.parseLess() || parser.parseEqual()); });
 }
 
 // Between angles there can be no "<=": they have to balance.

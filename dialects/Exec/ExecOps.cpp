@@ -59,8 +59,7 @@ static ParseResult parseBareInit(OpAsmParser &parser, InitAttr &init) {
     return failure();
   std::optional<Init> value = symbolizeInit(keyword);
   if (!value)
-    return parser.emitError(location)
-           << "expects normal, ones or zeros, got '" << keyword << "'";
+    return parser.emitError(location) << "expects normal, ones or zeros, got '" << keyword << "'";
   init = InitAttr::get(parser.getContext(), *value);
   return success();
 }

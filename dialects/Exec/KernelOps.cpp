@@ -207,8 +207,8 @@ static LogicalResult verifyUpdates(KernelOp kernel) {
              << updated;
     if (kernel.getInputType(updated) != kernel.getOutputType(i))
       return kernel.emitOpError("expects output ")
-             << i << " to have the type of the input it updates, "
-             << kernel.getInputType(updated) << ", got " << kernel.getOutputType(i);
+             << i << " to have the type of the input it updates, " << kernel.getInputType(updated)
+             << ", got " << kernel.getOutputType(i);
   }
   return success();
 }
@@ -261,19 +261,16 @@ LogicalResult KernelOp::verifyRegions() {
            << body.getNumArguments() << " for " << getNumInputs() << " inputs";
   for (auto [i, argument] : llvm::enumerate(body.getArguments()))
     if (argument.getType() != getInputType(i).getTensorType())
-      return emitOpError("expects argument ")
-             << i << " of type " << getInputType(i).getTensorType() << ", got "
-             << argument.getType();
+      return emitOpError("expects argument ") << i << " of type " << getInputType(i).getTensorType()
+                                              << ", got " << argument.getType();
   auto yield = dyn_cast<YieldOp>(body.getTerminator());
   if (!yield || yield.getValues().size() != getNumOutputs())
     return emitOpError("expects exec.yield of ")
-           << getNumOutputs() << " values, got "
-           << (yield ? yield.getValues().size() : size_t(0));
+           << getNumOutputs() << " values, got " << (yield ? yield.getValues().size() : size_t(0));
   for (auto [i, value] : llvm::enumerate(yield.getValues()))
     if (value.getType() != getOutputType(i).getTensorType())
-      return emitOpError("expects to yield ")
-             << getOutputType(i).getTensorType() << " as output " << i << ", got "
-             << value.getType();
+      return emitOpError("expects to yield ") << getOutputType(i).getTensorType() << " as output "
+                                              << i << ", got " << value.getType();
   return success();
 }
 
@@ -311,9 +308,8 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbolTables) {
 
   // C2
   if (getSizes().size() != kernel.getSizes().size())
-    return emitOpError("expects ")
-           << kernel.getSizes().size() << " sizes for @" << kernel.getSymName() << ", got "
-           << getSizes().size();
+    return emitOpError("expects ") << kernel.getSizes().size() << " sizes for @"
+                                   << kernel.getSymName() << ", got " << getSizes().size();
   auto program = (*this)->getParentOfType<ProgramOp>();
   SizeBounds bounds = SizeBounds::get(program.getSymbols(), program.getLimits());
   llvm::DenseMap<StringAttr, SizeAttr> values;
@@ -351,8 +347,7 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbolTables) {
              << device << " and " << getBufferDevice(operand, symbolTables);
     // C6
     auto get = dyn_cast<GetOp>(getBufferRoot(operand));
-    if (written[i] && get &&
-        !symbolTables.lookupNearestSymbolFrom<StateOp>(get, get.getNameAttr()))
+    if (written[i] && get && !symbolTables.lookupNearestSymbolFrom<StateOp>(get, get.getNameAttr()))
       return emitOpError("expects to write the arena or state, but writes ") << get.getNameAttr();
   }
   // C5

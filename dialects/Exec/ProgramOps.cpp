@@ -25,7 +25,8 @@ LogicalResult ProgramOp::verify() {
   llvm::StringSet<> inputs, outputs;
   for (Operation &op : getBody().front()) {
     if (auto input = dyn_cast<InputOp>(op); input && !inputs.insert(input.getName()).second)
-      return input.emitOpError("expects unique input names, got \"") << input.getName() << "\" twice";
+      return input.emitOpError("expects unique input names, got \"")
+             << input.getName() << "\" twice";
     if (auto output = dyn_cast<OutputOp>(op); output && !outputs.insert(output.getName()).second)
       return output.emitOpError("expects unique output names, got \"")
              << output.getName() << "\" twice";

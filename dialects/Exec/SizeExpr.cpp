@@ -148,8 +148,8 @@ static std::optional<int64_t> leastCover(ArrayRef<StringAttr> names, ArrayRef<Sy
     if (!removeEach(rest, limits.front().getSymbols()))
       continue;
     --steps;
-    std::optional<int64_t> covered = checkedMultiply(leastCover(rest, symbols, limits, steps),
-                                                     limits.front().getMaximum());
+    std::optional<int64_t> covered =
+        checkedMultiply(leastCover(rest, symbols, limits, steps), limits.front().getMaximum());
     if (covered && (!best || *covered < *best))
       best = covered;
   }
@@ -170,12 +170,12 @@ std::optional<int64_t> SizeBounds::maximumProduct(ArrayRef<SizeAttr> sizes) cons
       continue;
     }
     int steps = kMostSteps;
-    std::optional<int64_t> numerator = checkedMultiply(
-        leastCover(size.getSymbols(), symbols, limits, steps), size.getFactor());
+    std::optional<int64_t> numerator =
+        checkedMultiply(leastCover(size.getSymbols(), symbols, limits, steps), size.getFactor());
     if (!numerator)
       return std::nullopt;
-    product = checkedMultiply(product, llvm::divideCeil(uint64_t(*numerator),
-                                                        uint64_t(size.getDivisor())));
+    product = checkedMultiply(product,
+                              llvm::divideCeil(uint64_t(*numerator), uint64_t(size.getDivisor())));
   }
   int steps = kMostSteps;
   return checkedMultiply(product, leastCover(names, symbols, limits, steps));

@@ -22,8 +22,8 @@ SizeAttr ceilDivide(SizeAttr size, int64_t divisor);
 /// size / divisor if that is a product without remainder for all values of the symbols, else null.
 SizeAttr divideExactly(SizeAttr size, SizeAttr divisor);
 
-/// The size with every symbol replaced by its size in `values`; null if it has no such form. Symbols
-/// that `values` doesn't name stay.
+/// The size with every symbol replaced by its size in `values`; null if it has no such form.
+/// Symbols that `values` doesn't name stay.
 SizeAttr substitute(SizeAttr size, const llvm::DenseMap<mlir::StringAttr, SizeAttr> &values);
 
 /// The buffer type with `substitute` applied to each extent; null if one fails.

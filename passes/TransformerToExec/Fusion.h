@@ -10,8 +10,8 @@ namespace ingot {
 /// whatever makes that operand. Operands other than `operand` may be read in any way.
 ///
 /// Holds for ops with the upstream elementwise traits, and for ops that decompose
-/// (`AggregatedOpInterface`) into one linalg op that is parallel in all loops and reads `operand` and
-/// writes its result in order, besides ops that only make sizes and empty tensors.
+/// (`AggregatedOpInterface`) into one linalg op that is parallel in all loops and reads `operand`
+/// and writes its result in order, besides ops that only make sizes and empty tensors.
 bool isElementwiseIn(mlir::OpOperand &operand);
 
 } // namespace ingot

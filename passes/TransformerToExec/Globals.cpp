@@ -26,16 +26,16 @@ static int getRank(Operation &op) {
 void Globals::insert(Operation *op) {
   // Behind all that has its rank or a lower one.
   Block &body = *module.getBody();
-  auto behind = llvm::find_if(llvm::reverse(body), [&](Operation &other) {
-    return getRank(other) <= getRank(*op);
-  });
+  auto behind = llvm::find_if(llvm::reverse(body),
+                              [&](Operation &other) { return getRank(other) <= getRank(*op); });
   symbols.insert(op, behind == body.rend() ? body.begin() : ++Block::iterator(*behind));
 }
 
 template <typename OpT, typename... Args>
 FlatSymbolRefAttr Globals::make(Location location, StringRef name, Args &&...args) {
   OpBuilder builder(module.getContext());
-  auto op = OpT::create(builder, location, builder.getStringAttr(name), std::forward<Args>(args)...);
+  auto op =
+      OpT::create(builder, location, builder.getStringAttr(name), std::forward<Args>(args)...);
   insert(op);
   return FlatSymbolRefAttr::get(op.getSymNameAttr());
 }
@@ -79,18 +79,18 @@ FailureOr<FlatSymbolRefAttr> Globals::getSource(Operation *user, StringAttr name
   if (auto given = entry.getAs<FloatAttr>("std"))
     std = builder.getF32FloatAttr(given.getValueAsDouble());
   auto aliases = entry.getAs<ArrayAttr>("aliases");
-  source = make<exec::SourceOp>(module.getLoc(), name.getValue(),
-                                builder.getDenseI64ArrayAttr(dims),
-                                exec::InitAttr::get(module.getContext(), init), std,
-                                aliases && !aliases.empty() ? aliases : ArrayAttr());
+  source =
+      make<exec::SourceOp>(module.getLoc(), name.getValue(), builder.getDenseI64ArrayAttr(dims),
+                           exec::InitAttr::get(module.getContext(), init), std,
+                           aliases && !aliases.empty() ? aliases : ArrayAttr());
   return source;
 }
 
 FailureOr<FlatSymbolRefAttr> Globals::getWeight(transformer::WeightOp weight) {
   MLIRContext *context = module.getContext();
   auto type = cast<RankedTensorType>(weight.getResult().getType());
-  Attribute key = ArrayAttr::get(
-      context, {weight.getSources(), weight.getRecipe(), TypeAttr::get(type)});
+  Attribute key =
+      ArrayAttr::get(context, {weight.getSources(), weight.getRecipe(), TypeAttr::get(type)});
   FlatSymbolRefAttr &global = weights[key];
   if (global)
     return global;
@@ -104,14 +104,12 @@ FailureOr<FlatSymbolRefAttr> Globals::getWeight(transformer::WeightOp weight) {
   }
   // The two dialects number recipe steps as plan.fbs does.
   for (auto step : weight.getRecipe().getAsRange<transformer::StepAttr>())
-    steps.push_back(exec::StepAttr::get(context,
-                                        static_cast<exec::RecipeOp>(step.getOp()),
+    steps.push_back(exec::StepAttr::get(context, static_cast<exec::RecipeOp>(step.getOp()),
                                         step.getInts(), step.getValue().convertToDouble()));
   StringRef first = cast<StringAttr>(weight.getSources()[0]).getValue();
   global = make<exec::WeightOp>(weight.getLoc(), ("w." + first).str(),
-                                ArrayAttr::get(context, sourceRefs),
-                                ArrayAttr::get(context, steps), device, TypeAttr::get(type),
-                                IntegerAttr());
+                                ArrayAttr::get(context, sourceRefs), ArrayAttr::get(context, steps),
+                                device, TypeAttr::get(type), IntegerAttr());
   return global;
 }
 
@@ -131,8 +129,8 @@ FailureOr<FlatSymbolRefAttr> Globals::getState(Location location, StringAttr nam
                                                RankedTensorType type) {
   FlatSymbolRefAttr &global = states[name];
   if (!global)
-    global = make<exec::StateOp>(location, name.getValue(), device, TypeAttr::get(type),
-                                 IntegerAttr());
+    global =
+        make<exec::StateOp>(location, name.getValue(), device, TypeAttr::get(type), IntegerAttr());
   auto state = symbols.lookup<exec::StateOp>(global.getValue());
   if (state.getType() != type)
     return emitError(location) << "expects state " << name << " of type " << state.getType()

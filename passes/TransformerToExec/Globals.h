@@ -21,8 +21,7 @@ public:
   mlir::FailureOr<mlir::FlatSymbolRefAttr> getWeight(transformer::WeightOp weight);
   mlir::FlatSymbolRefAttr getConstant(mlir::Location location, mlir::ElementsAttr value);
   /// The exec.state called `name`; fails (with an error) if another program gave it another type.
-  mlir::FailureOr<mlir::FlatSymbolRefAttr> getState(mlir::Location location,
-                                                    mlir::StringAttr name,
+  mlir::FailureOr<mlir::FlatSymbolRefAttr> getState(mlir::Location location, mlir::StringAttr name,
                                                     mlir::RankedTensorType type);
 
   /// Puts a symbol op behind the others of its kind, under a unique name.

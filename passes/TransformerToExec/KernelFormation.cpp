@@ -68,9 +68,8 @@ FailureOr<OpRole> KernelFormation::classify(Operation &op) const {
     return OpRole::Weight;
   if (llvm::none_of(op.getUsers(), readsElements) && isMemoryEffectFree(&op))
     return OpRole::Cloned; // Into no kernel: its elements are needed by none.
-  bool isReturned = llvm::any_of(op.getUsers(), [](Operation *user) {
-    return user->hasTrait<OpTrait::IsTerminator>();
-  });
+  bool isReturned = llvm::any_of(
+      op.getUsers(), [](Operation *user) { return user->hasTrait<OpTrait::IsTerminator>(); });
   Attribute constant;
   if (matchPattern(&op, m_Constant(&constant))) {
     if (!isa<TensorType>(op.getResult(0).getType()))
@@ -80,14 +79,14 @@ FailureOr<OpRole> KernelFormation::classify(Operation &op) const {
   }
   if (isCloned(op) && !isReturned)
     return OpRole::Cloned;
-  if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op) &&
-      !isCloned(op))
+  if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op) && !isCloned(op))
     return OpRole::View;
   if (!isMemoryEffectFree(&op))
     return op.emitOpError("has side effects; a program is made of ops on values");
   if (op.getNumResults() == 0 ||
       !llvm::all_of(op.getResultTypes(), llvm::IsaPred<RankedTensorType>))
-    return op.emitOpError("expects ranked tensors as results in a program, got none or another type");
+    return op.emitOpError(
+        "expects ranked tensors as results in a program, got none or another type");
   return OpRole::Kernel;
 }
 
@@ -103,13 +102,11 @@ KernelGroup *KernelFormation::findGroupToJoin(Operation &op, const SizePropagati
     Operation *producer = operand.get().getDefiningOp();
     KernelGroup *group = groupOf.lookup(producer);
     if (!group || group->getLast() != producer || producer->getNumResults() != 1 ||
-        !llvm::all_of(producer->getUsers(), [&](Operation *user) {
-          return user == &op || !readsElements(user);
-        }))
+        !llvm::all_of(producer->getUsers(),
+                      [&](Operation *user) { return user == &op || !readsElements(user); }))
       continue;
     // One iteration space.
-    if (op.getNumResults() != 1 ||
-        sizes.getShape(operand.get()) != sizes.getShape(op.getResult(0)))
+    if (op.getNumResults() != 1 || sizes.getShape(operand.get()) != sizes.getShape(op.getResult(0)))
       continue;
     // A kernel that touches state stays where it is: between the updates it was written between.
     auto touchesState = [&](Operation *member) {

@@ -60,8 +60,7 @@ Value BodyBuilder::castTo(Value value, RankedTensorType type, Location location)
 Value BodyBuilder::addInput(Value value) {
   inputs.push_back(value);
   available.push_back(value);
-  Value argument =
-      body.addArgument(sizes.getBufferType(value).getTensorType(), value.getLoc());
+  Value argument = body.addArgument(sizes.getBufferType(value).getTensorType(), value.getLoc());
   // The sizes may know more dimensions than the value's type says.
   Value cast = castTo(argument, cast_if_present<RankedTensorType>(value.getType()), value.getLoc());
   mapping.map(value, cast);
@@ -96,12 +95,12 @@ Value BodyBuilder::makeSize(SizeAttr size, Location location) {
   SmallVector<Value> arguments(group.getRoot()->getBlock()->getArguments());
   for (StringAttr name : size.getSymbols()) {
     SizeAttr symbol = SizeAttr::get(context, 1, name);
-    Value factor = symbol == size ? findDim(symbol, arguments, location)
-                                  : makeSize(symbol, location);
+    Value factor =
+        symbol == size ? findDim(symbol, arguments, location) : makeSize(symbol, location);
     if (!factor)
       return {};
-    product = product ? arith::MulIOp::create(builder, location, product, factor).getResult()
-                      : factor;
+    product =
+        product ? arith::MulIOp::create(builder, location, product, factor).getResult() : factor;
   }
   return madeSizes[size] = product;
 }
@@ -123,7 +122,8 @@ LogicalResult BodyBuilder::provide(Value value) {
     SizeAttr size = sizes.getShape(shaped)[*position];
     Value made = makeSize(size, producer->getLoc());
     if (!made)
-      return producer->emitOpError("has size ") << size.str() << ", which no tensor of its kernel has";
+      return producer->emitOpError("has size ")
+             << size.str() << ", which no tensor of its kernel has";
     mapping.map(value, made);
     return success();
   }
@@ -147,8 +147,7 @@ LogicalResult BodyBuilder::build() {
     for (Value value : getReadValues(op)) {
       Operation *producer = value.getDefiningOp();
       if (isa<RankedTensorType>(value.getType()) && !llvm::is_contained(group.ops, producer) &&
-          (!producer || formation.getRole(producer) != OpRole::Cloned) &&
-          !mapping.contains(value))
+          (!producer || formation.getRole(producer) != OpRole::Cloned) && !mapping.contains(value))
         addInput(value);
     }
   for (Operation *op : group.ops)
@@ -160,8 +159,8 @@ LogicalResult BodyBuilder::build() {
 void BodyBuilder::yield(ArrayRef<Value> outputs, Location location) {
   SmallVector<Value> values;
   for (Value output : outputs)
-    values.push_back(castTo(mapping.lookup(output),
-                            sizes.getBufferType(output).getTensorType(), location));
+    values.push_back(
+        castTo(mapping.lookup(output), sizes.getBufferType(output).getTensorType(), location));
   exec::YieldOp::create(builder, location, values);
 }
 
@@ -194,8 +193,7 @@ static std::string getStructure(exec::KernelOp kernel) {
 
 FailureOr<OutlinedKernel> Outliner::outline(const KernelGroup &group,
                                             const KernelFormation &formation,
-                                            const SizePropagation &sizes,
-                                            const StateValues &states,
+                                            const SizePropagation &sizes, const StateValues &states,
                                             ArrayRef<exec::SymbolAttr> symbols) {
   MLIRContext *context = group.getRoot()->getContext();
   Location location = group.getRoot()->getLoc();
@@ -235,8 +233,8 @@ FailureOr<OutlinedKernel> Outliner::outline(const KernelGroup &group,
             symbols, [&](exec::SymbolAttr known) { return known.getName() == symbol; });
         auto name = StringAttr::get(context, "d" + std::to_string(parameters.size()));
         parameters[symbol] = SizeAttr::get(context, 1, name);
-        parameterList.push_back(exec::SymbolAttr::get(context, name, bounds->getMinimum(),
-                                                      bounds->getMaximum()));
+        parameterList.push_back(
+            exec::SymbolAttr::get(context, name, bounds->getMinimum(), bounds->getMaximum()));
         result.sizes.push_back(symbol);
       }
     return TypeAttr::get(exec::substitute(type, parameters));

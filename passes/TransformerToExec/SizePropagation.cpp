@@ -140,8 +140,8 @@ LogicalResult SizePropagation::propagate(Operation &op) {
     return success();
 
   auto setStatic = [&](Value value) {
-    return set(value, exec::BufferType::getStatic(cast<RankedTensorType>(value.getType()))
-                          .getShape());
+    return set(value,
+               exec::BufferType::getStatic(cast<RankedTensorType>(value.getType())).getShape());
   };
   if (llvm::all_of(tensors, [](Value value) {
         return cast<RankedTensorType>(value.getType()).hasStaticShape();
@@ -216,8 +216,8 @@ LogicalResult SizePropagation::run(func::FuncOp program) {
     if (!type)
       return program.emitOpError("expects ranked tensors as arguments, got ")
              << argument.getType() << " as argument " << argument.getArgNumber();
-    auto names = program.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(),
-                                                     transformer::kSizesAttr);
+    auto names =
+        program.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(), transformer::kSizesAttr);
     size_t given = names ? names.size() : 0;
     if (given != type.getNumDynamicDims())
       return program.emitOpError("expects the names of ")
@@ -227,8 +227,7 @@ LogicalResult SizePropagation::run(func::FuncOp program) {
     unsigned next = 0;
     for (int64_t dim : type.getShape()) {
       if (ShapedType::isDynamic(dim))
-        shape.push_back(
-            SizeAttr::get(program.getContext(), 1, cast<StringAttr>(names[next++])));
+        shape.push_back(SizeAttr::get(program.getContext(), 1, cast<StringAttr>(names[next++])));
       else
         shape.push_back(SizeAttr::get(program.getContext(), dim));
     }

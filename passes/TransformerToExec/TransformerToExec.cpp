@@ -1,7 +1,7 @@
 //===- TransformerToExec.cpp - convert-transformer-to-exec ------------------===//
 //
-// The pass, and the program it emits. Sizes, kernels, outlining and module-level ops are in the files
-// beside it.
+// The pass, and the program it emits. Sizes, kernels, outlining and module-level ops are in the
+// files beside it.
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Passes.h"
@@ -177,7 +177,8 @@ LogicalResult ProgramEmitter::emitLaunch(const KernelGroup &group) {
   SmallVector<Attribute> sizeList;
   for (StringAttr symbol : outlined->sizes)
     sizeList.push_back(SizeAttr::get(builder.getContext(), 1, symbol));
-  exec::LaunchOp::create(builder, location, FlatSymbolRefAttr::get(outlined->kernel.getSymNameAttr()),
+  exec::LaunchOp::create(builder, location,
+                         FlatSymbolRefAttr::get(outlined->kernel.getSymNameAttr()),
                          builder.getArrayAttr(sizeList), ArrayAttr(), ins, outs);
   return success();
 }
@@ -190,16 +191,16 @@ LogicalResult ProgramEmitter::emitOp(Operation &op) {
     FailureOr<FlatSymbolRefAttr> weight = globals.getWeight(cast<transformer::WeightOp>(op));
     if (failed(weight))
       return failure();
-    buffers[op.getResult(0)] = exec::GetOp::create(
-        builder, op.getLoc(), sizes.getBufferType(op.getResult(0)), *weight);
+    buffers[op.getResult(0)] =
+        exec::GetOp::create(builder, op.getLoc(), sizes.getBufferType(op.getResult(0)), *weight);
     return success();
   }
   case OpRole::Constant: {
     Attribute value;
     matchPattern(&op, m_Constant(&value));
-    buffers[op.getResult(0)] = exec::GetOp::create(
-        builder, op.getLoc(), sizes.getBufferType(op.getResult(0)),
-        globals.getConstant(op.getLoc(), cast<ElementsAttr>(value)));
+    buffers[op.getResult(0)] =
+        exec::GetOp::create(builder, op.getLoc(), sizes.getBufferType(op.getResult(0)),
+                            globals.getConstant(op.getLoc(), cast<ElementsAttr>(value)));
     return success();
   }
   case OpRole::View: {
@@ -258,9 +259,8 @@ LogicalResult ProgramEmitter::emitResults() {
     Location location = value.getLoc();
     // An output is in the arena: copy what isn't.
     if (!isa<exec::BufferOp, exec::InputOp>(exec::getBufferRoot(*buffer))) {
-      Value copy =
-          exec::BufferOp::create(builder, location, (*buffer).getType(), globals.getDevice(),
-                                 IntegerAttr(), IntegerAttr());
+      Value copy = exec::BufferOp::create(builder, location, (*buffer).getType(),
+                                          globals.getDevice(), IntegerAttr(), IntegerAttr());
       exec::CopyOp::create(builder, location, *buffer, copy);
       buffer = copy;
     }
@@ -326,9 +326,9 @@ struct ConvertTransformerToExec
       function.erase();
 
     // What described the model, not its programs, stays under this dialect's names.
-    for (auto [from, to] : {std::pair("transformer.model", exec::ExecDialect::kModelAttr),
-                            std::pair("transformer.generation",
-                                      exec::ExecDialect::kGenerationAttr)})
+    for (auto [from, to] :
+         {std::pair("transformer.model", exec::ExecDialect::kModelAttr),
+          std::pair("transformer.generation", exec::ExecDialect::kGenerationAttr)})
       if (Attribute value = module->getAttr(from))
         module->setAttr(to, value);
     SmallVector<StringAttr> leftovers;

@@ -54,8 +54,8 @@ TEST_F(SizeExprTest, BoundsHonourLimits) {
   EXPECT_EQ(bounds.minimum(size(7, {"B", "S"})), 7);
   EXPECT_EQ(bounds.maximum(size(1, {"T"})), std::nullopt);
   EXPECT_EQ(bounds.maximum(size(INT64_MAX, {"B"})), std::nullopt);
-  auto type = BufferType::get(&context, {size(1, {"B"}), size(1, {"S"})},
-                              IntegerType::get(&context, 1));
+  auto type =
+      BufferType::get(&context, {size(1, {"B"}), size(1, {"S"})}, IntegerType::get(&context, 1));
   EXPECT_EQ(bounds.maximumBytes(type), 2048); // an i1 takes a byte
 }
 
