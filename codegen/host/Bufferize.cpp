@@ -15,7 +15,9 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/DeviceMappingInterface.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/SCF/Transforms/Transforms.h"
 #include "mlir/IR/Dominance.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/CSE.h"
@@ -162,26 +164,34 @@ private:
   const KernelAbi &abi;
 };
 
-/// The grid is the one parallel loop: its induction variables become the block's position. Further
-/// loops of the same bounds share the grid (the plan made sure of that).
-void forallToBlocks(func::FuncOp func, const KernelAbi &abi) {
+/// The grid is the parallel loop that the plan mapped to blocks: its induction variables become the
+/// block's position, dimension 0 being x, 1 y, and z running over all others. A parallel loop without
+/// a mapping is an ordinary loop.
+LogicalResult forallToBlocks(func::FuncOp func, const KernelAbi &abi) {
   IRRewriter rewriter(func.getContext());
   SmallVector<scf::ForallOp> loops;
   func.walk([&](scf::ForallOp loop) { loops.push_back(loop); });
   for (scf::ForallOp loop : loops) {
     rewriter.setInsertionPoint(loop);
+    if (!loop.getMapping() || loop.getMapping()->empty()) {
+      if (failed(scf::forallToForLoop(rewriter, loop)))
+        return loop.emitError("cannot be made sequential");
+      continue;
+    }
     Location loc = loop.getLoc();
-    // The innermost loop dimension is x, the next y; z runs over all others.
-    int64_t rank = loop.getRank();
-    SmallVector<Value> positions(rank);
+    SmallVector<std::pair<int64_t, unsigned>> order; // grid dimension, loop dimension
+    for (auto [i, attribute] : llvm::enumerate(*loop.getMapping()))
+      order.push_back({cast<DeviceMappingAttrInterface>(attribute).getRelativeIndex(), i});
+    llvm::sort(order);
+    SmallVector<Value> positions(loop.getRank());
     Value rest = abi.block(func, 2);
-    for (int64_t i = rank - 1; i >= 0; --i) {
+    for (auto [dimension, i] : order) {
       Value lower = getValueOrCreateConstantIndexOp(rewriter, loc, loop.getMixedLowerBound()[i]);
       Value step = getValueOrCreateConstantIndexOp(rewriter, loc, loop.getMixedStep()[i]);
       Value block;
-      if (rank - 1 - i < 2) {
-        block = abi.block(func, rank - 1 - i);
-      } else if (i == 0) {
+      if (dimension < 2) {
+        block = abi.block(func, dimension);
+      } else if (dimension == order.back().first) {
         block = rest;
       } else {
         Value upper = getValueOrCreateConstantIndexOp(rewriter, loc, loop.getMixedUpperBound()[i]);
@@ -197,6 +207,7 @@ void forallToBlocks(func::FuncOp func, const KernelAbi &abi) {
     rewriter.inlineBlockBefore(loop.getBody(), loop, positions);
     rewriter.eraseOp(loop);
   }
+  return success();
 }
 
 LogicalResult placeLocalBuffers(func::FuncOp func, KernelAbi &abi) {
@@ -340,7 +351,8 @@ LogicalResult bufferizeKernel(func::FuncOp func, KernelAbi &abi) {
       op.getCanonicalizationPatterns(patterns, func.getContext());
   if (failed(applyPatternsGreedily(func, std::move(patterns))))
     return func.emitError("clean-up after bufferization did not converge");
-  forallToBlocks(func, abi);
+  if (failed(forallToBlocks(func, abi)))
+    return failure();
   // Equal views become one value, and copies of a buffer onto itself disappear.
   DominanceInfo dominance(func);
   eliminateCommonSubExpressions(rewriter, dominance, func);

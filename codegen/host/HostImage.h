@@ -58,10 +58,13 @@ struct GridSize {
 struct KernelPlan {
   /// "contraction": register-tiled matmul with fused producers and consumers;
   /// "rows": vectors along the last dimension, blocks of rows;
+  /// "forall": the body's own parallel loop, a block an iteration;
   /// "serial": one block does everything.
   std::string strategy = "serial";
   /// Block tile of each loop of the root operation; 0 leaves a loop whole.
   llvm::SmallVector<int64_t> tile;
+  /// Grid dimension of each tiled loop: 0 is x, 1 y, all others together z.
+  llvm::SmallVector<int64_t> mapping;
   /// Columns of the register tile (contraction).
   int64_t columns = 0;
   std::array<GridSize, 3> grid = {};

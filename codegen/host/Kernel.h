@@ -73,6 +73,9 @@ struct ContractionLoops {
   int64_t row = -1;
   unsigned column = 0, reduction = 0;
 };
+/// The scf.forall mapping that says which grid dimension a loop became.
+mlir::Attribute blockMapping(mlir::MLIRContext *context, int64_t dimension);
+
 ContractionLoops contractionLoops(mlir::linalg::LinalgOp contraction);
 
 /// Tiling.cpp: block grid (scf.forall), cache and register tiles.

@@ -18,7 +18,9 @@
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 #include "llvm/Support/MathExtras.h"
@@ -216,12 +218,116 @@ ContractionLoops contractionLoops(linalg::LinalgOp contraction) {
   return loops;
 }
 
+Attribute blockMapping(MLIRContext *context, int64_t dimension) {
+  return gpu::GPUBlockMappingAttr::get(
+      context, static_cast<gpu::MappingId>(
+                   static_cast<int64_t>(gpu::MappingId::LinearDim0) + dimension));
+}
+
+namespace {
+
+/// Collects cuts of loops into grid dimensions.
+struct Cutter {
+  KernelPlan &plan;
+  llvm::SmallVector<std::pair<unsigned, int64_t>> dimensions; // loop, grid dimension
+  int64_t nextOuter = 2;
+
+  /// Cuts `loop` of `extent` into tiles of `size` along x (0), y (1) or z (2, tiles of 1 only).
+  void cut(unsigned loop, const GridSize &extent, int64_t size, int64_t dimension) {
+    plan.tile[loop] = size;
+    if (dimension < 2) {
+      plan.grid[dimension] = extent;
+      plan.grid[dimension].divisor = size;
+    } else {
+      plan.grid[2].factor *= extent.factor;
+      plan.grid[2].sizes.append(extent.sizes);
+      dimension = nextOuter++;
+    }
+    dimensions.push_back({loop, dimension});
+  }
+  /// The plan's mapping, in the order of the loops.
+  void finish() {
+    llvm::sort(dimensions);
+    for (auto [loop, dimension] : dimensions)
+      plan.mapping.push_back(dimension);
+  }
+};
+
+/// A kernel that is one parallel loop already.
+bool planForall(scf::ForallOp forall, Extents &extents, KernelPlan &plan) {
+  if (forall.getMapping() && !forall.getMapping()->empty())
+    return false;
+  SmallVector<GridSize> bounds;
+  for (unsigned i = 0; i < static_cast<unsigned>(forall.getRank()); ++i) {
+    std::optional<GridSize> bound = extents.of(forall.getMixedUpperBound()[i]);
+    if (!bound || !isConstantIntValue(forall.getMixedLowerBound()[i], 0) ||
+        !isConstantIntValue(forall.getMixedStep()[i], 1))
+      return false;
+    bounds.push_back(*bound);
+  }
+  plan.strategy = "forall";
+  plan.reason = "the body is a parallel loop";
+  plan.tile.assign(bounds.size(), 0);
+  Cutter cutter{plan};
+  // The last loop is x, so that neighbouring blocks touch neighbouring memory.
+  for (int64_t i = bounds.size() - 1, dimension = 0; i >= 0; --i, ++dimension)
+    cutter.cut(i, bounds[i], 1, dimension);
+  cutter.finish();
+  SmallVector<Attribute> mapping;
+  for (int64_t dimension : plan.mapping)
+    mapping.push_back(blockMapping(forall.getContext(), dimension));
+  forall.setMappingAttr(ArrayAttr::get(forall.getContext(), mapping));
+  return true;
+}
+
+/// Root and contraction have the same parallel dimensions in the result's order.
+bool planContraction(linalg::LinalgOp root, linalg::LinalgOp contraction,
+                     ArrayRef<std::optional<GridSize>> loops, const HostTarget &target,
+                     KernelPlan &plan) {
+  ContractionLoops dims = contractionLoops(contraction);
+  if (!dims.valid)
+    return false;
+  for (auto [i, loop] : llvm::enumerate(loops))
+    if (!loop && root.getIteratorTypesArray()[i] == utils::IteratorType::parallel)
+      return false;
+  SmallVector<int64_t, 4> shape = contraction.getStaticLoopRanges();
+  int64_t n = shape[dims.column], k = shape[dims.reduction];
+  plan.strategy = "contraction";
+  plan.reason = "a matmul with elementwise producers and consumers";
+  plan.columns = chooseColumns(n, target);
+  unsigned rank = dims.outer.size() + (dims.row >= 0) + 1;
+  unsigned column = root == contraction ? dims.column : rank - 1;
+  unsigned row = root == contraction ? dims.row : rank - 2;
+  int64_t panels = ShapedType::isDynamic(n) ? 0 : llvm::divideCeil(n, plan.columns);
+  int64_t group = 4;
+  if (!ShapedType::isDynamic(k))
+    group = std::clamp<int64_t>((256 << 10) / (plan.columns * k * 4), 1, 8);
+  while (panels && panels % group)
+    --group;
+  Cutter cutter{plan};
+  cutter.cut(column, *loops[column], group * plan.columns, 0);
+  if (dims.row >= 0)
+    cutter.cut(row, *loops[row], 8 * target.rows.front(), 1);
+  for (int64_t i = dims.outer.size() - 1; i >= 0; --i) {
+    unsigned position = root == contraction ? dims.outer[i] : i;
+    cutter.cut(position, *loops[position], 1, 2);
+  }
+  cutter.finish();
+  return true;
+}
+
+} // namespace
+
 KernelPlan planKernel(func::FuncOp func, const KernelAbi &abi, const HostTarget &target) {
   KernelPlan plan;
   Extents extents(func, abi);
-  linalg::LinalgOp root;
   SmallVector<bufferization::MaterializeInDestinationOp> results;
   func.walk([&](bufferization::MaterializeInDestinationOp op) { results.push_back(op); });
+  if (results.size() == 1)
+    if (auto forall = results.front().getSource().getDefiningOp<scf::ForallOp>())
+      if (planForall(forall, extents, plan))
+        return plan;
+  linalg::LinalgOp root;
   for (bufferization::MaterializeInDestinationOp result : results) {
     linalg::LinalgOp producer = producerThroughViews(result.getSource());
     if (!producer) {
@@ -238,47 +344,12 @@ KernelPlan planKernel(func::FuncOp func, const KernelAbi &abi, const HostTarget 
   root->setAttr("ingot.root", UnitAttr::get(func.getContext()));
   SmallVector<std::optional<GridSize>> loops = loopExtents(extents, root);
   plan.tile.assign(root.getNumLoops(), 0);
-
-  /// Cuts `loop` into blocks of `size` along grid axis `axis`.
-  auto cut = [&](unsigned loop, int64_t size, unsigned axis) {
-    plan.tile[loop] = size;
-    plan.grid[axis] = *loops[loop];
-    plan.grid[axis].divisor = size;
-  };
-
   if (linalg::LinalgOp contraction = contractionOf(root)) {
-    ContractionLoops dims = contractionLoops(contraction);
-    bool known = llvm::all_of(loops, [](auto &loop) { return loop.has_value(); });
-    if (dims.valid && known) {
+    if (planContraction(root, contraction, loops, target, plan)) {
       contraction->setAttr("ingot.contraction", UnitAttr::get(func.getContext()));
-      SmallVector<int64_t, 4> shape = contraction.getStaticLoopRanges();
-      int64_t n = shape[dims.column], k = shape[dims.reduction];
-      plan.strategy = "contraction";
-      plan.columns = chooseColumns(n, target);
-      // Root and contraction have the same parallel dimensions in the result's order.
-      unsigned rank = dims.outer.size() + (dims.row >= 0) + 1;
-      unsigned column = root == contraction ? dims.column : rank - 1;
-      unsigned row = root == contraction ? dims.row : rank - 2;
-      int64_t panels = ShapedType::isDynamic(n) ? 0 : llvm::divideCeil(n, plan.columns);
-      int64_t group = 4;
-      if (!ShapedType::isDynamic(k))
-        group = std::clamp<int64_t>((256 << 10) / (plan.columns * k * 4), 1, 8);
-      while (panels && panels % group)
-        --group;
-      cut(column, group * plan.columns, 0);
-      if (dims.row >= 0)
-        cut(row, 8 * target.rows.front(), 1);
-      for (auto [i, loop] : llvm::enumerate(dims.outer)) {
-        unsigned position = root == contraction ? loop : i;
-        plan.tile[position] = 1;
-        plan.grid[2].factor *= loops[position]->factor;
-        plan.grid[2].sizes.append(loops[position]->sizes);
-      }
-      plan.reason = "a matmul with elementwise producers and consumers";
       return plan;
     }
   }
-
   plan.reason = "rows not planned";
   plan.tile.clear();
   return plan;

@@ -17,12 +17,13 @@ namespace ingot::host {
 
 FailureOr<TiledRoot> tileRoot(RewriterBase &rewriter, linalg::LinalgOp root,
                               ArrayRef<int64_t> sizes, scf::SCFTilingOptions::LoopType loopType,
-                              llvm::function_ref<bool(tensor::ExtractSliceOp, OpResult)> mayFuse) {
+                              llvm::function_ref<bool(tensor::ExtractSliceOp, OpResult)> mayFuse,
+                              ArrayRef<Attribute> mapping) {
   scf::SCFTilingOptions tiling;
   SmallVector<OpFoldResult> tileSizes;
   for (int64_t size : sizes)
     tileSizes.push_back(rewriter.getIndexAttr(size));
-  tiling.setTileSizes(tileSizes).setLoopType(loopType);
+  tiling.setTileSizes(tileSizes).setLoopType(loopType).setMapping(mapping);
   scf::SCFTileAndFuseOptions options;
   options.setTilingOptions(tiling);
   options.setFusionControlFn(
@@ -71,11 +72,14 @@ LogicalResult cleanup(func::FuncOp func, const KernelAbi &abi) {
 LogicalResult tileKernel(func::FuncOp func, const KernelAbi &abi, const KernelPlan &plan,
                          const HostTarget &target) {
   IRRewriter rewriter(func.getContext());
-  if (plan.strategy != "serial") {
+  if (plan.strategy == "contraction") {
     linalg::LinalgOp root = findMarked(func, rootMark);
+    SmallVector<Attribute> mapping;
+    for (int64_t dimension : plan.mapping)
+      mapping.push_back(blockMapping(func.getContext(), dimension));
     FailureOr<TiledRoot> blocks =
         tileRoot(rewriter, root, plan.tile, scf::SCFTilingOptions::LoopType::ForallOp,
-                 [](tensor::ExtractSliceOp, OpResult) { return true; });
+                 [](tensor::ExtractSliceOp, OpResult) { return true; }, mapping);
     if (failed(blocks))
       return func.emitError("the root operation cannot be tiled");
     if (failed(cleanup(func, abi)))

@@ -21,7 +21,8 @@ struct TiledRoot {
 mlir::FailureOr<TiledRoot>
 tileRoot(mlir::RewriterBase &rewriter, mlir::linalg::LinalgOp root,
          mlir::ArrayRef<int64_t> sizes, mlir::scf::SCFTilingOptions::LoopType loopType,
-         llvm::function_ref<bool(mlir::tensor::ExtractSliceOp, mlir::OpResult)> mayFuse);
+         llvm::function_ref<bool(mlir::tensor::ExtractSliceOp, mlir::OpResult)> mayFuse,
+         mlir::ArrayRef<mlir::Attribute> mapping = {});
 
 /// The last linalg operation inside `scope` that carries `mark`.
 mlir::linalg::LinalgOp findMarked(mlir::Operation *scope, llvm::StringRef mark);
