@@ -111,10 +111,17 @@ bool shouldFuse(OpOperand *operand) {
   return once || hasOnlyParallelLoops(producer);
 }
 
-/// Groups of adjacent parallel loops that every operand has side by side.
+/// Groups of adjacent parallel loops that every operand has side by side. Two kinds of loops stay by
+/// themselves, so that an elementwise op keeps the dimensions of the matmul that it follows: the
+/// innermost one (columns), and the batch loops of a matmul (a mask, say, is broadcast over heads).
 SmallVector<ReassociationIndices> collapsibleLoops(linalg::LinalgOp op) {
   if (!isa<linalg::GenericOp>(op) || op.hasIndexSemantics())
     return {};
+  SmallVector<unsigned> batch;
+  if (linalg::isaContractionOpInterface(op))
+    if (FailureOr<linalg::ContractionDimensions> dims = linalg::inferContractionDims(op);
+        succeeded(dims))
+      batch.assign(dims->batch.begin(), dims->batch.end());
   SmallVector<ReassociationIndices> groups;
   SmallVector<AffineMap> maps = op.getIndexingMapsArray();
   for (AffineMap map : maps)
@@ -122,7 +129,8 @@ SmallVector<ReassociationIndices> collapsibleLoops(linalg::LinalgOp op) {
       return {};
   SmallVector<utils::IteratorType> iterators = op.getIteratorTypesArray();
   for (unsigned loop = 0; loop < op.getNumLoops(); ++loop) {
-    if (!groups.empty() && iterators[loop] == iterators[loop - 1]) {
+    bool alone = loop + 1 == op.getNumLoops() || llvm::is_contained(batch, loop);
+    if (!groups.empty() && !alone && iterators[loop] == iterators[loop - 1]) {
       ReassociationIndices wider = groups.back();
       wider.push_back(loop);
       if (linalg::areDimSequencesPreserved(maps, {wider})) {
