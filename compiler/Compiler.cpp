@@ -77,6 +77,16 @@ private:
 };
 } // namespace
 
+static Status makeFolder(const char *flag, const std::string &folder) {
+  std::error_code ignored;
+  if (folder.empty())
+    return Status();
+  std::filesystem::create_directories(folder, ignored);
+  if (std::filesystem::is_directory(folder, ignored))
+    return Status();
+  return Status(ExitCode::Usage, std::string(flag) + ": cannot make the folder '" + folder + "'");
+}
+
 Status Compilation::checkOptions() {
   Result<Target> parsed = parseTarget(options.target);
   if (!parsed.ok())
@@ -91,18 +101,16 @@ Status Compilation::checkOptions() {
       return phase.status();
     last = *phase;
   }
-  std::error_code ignored;
-  if (!options.dumpPhases.empty()) {
-    std::filesystem::create_directories(options.dumpPhases, ignored);
-    if (!std::filesystem::is_directory(options.dumpPhases, ignored))
-      return Status(ExitCode::Usage, "--dump-phases: cannot make the folder '" + options.dumpPhases +
-                                         "'");
-  }
+  if (Status status = makeFolder("--dump-phases", options.dumpPhases); !status.ok())
+    return status;
+  if (Status status = makeFolder("--dump-kernels", options.dumpKernels); !status.ok())
+    return status;
   if (last != Phase::Codegen)
     return Status();
   if (options.output.empty())
     return Status(ExitCode::Usage, "no output: name the file to write with -o FILE.ingot, or stop "
                                    "earlier with --stop-after PHASE");
+  std::error_code ignored;
   if (std::filesystem::is_directory(options.output, ignored))
     return Status(ExitCode::Usage, "-o: '" + options.output + "' is a folder; name a file in it");
   std::filesystem::path folder = std::filesystem::path(options.output).parent_path();

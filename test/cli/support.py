@@ -1,4 +1,6 @@
 """What the command-line tests share: running a tool and checking how it ends."""
+import atexit
+import functools
 import json
 import os
 import subprocess
@@ -52,7 +54,22 @@ class CliTest(unittest.TestCase):
         self.assertEqual(done.stdout, "")
         return done.stderr
 
-    def compile(self, case, *options):
-        output = self.path(case + ".ingot")
-        self.ok("compile", model(case), "-o", output, *options, tool="ingot")
-        return output
+    @classmethod
+    def compiled(cls, case, *options):
+        """An ingot that all tests of this process share."""
+        return compile_once(case, *options)
+
+
+@functools.cache
+def shared_folder():
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    return folder.name
+
+
+@functools.cache
+def compile_once(case, *options):
+    output = os.path.join(shared_folder(), f"{len(os.listdir(shared_folder()))}-{case}.ingot")
+    subprocess.run([os.path.join(TOOLS, "ingot"), "compile", model(case), "-o", output, *options],
+                   check=True, stdout=subprocess.DEVNULL)
+    return output

@@ -12,8 +12,8 @@ BERT, LLAMA = "bert-base", "llama-default"
 class WithIngots(CliTest):
     def setUp(self):
         super().setUp()
-        self.bert = self.compile(BERT)
-        self.llama = self.compile(LLAMA, "--max-batch", "4", "--max-context", "64")
+        self.bert = self.compiled(BERT)
+        self.llama = self.compiled(LLAMA, "--max-batch", "4", "--max-context", "64")
 
 
 class Run(WithIngots):
@@ -34,18 +34,18 @@ class Run(WithIngots):
                 ("97|range|vocabulary", ["--input", "input_ids=1,2,97"]),
                 ("-1", ["--input", "input_ids=1,2,-1"]),
                 ("attention_mask", ["--input", ids, "--input", "attention_mask=1,2,1"]),
-                ("", ["--input", ids, "--input", "attention_mask=1,1"]),
-                ("", ["--input", ids, "--input", ids]),
-                ("", ["--input", "input_ids"]), ("", ["--input", "input_ids="]),
-                ("", ["--input", "input_ids=1,x"]), ("", ["--input", "input_ids=1,,2"]),
-                ("", ["--input", "input_ids=1,2;3"]),
-                ("", ["--input", "input_ids=99999999999999999999"]),
+                (".", ["--input", ids, "--input", "attention_mask=1,1"]),
+                (".", ["--input", ids, "--input", ids]),
+                (".", ["--input", "input_ids"]), (".", ["--input", "input_ids="]),
+                (".", ["--input", "input_ids=1,x"]), (".", ["--input", "input_ids=1,,2"]),
+                (".", ["--input", "input_ids=1,2;3"]),
+                (".", ["--input", "input_ids=99999999999999999999"]),
                 ("nothing.npy", ["--input", "input_ids=@" + self.path("nothing.npy")]),
                 ("no_such", ["--input", ids, "--output", "no_such"]),
-                ("", ["--input", ids, "--output", "logits=x.npy"]),
-                ("", ["--input", ids, "--program", "no_such"]),
-                ("", ["--input", "input_ids=" + ";".join(["1"] * 5)]),
-                ("", ["--input", "input_ids=" + ",".join(["1"] * 65)])):
+                (".", ["--input", ids, "--output", "logits=x.npy"]),
+                (".", ["--input", ids, "--program", "no_such"]),
+                (".", ["--input", "input_ids=" + ";".join(["1"] * 5)]),
+                (".", ["--input", "input_ids=" + ",".join(["1"] * 65)])):
             with self.subTest(arguments):
                 done = self.run_tool("run", self.llama, *arguments)
                 self.assertIn(done.returncode, (USAGE, MALFORMED), done.stderr)
@@ -66,15 +66,14 @@ class Run(WithIngots):
 class Weights(CliTest):
     def setUp(self):
         super().setUp()
-        self.unbound = self.compile(LLAMA, "--weights", "none")
+        self.unbound = self.compiled(LLAMA, "--weights", "none")
 
     def test_needed(self):
         self.fails(USAGE, "--weights", "run", self.unbound, "--input", "input_ids=1", "--output",
                    "logits")
 
     def test_bound_equals_embedded(self):
-        embedded = self.path("embedded.ingot")
-        self.ok("compile", model(LLAMA), "-o", embedded)
+        embedded = self.compiled(LLAMA)
         ask = ("--input", "input_ids=5,6,7,8", "--output", "logits", "--json")
         self.assertEqual(self.ok("run", embedded, *ask),
                          self.ok("run", self.unbound, "--weights", model(LLAMA), *ask))
@@ -90,7 +89,7 @@ class Weights(CliTest):
                            "input_ids=1")
 
     def test_other_model(self):
-        self.fails(MALFORMED, "", "run", self.unbound, "--weights", model("llama-biases"), "--input",
+        self.fails(MALFORMED, ".", "run", self.unbound, "--weights", model("llama-biases"), "--input",
                    "input_ids=1", "--output", "logits")
         done = self.run_tool("run", self.unbound, "--weights", self.path("nothing"), "--input",
                              "input_ids=1")
@@ -137,7 +136,7 @@ class Generate(WithIngots):
                       ["--max-new-tokens", "0"], ["--seed", "-1"], ["--eos", "x"],
                       ["--greedy", "--sample"]):
             with self.subTest(flags):
-                self.fails(USAGE, "", "generate", self.llama, "--ids", "1", *flags)
+                self.fails(USAGE, ".", "generate", self.llama, "--ids", "1", *flags)
 
     def test_encoder(self):
         done = self.run_tool("generate", self.bert, "--ids", "1")
@@ -164,12 +163,12 @@ class Inspect(WithIngots):
                          self.ok("inspect", self.llama, "--json", tool="ingot-run"))
 
     def test_debug(self):
-        path = self.compile("roberta-base", "--debug-info")
+        path = self.compiled(BERT, "--debug-info")
         self.assertIn("transformer.program", self.ok("inspect", path, "--section", "debug"))
 
     def test_section_names(self):
         self.fails(USAGE, r"did you mean 'kernels'\?", "inspect", self.llama, "--section", "kernel")
-        self.fails(USAGE, "", "inspect", self.llama, "--section", "nothing")
+        self.fails(USAGE, ".", "inspect", self.llama, "--section", "nothing")
         self.fails(USAGE, "model folder", "inspect", model(BERT), "--section", "plan")
 
     def test_model(self):
@@ -188,7 +187,7 @@ class Inspect(WithIngots):
         short = self.path("short.ingot")
         shutil.copy(self.llama, short)
         os.truncate(short, os.path.getsize(short) - 1)
-        self.fails(INTEGRITY, "", "inspect", short)
+        self.fails(INTEGRITY, ".", "inspect", short)
 
     def test_json_error(self):
         with open(self.path("text"), "w", encoding="utf-8") as file:

@@ -37,6 +37,20 @@ static const char *kindOf(ExitCode code) {
   return "internal";
 }
 
+CLI::Validator notEmpty() {
+  return CLI::Validator(
+      [](std::string &text) { return text.empty() ? "expected a value, got none" : std::string(); },
+      "");
+}
+
+CLI::Validator notNegative() {
+  return CLI::Validator(
+      [](std::string &text) {
+        return text.starts_with('-') ? "expected a number from 0 on, got " + text : std::string();
+      },
+      "");
+}
+
 void addJsonFlag(CLI::App &command, Invocation &invocation) {
   command.add_flag("--json", invocation.json, "Print the result (and any error) as JSON");
 }

@@ -111,7 +111,8 @@ void addCompileCommand(CLI::App &app, Invocation &invocation) {
 
   command->add_option("MODEL", options.model, "Folder with config.json and *.safetensors")
       ->required();
-  command->add_option("-o,--output", options.output, "The .ingot file to write");
+  command->add_option("-o,--output", options.output, "The .ingot file to write")
+      ->check(notEmpty());
   command->add_option("--target", options.target,
                       "host (this machine), x86-64-v2, x86-64-v3 or x86-64-v4")
       ->capture_default_str();
@@ -130,13 +131,22 @@ void addCompileCommand(CLI::App &app, Invocation &invocation) {
   command->add_option("--weights", arguments->weights,
                       "embed: in the file; none: bound when the ingot is loaded")
       ->capture_default_str();
-  command->add_option("--max-memory", arguments->maxMemory,
-                      "Refuse to compile what needs more at run time (512M, 2.5GiB)");
-  command->add_option("--stop-after", options.stopAfter,
-                      "Print the IR after a phase and stop: import, fuse, lower, plan");
-  command->add_option("--dump-phases", options.dumpPhases,
-                      "Folder for the IR after each phase, NN-phase.mlir");
-  command->add_option("--dump-kernels", options.dumpKernels, "Folder for the generated kernels");
+  command
+      ->add_option("--max-memory", arguments->maxMemory,
+                   "Refuse to compile what needs more at run time (512M, 2.5GiB)")
+      ->check(notEmpty());
+  command
+      ->add_option("--stop-after", options.stopAfter,
+                   "Print the IR after a phase and stop: import, fuse, lower, plan")
+      ->check(notEmpty());
+  command
+      ->add_option("--dump-phases", options.dumpPhases,
+                   "Folder for the IR after each phase, NN-phase.mlir")
+      ->check(notEmpty());
+  command
+      ->add_option("--dump-kernels", options.dumpKernels,
+                   "Folder for what each kernel goes through")
+      ->check(notEmpty());
   command->add_flag("--no-fallback", options.noFallback,
                     "Make every remark about a path not taken an error");
   command->add_flag("--debug-info", options.debugInfo,

@@ -55,7 +55,9 @@ void addGenerateCommand(CLI::App &app, Invocation &invocation) {
   addOptional(*command, "--repetition-penalty", options.repetitionPenalty,
               "Makes tokens that occurred less likely; 1 for none")
       ->check(CLI::Range(0.0, 1e6));
-  command->add_option("--seed", options.seed, "Seed of the draws")->capture_default_str();
+  command->add_option("--seed", options.seed, "Seed of the draws")
+      ->check(notNegative())
+      ->capture_default_str();
   command->add_option("--eos", options.eosIds, "Tokens that end a sequence [the model's]")
       ->delimiter(',');
   command->add_flag("--ignore-eos", options.ignoreEos, "Go on behind them");
