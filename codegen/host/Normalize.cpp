@@ -47,6 +47,17 @@ struct ExtentOfBuffer : OpRewritePattern<tensor::DimOp> {
   const KernelAbi &abi;
 };
 
+/// A splat becomes a fill, which folds into the ops that read it instead of taking memory.
+struct SplatToFill : OpRewritePattern<tensor::SplatOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(tensor::SplatOp op, PatternRewriter &rewriter) const override {
+    Value empty = tensor::EmptyOp::create(rewriter, op.getLoc(), op.getType(), op.getDynamicSizes());
+    rewriter.replaceOpWithNewOp<linalg::FillOp>(op, op.getInput(), empty);
+    return success();
+  }
+};
+
 /// A reshaped result is written through the reshaped buffer, so that what makes it writes in place.
 struct WriteThroughReshape : OpRewritePattern<bufferization::MaterializeInDestinationOp> {
   WriteThroughReshape(MLIRContext *context, func::FuncOp func, const KernelAbi &abi)
@@ -188,6 +199,7 @@ LogicalResult normalizeKernel(func::FuncOp func, const KernelAbi &abi) {
   };
   if (failed(apply([](RewritePatternSet &patterns) {
         linalg::populateElementwiseToLinalgConversionPatterns(patterns);
+        patterns.add<SplatToFill>(patterns.getContext());
         linalg::populateDecomposePadPatterns(patterns);
         tensor::populateDecomposeTensorConcatPatterns(patterns);
       })))

@@ -128,7 +128,9 @@ class Case:
         prompts = self.work / f"{self.name}.prompts.txt"
         prompts.write_text("".join(",".join(map(str, p)) + "\n" for p in generate["prompts"]))
         text = run([self.tools / "ingot-run", "generate", self.ingot, "--ids", f"@{prompts}",
-                    "--max-new-tokens", generate["max_new_tokens"], "--greedy", "--json"])
+                    "--max-new-tokens", generate["max_new_tokens"], "--greedy", "--json",
+                    # Cases without end tokens were continued by the reference to the full length.
+                    *([] if generate["eos"] else ["--ignore-eos"])])
         got = [row["tokens"] for row in json.loads(text)["sequences"]]
         # The reference ends a row with its end token; whether ours prints that token is not the question.
         eos = set(generate["eos"])
