@@ -33,10 +33,14 @@ static double secondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-static std::string print(ModuleOp module) {
+/// The IR as text; with locations, what parses it again knows every op's Hugging Face module.
+static std::string print(ModuleOp module, bool withLocations) {
   std::string text;
   llvm::raw_string_ostream stream(text);
-  module.print(stream);
+  OpPrintingFlags flags;
+  if (withLocations)
+    flags.enableDebugInfo();
+  module.print(stream, flags);
   stream << "\n";
   return text;
 }
@@ -213,14 +217,14 @@ Status Compilation::dump(Phase phase) {
   bool stops = phase == last && !options.stopAfter.empty();
   if (options.dumpPhases.empty() && !stops && !options.debugInfo)
     return Status();
-  std::string text = print(*module);
+  std::string text = print(*module, /*withLocations=*/false);
   std::string name(phaseName(phase));
   if (!options.dumpPhases.empty()) {
     char number[8];
     snprintf(number, sizeof number, "%02d-", static_cast<int>(phase) + 1);
     std::filesystem::path path = std::filesystem::path(options.dumpPhases) / (number + name + ".mlir");
     std::ofstream file(path, std::ios::binary | std::ios::trunc);
-    file << text;
+    file << print(*module, /*withLocations=*/true);
     if (!file.flush())
       return Status(ExitCode::OutOfResources, "--dump-phases: cannot write '" + path.string() + "'");
   }

@@ -28,7 +28,7 @@ def check_append(name, tokens, table, past, count):
     x = rng.standard_normal((len(past), HEADS, tokens, WIDTH)).astype(np.float32)
     case(name, "%r0 = transformer.cache_append %c, %x, %t, %p, %n : ({c}, {x}, {t}, {p}, {n}) -> {r0}",
          {"c": cache, "x": x, "t": i32(table), "p": i32(past), "n": i32(count)},
-         append(cache, x, i32(table), past, count), static={"c": [2]}, rtol=0, atol=0)
+         append(cache, x, i32(table), past, count), static={"c": [2], "r0": [2]}, rtol=0, atol=0)
 
 
 # Prefill of rows of different lengths; blocks in any order.
