@@ -9,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "test/codegen/host/KernelRunner.h"
+#include "tools/bench/Measure.h"
 
 #include <cblas.h>
 
@@ -19,20 +20,12 @@
 #include <cstring>
 #include <functional>
 #include <random>
-#include <thread>
-#include <unistd.h>
-
 
 using namespace ingot;
 using namespace ingot::host;
+using namespace ingot::bench;
 
 namespace {
-
-double seconds(const std::function<void()> &work) {
-  auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 /// y[M, N] = x[M, K] W[N, K]^T with W in panels of 32 columns, as select lays weights out.
 std::string matmulSource(int64_t k, int64_t n, int64_t columns) {
@@ -123,28 +116,6 @@ void benchMatmul(int64_t m, int64_t k, int64_t n, unsigned threads, double budge
               times.peer / times.ours, times.low, times.high, difference);
 }
 
-/// Reads `bytes` with `threads` threads.
-void stream(const float *data, size_t count, unsigned threads) {
-  std::vector<std::thread> workers;
-  auto part = [&](unsigned t) {
-    const float *begin = data + count / threads * t, *end = begin + count / threads;
-    float sums[64] = {};
-    for (const float *p = begin; p + 64 <= end; p += 64)
-      for (int i = 0; i < 64; ++i)
-        sums[i] += p[i];
-    float total = 0;
-    for (float sum : sums)
-      total += sum;
-    if (total == 0.1f)
-      std::puts(""); // the sums are used
-  };
-  for (unsigned t = 1; t < threads; ++t)
-    workers.emplace_back(part, t);
-  part(0);
-  for (std::thread &worker : workers)
-    worker.join();
-}
-
 void benchGemv(int64_t k, int64_t n, unsigned threads, double budget) {
   auto kernels = compileMatmul(k, n, threads);
   // Enough matrices that none is left in a cache when its turn comes again.
@@ -178,13 +149,9 @@ int main(int argc, char **argv) {
     if (!std::strcmp(argv[i], "--seconds"))
       budget = std::atof(argv[i + 1]);
   }
-  // A peer of its day: OpenBLAS takes CPUs that are newer than itself for the oldest it knows. It
-  // reads the variable when it is loaded, so we start again.
   Result<HostTarget> target = getHostTarget("host");
-  if (target.ok() && !std::getenv("OPENBLAS_CORETYPE") && std::string(openblas_get_corename()) == "Prescott") {
-    setenv("OPENBLAS_CORETYPE", target->lanes == 16 ? "SkylakeX" : "Haswell", 1);
-    execv("/proc/self/exe", argv);
-  }
+  if (target.ok())
+    preferCurrentOpenBlasKernels(argv, target->lanes == 16);
   openblas_set_num_threads(threads);
   std::printf("%u threads, f32; OpenBLAS kernels: %s\n", threads, openblas_get_corename());
   for (int64_t k : {384, 1536})
