@@ -8,9 +8,9 @@
 //                stay in the second-level cache while the block's rows run over them. Columns are the
 //                fastest grid dimension, so that neighbouring blocks share their rows, and so that a
 //                decode step (one row) still spreads over the columns.
-//   rows         Everything else whose root has a parallel dimension: blocks are runs of rows of the
-//                last dimension, about 16 Ki elements each.
-//   serial       No operation could be cut: one block runs the whole body.
+//   forall       The body is a parallel loop already: one block an iteration.
+//   serial       Everything else: one block runs the whole body, in scalar loops that LLVM may
+//                vectorize.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/host/Kernel.h"
@@ -350,7 +350,7 @@ KernelPlan planKernel(func::FuncOp func, const KernelAbi &abi, const HostTarget 
       return plan;
     }
   }
-  plan.reason = "rows not planned";
+  plan.reason = "neither a matmul nor a parallel loop";
   plan.tile.clear();
   return plan;
 }

@@ -1,7 +1,7 @@
 //===- Tiling.cpp - Blocks of the grid ------------------------------------===//
 //
 // The root's loops are cut into scf.forall blocks with all producers fused (upstream tile-and-fuse).
-// What happens inside a block depends on the plan: TileContraction.cpp or TileRows.cpp.
+// TileContraction.cpp goes on inside a block.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/host/Tiling.h"
@@ -84,7 +84,7 @@ LogicalResult tileKernel(func::FuncOp func, const KernelAbi &abi, const KernelPl
       return func.emitError("the root operation cannot be tiled");
     if (failed(cleanup(func, abi)))
       return failure();
-    if (plan.strategy == "contraction" && failed(tileContraction(rewriter, func, plan, target)))
+    if (failed(tileContraction(rewriter, func, plan, target)))
       return failure();
     if (failed(cleanup(func, abi)))
       return failure();
