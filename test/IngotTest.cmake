@@ -32,9 +32,10 @@ find_program(INGOT_LIT NAMES lit llvm-lit lit.py
   HINTS ${LLVM_TOOLS_BINARY_DIR} ${LLVM_TOOLS_BINARY_DIR}/../build/utils/lit REQUIRED)
 endif()
 
-# What a sanitized process needs to know: leaks inside LLVM's own static tables are not ours.
+# What a sanitized process needs to know: leaks inside LLVM's own static tables are not ours, and the
+# arenas that LLVM's headers poison are shared with its libraries, which do not say when they use them.
 set(INGOT_TEST_ENVIRONMENT
-  "ASAN_OPTIONS=abort_on_error=0:exitcode=99:detect_stack_use_after_return=1"
+  "ASAN_OPTIONS=abort_on_error=0:exitcode=99:detect_stack_use_after_return=1:allow_user_poisoning=0"
   "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_LIST_DIR}/lsan.supp:print_suppressions=0"
   "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:exitcode=99"
   "PYTHONDONTWRITEBYTECODE=1")

@@ -196,8 +196,11 @@ int64_t chooseColumns(int64_t n, const HostTarget &target) {
 
 ContractionLoops contractionLoops(linalg::LinalgOp contraction) {
   ContractionLoops loops;
+  SmallVector<AffineMap> maps = contraction.getIndexingMapsArray();
+  if (maps.size() != 3)
+    return loops;
   FailureOr<linalg::ContractionDimensions> dims = linalg::inferContractionDims(contraction);
-  AffineMap out = contraction.getIndexingMapsArray()[2];
+  AffineMap out = maps[2];
   if (failed(dims) || dims->n.empty() || dims->k.size() != 1 || !out.isProjectedPermutation())
     return loops;
   // The result's last dimension must be a column; rows are the dimension before the columns.
