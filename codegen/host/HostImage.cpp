@@ -79,7 +79,7 @@ namespace {
 class Steps {
 public:
   explicit Steps(ModuleOp module)
-      : handler(module.getContext(), [this](Diagnostic &diagnostic) {
+      : module(module), handler(module.getContext(), [this](Diagnostic &diagnostic) {
           if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
             return failure();
           if (problem.empty())
@@ -89,9 +89,9 @@ public:
 
   bool run(StringRef name, LogicalResult result) {
     step = name;
-    return succeeded(result);
+    return succeeded(result) && succeeded(verify(module));
   }
-  Status error(ModuleOp module) const {
+  Status error() {
     std::string names;
     for (auto symbol : module.getOps<SymbolOpInterface>())
       names += (names.empty() ? "" : ", ") + symbol.getName().str();
@@ -100,6 +100,7 @@ public:
   }
 
 private:
+  ModuleOp module;
   StringRef step;
   std::string problem;
   ScopedDiagnosticHandler handler;
@@ -118,7 +119,7 @@ Result<Prepared> prepare(ModuleOp module, const HostTarget &target) {
   FailureOr<KernelAbi> abi = readAbi(prepared.func);
   if (!steps.run("signature", failure(failed(abi) || failed(bindBuffers(prepared.func, *abi)))) ||
       !steps.run("normalize", normalizeKernel(prepared.func, *abi)))
-    return steps.error(module);
+    return steps.error();
   prepared.abi = *abi;
   prepared.plan = planKernel(prepared.func, prepared.abi, target);
   return prepared;
@@ -155,27 +156,27 @@ Result<HostObject> compileHostObject(ModuleOp module, const HostImageOptions &op
     FailureOr<KernelAbi> abi = readAbi(func);
     if (!steps.run("signature", failure(failed(abi) || failed(bindBuffers(func, *abi)))) ||
         !steps.run("normalize", normalizeKernel(func, *abi)))
-      return steps.error(module);
+      return steps.error();
     done("normalize");
     KernelPlan plan = planKernel(func, *abi, options.target);
     if (!steps.run("tile", tileKernel(func, *abi, plan, options.target)))
-      return steps.error(module);
+      return steps.error();
     done("tile");
     if (!steps.run("vectorize", vectorizeKernel(func, *abi, options.target)))
-      return steps.error(module);
+      return steps.error();
     done("vectorize");
     if (!steps.run("bufferize", bufferizeKernel(func, *abi)))
-      return steps.error(module);
+      return steps.error();
     done("bufferize");
     if (!steps.run("lower-vectors", lowerVectors(func, options.target)))
-      return steps.error(module);
+      return steps.error();
     done("lower-vectors");
     object.kernels.push_back(
         {func.getName().str(), abi->numBuffers, abi->numSizes, abi->scratchBytes, plan});
     abis.push_back(std::move(*abi));
   }
   if (!steps.run("lower-to-llvm", lowerToLLVM(module, abis)))
-    return steps.error(module);
+    return steps.error();
   done("lower-to-llvm");
   Result<std::string> bytes = emitObject(module, options.target);
   if (!bytes.ok())

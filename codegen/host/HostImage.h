@@ -57,6 +57,7 @@ struct GridSize {
 /// How the blocks of a kernel are cut, and why.
 struct KernelPlan {
   /// "contraction": register-tiled matmul with fused producers and consumers;
+  /// "rows": vectors along the last dimension, blocks of rows;
   /// "forall": the body's own parallel loop, a block an iteration;
   /// "serial": one block does everything.
   std::string strategy = "serial";

@@ -111,7 +111,11 @@ LogicalResult lowerToLLVM(ModuleOp module, ArrayRef<KernelAbi> abis) {
   passes.addPass(createCSEPass());
   passes.addNestedPass<func::FuncOp>(createLoopInvariantCodeMotionPass());
   passes.addPass(createSCFToControlFlowPass());
-  passes.addPass(createConvertVectorToLLVMPass());
+  // Horizontal sums as trees: the order is fixed here, by us.
+  ConvertVectorToLLVMPassOptions vectors;
+  vectors.reassociateFPReductions = true;
+  vectors.force32BitVectorIndices = true;
+  passes.addPass(createConvertVectorToLLVMPass(vectors));
   passes.addPass(createConvertMathToLLVMPass());
   passes.addPass(createArithToLLVMConversionPass());
   passes.addPass(createConvertIndexToLLVMPass());

@@ -47,17 +47,6 @@ struct ExtentOfBuffer : OpRewritePattern<tensor::DimOp> {
   const KernelAbi &abi;
 };
 
-/// A splat becomes a fill, which folds into the ops that read it instead of taking memory.
-struct SplatToFill : OpRewritePattern<tensor::SplatOp> {
-  using OpRewritePattern::OpRewritePattern;
-
-  LogicalResult matchAndRewrite(tensor::SplatOp op, PatternRewriter &rewriter) const override {
-    Value empty = tensor::EmptyOp::create(rewriter, op.getLoc(), op.getType(), op.getDynamicSizes());
-    rewriter.replaceOpWithNewOp<linalg::FillOp>(op, op.getInput(), empty);
-    return success();
-  }
-};
-
 /// A reshaped result is written through the reshaped buffer, so that what makes it writes in place.
 struct WriteThroughReshape : OpRewritePattern<bufferization::MaterializeInDestinationOp> {
   WriteThroughReshape(MLIRContext *context, func::FuncOp func, const KernelAbi &abi)
@@ -92,6 +81,17 @@ struct WriteThroughReshape : OpRewritePattern<bufferization::MaterializeInDestin
   const KernelAbi &abi;
 };
 
+/// A splat becomes a fill, which folds into the ops that read it instead of taking memory.
+struct SplatToFill : OpRewritePattern<tensor::SplatOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(tensor::SplatOp op, PatternRewriter &rewriter) const override {
+    Value empty = tensor::EmptyOp::create(rewriter, op.getLoc(), op.getType(), op.getDynamicSizes());
+    rewriter.replaceOpWithNewOp<linalg::FillOp>(op, op.getInput(), empty);
+    return success();
+  }
+};
+
 bool hasOnlyParallelLoops(linalg::LinalgOp op) {
   return op.getNumLoops() == op.getNumParallelLoops();
 }
@@ -122,37 +122,85 @@ bool shouldFuse(OpOperand *operand) {
   return once || hasOnlyParallelLoops(producer);
 }
 
-/// Groups of adjacent parallel loops that every operand has side by side. Two kinds of loops stay by
-/// themselves, so that an elementwise op keeps the dimensions of the matmul that it follows: the
-/// innermost one (columns), and the batch loops of a matmul (a mask, say, is broadcast over heads).
-SmallVector<ReassociationIndices> collapsibleLoops(linalg::LinalgOp op) {
+/// How many of the first loops of `op` every operand walks through together.
+unsigned leadingLoops(linalg::LinalgOp op) {
   if (!isa<linalg::GenericOp>(op) || op.hasIndexSemantics())
-    return {};
-  SmallVector<unsigned> batch;
-  if (linalg::isaContractionOpInterface(op))
-    if (FailureOr<linalg::ContractionDimensions> dims = linalg::inferContractionDims(op);
-        succeeded(dims))
-      batch.assign(dims->batch.begin(), dims->batch.end());
-  SmallVector<ReassociationIndices> groups;
+    return 1;
   SmallVector<AffineMap> maps = op.getIndexingMapsArray();
   for (AffineMap map : maps)
     if (!map.isProjectedPermutation())
-      return {};
-  SmallVector<utils::IteratorType> iterators = op.getIteratorTypesArray();
-  for (unsigned loop = 0; loop < op.getNumLoops(); ++loop) {
-    bool alone = loop + 1 == op.getNumLoops() || llvm::is_contained(batch, loop);
-    if (!groups.empty() && !alone && iterators[loop] == iterators[loop - 1]) {
-      ReassociationIndices wider = groups.back();
-      wider.push_back(loop);
-      if (linalg::areDimSequencesPreserved(maps, {wider})) {
-        groups.back() = wider;
-        continue;
-      }
+      return 1;
+  ReassociationIndices loops{0};
+  while (loops.size() < op.getNumParallelLoops()) {
+    loops.push_back(loops.size());
+    if (op.getIteratorTypesArray()[loops.back()] != utils::IteratorType::parallel ||
+        !linalg::areDimSequencesPreserved(maps, {loops})) {
+      loops.pop_back();
+      break;
     }
-    groups.push_back({loop});
   }
-  llvm::erase_if(groups, [](const ReassociationIndices &group) { return group.size() < 2; });
-  return groups;
+  return loops.size();
+}
+
+/// Makes one loop of as many first loops as all operations agree on: if one kept B and S apart, a
+/// reshape would stand between it and the others, and keep them from being fused.
+void collapseLeadingLoops(RewriterBase &rewriter, func::FuncOp func) {
+  SmallVector<linalg::LinalgOp> ops;
+  unsigned common = ~0u;
+  func.walk([&](linalg::LinalgOp op) {
+    if (op.getNumLoops() < 2 || isa<linalg::FillOp>(op))
+      return;
+    ops.push_back(op);
+    common = std::min(common, leadingLoops(op));
+  });
+  if (ops.empty() || common < 2)
+    return;
+  ReassociationIndices group = llvm::to_vector(llvm::seq<int64_t>(0, common));
+  for (linalg::LinalgOp op : ops) {
+    rewriter.setInsertionPoint(op);
+    FailureOr<linalg::CollapseResult> result =
+        linalg::collapseOpIterationDims(op, {group}, rewriter);
+    if (succeeded(result))
+      rewriter.replaceOp(op, result->results);
+  }
+}
+
+/// i1 values between operations become bytes, as in the kernel's buffers: a vector of i1 in memory
+/// would be packed bits.
+void storeBooleansAsBytes(RewriterBase &rewriter, func::FuncOp func) {
+  SmallVector<linalg::GenericOp> ops;
+  func.walk([&](linalg::GenericOp op) {
+    if (op->getNumResults() == 1 && op.getDpsInits()[0].getDefiningOp<tensor::EmptyOp>() &&
+        getElementTypeOrSelf(op->getResultTypes()[0]).isInteger(1) &&
+        llvm::all_of(op->getUses(), [](OpOperand &use) {
+          auto user = dyn_cast<linalg::GenericOp>(use.getOwner());
+          return user && user.isDpsInput(&use);
+        }))
+      ops.push_back(op);
+  });
+  Type i8 = rewriter.getI8Type();
+  for (linalg::GenericOp op : ops) {
+    Location loc = op.getLoc();
+    auto empty = op.getDpsInits()[0].getDefiningOp<tensor::EmptyOp>();
+    rewriter.setInsertionPoint(op);
+    Value bytes = tensor::EmptyOp::create(rewriter, loc, empty.getMixedSizes(), i8);
+    op.getDpsInitsMutable()[0].set(bytes);
+    op->getResult(0).setType(cast<RankedTensorType>(bytes.getType()));
+    op.getRegionOutputArgs()[0].setType(i8);
+    Operation *yield = op.getBody()->getTerminator();
+    rewriter.setInsertionPoint(yield);
+    yield->setOperand(0, arith::ExtUIOp::create(rewriter, loc, i8, yield->getOperand(0)));
+    for (OpOperand &use : op->getUses()) {
+      auto user = cast<linalg::GenericOp>(use.getOwner());
+      BlockArgument element = user.getBody()->getArgument(use.getOperandNumber());
+      element.setType(i8);
+      rewriter.setInsertionPointToStart(user.getBody());
+      Value zero = arith::ConstantOp::create(rewriter, loc, rewriter.getI8IntegerAttr(0));
+      Value truth =
+          arith::CmpIOp::create(rewriter, loc, arith::CmpIPredicate::ne, element, zero);
+      rewriter.replaceAllUsesExcept(element, truth, truth.getDefiningOp());
+    }
+  }
 }
 
 } // namespace
@@ -199,8 +247,8 @@ LogicalResult normalizeKernel(func::FuncOp func, const KernelAbi &abi) {
   };
   if (failed(apply([](RewritePatternSet &patterns) {
         linalg::populateElementwiseToLinalgConversionPatterns(patterns);
-        patterns.add<SplatToFill>(patterns.getContext());
         linalg::populateDecomposePadPatterns(patterns);
+        patterns.add<SplatToFill>(patterns.getContext());
         tensor::populateDecomposeTensorConcatPatterns(patterns);
       })))
     return failure();
@@ -213,15 +261,21 @@ LogicalResult normalizeKernel(func::FuncOp func, const KernelAbi &abi) {
     rewriter.setInsertionPoint(op);
     (void)linalg::generalizeNamedOp(rewriter, op);
   }
-  return apply([&](RewritePatternSet &patterns) {
+  auto fuse = [&](RewritePatternSet &patterns) {
     patterns.add<WriteThroughReshape>(context, func, abi);
     linalg::populateElementwiseOpsFusionPatterns(patterns, shouldFuse);
-    linalg::populateCollapseDimensions(patterns, collapsibleLoops);
     linalg::populateFoldReshapeOpsByCollapsingPatterns(patterns, [](OpOperand *) { return true; });
     tensor::populateReassociativeReshapeFoldingPatterns(patterns);
     tensor::populateFoldTensorEmptyPatterns(patterns);
     linalg::populateEraseUnusedOperandsAndResultsPatterns(patterns);
-  });
+  };
+  if (failed(apply(fuse)))
+    return failure();
+  collapseLeadingLoops(rewriter, func);
+  if (failed(apply(fuse)))
+    return failure();
+  storeBooleansAsBytes(rewriter, func);
+  return success();
 }
 
 } // namespace ingot::host

@@ -9,11 +9,13 @@
 //                fastest grid dimension, so that neighbouring blocks share their rows, and so that a
 //                decode step (one row) still spreads over the columns.
 //   forall       The body is a parallel loop already: one block an iteration.
-//   serial       Everything else: one block runs the whole body, in scalar loops that LLVM may
-//                vectorize.
+//   rows         Everything else whose root has a parallel dimension: blocks are runs of rows of the
+//                last dimension, about 8 Ki elements each.
+//   serial       No operation could be cut: one block runs the whole body.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/host/Kernel.h"
+#include "codegen/host/Tiling.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -186,7 +188,7 @@ int64_t chooseColumns(int64_t n, const HostTarget &target) {
     return target.panel;
   if (n <= target.panel)
     return n;
-  for (int64_t columns = target.panel; columns > target.panel / 2; columns -= target.lanes)
+  for (int64_t columns = target.panel; columns >= target.panel / 2; columns -= target.lanes)
     if (n % columns == 0)
       return columns;
   return target.panel;
@@ -319,6 +321,46 @@ bool planContraction(linalg::LinalgOp root, linalg::LinalgOp contraction,
   return true;
 }
 
+/// Everything else: blocks of rows.
+bool planRows(linalg::LinalgOp root, ArrayRef<std::optional<GridSize>> loops, KernelPlan &plan) {
+  std::optional<unsigned> vector = vectorLoop(root);
+  SmallVector<int64_t, 4> ranges = root.getStaticLoopRanges();
+  SmallVector<unsigned> outer;
+  for (unsigned i = 0; i < root.getNumLoops(); ++i)
+    if (root.getIteratorTypesArray()[i] == utils::IteratorType::parallel && i != vector && loops[i])
+      outer.push_back(i);
+  constexpr int64_t blockElements = 8192;
+  Cutter cutter{plan};
+  if (outer.empty()) {
+    if (!vector || !loops[*vector] ||
+        root.getIteratorTypesArray()[*vector] != utils::IteratorType::parallel)
+      return false;
+    cutter.cut(*vector, *loops[*vector], blockElements, 0);
+  }
+  int64_t width = !vector ? 1 : ShapedType::isDynamic(ranges[*vector]) ? 512 : ranges[*vector];
+  for (int64_t i = outer.size() - 1, dimension = 0; i >= 0; --i, ++dimension)
+    cutter.cut(outer[i], *loops[outer[i]],
+               dimension ? 1 : std::clamp<int64_t>(blockElements / width, 1, 64), dimension);
+  cutter.finish();
+  plan.strategy = "rows";
+  plan.reason = "vectors along the last dimension";
+  return true;
+}
+
+/// Whether every result but the root's own is made on the way to the root.
+bool makesAllResults(linalg::LinalgOp root, ArrayRef<linalg::LinalgOp> producers) {
+  llvm::SmallPtrSet<Operation *, 8> reached;
+  SmallVector<Operation *> worklist{root};
+  while (!worklist.empty()) {
+    Operation *op = worklist.pop_back_val();
+    if (reached.insert(op).second)
+      for (Value operand : op->getOperands())
+        if (auto producer = operand.getDefiningOp<linalg::LinalgOp>())
+          worklist.push_back(producer);
+  }
+  return llvm::all_of(producers, [&](linalg::LinalgOp op) { return reached.contains(op); });
+}
+
 } // namespace
 
 KernelPlan planKernel(func::FuncOp func, const KernelAbi &abi, const HostTarget &target) {
@@ -331,6 +373,7 @@ KernelPlan planKernel(func::FuncOp func, const KernelAbi &abi, const HostTarget 
       if (planForall(forall, extents, plan))
         return plan;
   linalg::LinalgOp root;
+  SmallVector<linalg::LinalgOp> producers;
   for (bufferization::MaterializeInDestinationOp result : results) {
     linalg::LinalgOp producer = producerThroughViews(result.getSource());
     if (!producer) {
@@ -339,9 +382,14 @@ KernelPlan planKernel(func::FuncOp func, const KernelAbi &abi, const HostTarget 
     }
     if (!root || root->isBeforeInBlock(producer))
       root = producer;
+    producers.push_back(producer);
   }
   if (!root || root.getNumParallelLoops() == 0) {
     plan.reason = "no parallel dimension";
+    return plan;
+  }
+  if (!makesAllResults(root, producers)) {
+    plan.reason = "results are made by independent operations";
     return plan;
   }
   root->setAttr("ingot.root", UnitAttr::get(func.getContext()));
@@ -353,7 +401,12 @@ KernelPlan planKernel(func::FuncOp func, const KernelAbi &abi, const HostTarget 
       return plan;
     }
   }
-  plan.reason = "neither a matmul nor a parallel loop";
+  int64_t numOps = 0;
+  func.walk([&](linalg::LinalgOp) { ++numOps; });
+  plan.onePass = numOps == 1 && root.getNumLoops() == root.getNumParallelLoops();
+  if (planRows(root, loops, plan))
+    return plan;
+  plan.reason = "no extent of a parallel dimension is known";
   plan.tile.clear();
   return plan;
 }

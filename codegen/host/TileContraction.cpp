@@ -57,54 +57,81 @@ linalg::LinalgOp setOperand(RewriterBase &rewriter, linalg::LinalgOp op, OpOpera
   return generic;
 }
 
+/// `whole` as a part of the tensor it was sliced from: slices of slices add up their offsets.
+struct Origin {
+  Value tensor;
+  SmallVector<OpFoldResult> offsets;
+};
+Origin originOf(RewriterBase &rewriter, Value tile) {
+  Location loc = tile.getLoc();
+  Origin origin{tile, SmallVector<OpFoldResult>(cast<RankedTensorType>(tile.getType()).getRank(),
+                                                rewriter.getIndexAttr(0))};
+  AffineExpr d0 = rewriter.getAffineDimExpr(0), s0 = rewriter.getAffineSymbolExpr(0);
+  while (auto slice = origin.tensor.getDefiningOp<tensor::ExtractSliceOp>()) {
+    if (slice.getSourceType().getRank() != slice.getType().getRank() || !slice.hasUnitStride())
+      break;
+    for (auto [offset, more] : llvm::zip_equal(origin.offsets, slice.getMixedOffsets()))
+      offset = affine::makeComposedFoldedAffineApply(rewriter, loc,
+                                                     AffineMap::get(1, 1, d0 + s0), {offset, more});
+    origin.tensor = slice.getSource();
+  }
+  return origin;
+}
+
+/// The first `size` columns (the last dimension) of `full`.
+Value firstColumns(RewriterBase &rewriter, Location loc, Value full, OpFoldResult size) {
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, full);
+  sizes.back() = size;
+  return tensor::ExtractSliceOp::create(
+      rewriter, loc, full, SmallVector<OpFoldResult>(sizes.size(), rewriter.getIndexAttr(0)), sizes,
+      SmallVector<OpFoldResult>(sizes.size(), rewriter.getIndexAttr(1)));
+}
+
+/// A packed weight's panel: W[N, K] was unpacked from [N / columns, K, columns], and tiles start at a
+/// panel's first column. Gives [K, columns], padding included.
+Value panelOf(RewriterBase &rewriter, Location loc, linalg::UnPackOp unpack, const Origin &origin,
+              OpFoldResult depth) {
+  OpFoldResult columns = unpack.getMixedTiles()[0];
+  OpFoldResult one = rewriter.getIndexAttr(1), zero = rewriter.getIndexAttr(0);
+  AffineExpr d0 = rewriter.getAffineDimExpr(0), s0 = rewriter.getAffineSymbolExpr(0);
+  OpFoldResult panel = affine::makeComposedFoldedAffineApply(
+      rewriter, loc, AffineMap::get(1, 1, d0.floorDiv(s0)), {origin.offsets[0], columns});
+  auto packed = cast<RankedTensorType>(unpack.getSource().getType());
+  auto type = RankedTensorType::get({getConstantIntValue(depth).value_or(ShapedType::kDynamic),
+                                     packed.getDimSize(2)},
+                                    packed.getElementType());
+  return tensor::ExtractSliceOp::create(
+      rewriter, loc, type, unpack.getSource(),
+      ArrayRef<OpFoldResult>{panel, origin.offsets[1], zero},
+      ArrayRef<OpFoldResult>{one, depth, columns}, ArrayRef<OpFoldResult>{one, one, one});
+}
+
 /// Makes the right-hand side of `contraction` row-major in columns: reads a packed weight's panel
-/// directly, or transposes.
-void layOutColumns(RewriterBase &rewriter, linalg::LinalgOp contraction) {
+/// directly, or copies. A tile of fewer than `columns` columns becomes the first ones of a whole
+/// panel, so that the multiplication itself needs no mask.
+void layOutColumns(RewriterBase &rewriter, linalg::LinalgOp contraction, int64_t columns) {
   ContractionLoops loops = contractionLoops(contraction);
   OpOperand *operand = columnOperand(contraction, loops.column);
   AffineMap map = contraction.getMatchingIndexingMap(operand);
-  auto position = [&](unsigned loop) {
-    return *map.getResultPosition(rewriter.getAffineDimExpr(loop));
-  };
   unsigned rank = map.getNumResults();
-  if (position(loops.column) == rank - 1)
+  unsigned column = *map.getResultPosition(rewriter.getAffineDimExpr(loops.column));
+  Value value = operand->get();
+  bool ragged = cast<RankedTensorType>(value.getType()).isDynamicDim(column);
+  if (column == rank - 1 && !ragged)
     return;
   Location loc = contraction.getLoc();
   rewriter.setInsertionPoint(contraction);
-  // The tile as a part of the whole operand: slices of slices add up their offsets.
-  Value whole = operand->get();
-  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, whole);
-  SmallVector<OpFoldResult> offsets(rank, rewriter.getIndexAttr(0));
-  AffineExpr d0 = rewriter.getAffineDimExpr(0), s0 = rewriter.getAffineSymbolExpr(0);
-  while (auto slice = whole.getDefiningOp<tensor::ExtractSliceOp>()) {
-    if (slice.getSourceType().getRank() != slice.getType().getRank() || !slice.hasUnitStride())
-      break;
-    for (auto [offset, more] : llvm::zip_equal(offsets, slice.getMixedOffsets()))
-      offset = affine::makeComposedFoldedAffineApply(rewriter, loc, d0 + s0, {offset, more});
-    whole = slice.getSource();
-  }
-  auto unpack = whole.getDefiningOp<linalg::UnPackOp>();
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, value);
   SmallVector<AffineExpr> exprs(map.getResults());
-  if (unpack && rank == 2) {
-    // W[N, K] was unpacked from [N / columns, K, columns]; tiles start at a panel's first column.
-    OpFoldResult columns = unpack.getMixedTiles()[0];
-    auto tile = cast<RankedTensorType>(operand->get().getType());
-    OpFoldResult panel = affine::makeComposedFoldedAffineApply(
-        rewriter, loc, AffineMap::get(1, 1, d0.floorDiv(s0)), {offsets[0], columns});
-    OpFoldResult one = rewriter.getIndexAttr(1), zero = rewriter.getIndexAttr(0);
-    auto packed = cast<RankedTensorType>(unpack.getSource().getType());
-    SmallVector<int64_t> shape{tile.getDimSize(1), tile.getDimSize(0)};
-    auto type = RankedTensorType::get(shape, packed.getElementType());
-    Value read = tensor::ExtractSliceOp::create(
-        rewriter, loc, type, unpack.getSource(), ArrayRef<OpFoldResult>{panel, offsets[1], zero},
-        ArrayRef<OpFoldResult>{one, sizes[1], sizes[0]}, ArrayRef<OpFoldResult>{one, one, one});
-    setOperand(rewriter, contraction, operand, read,
+  Origin origin = originOf(rewriter, value);
+  auto unpack = origin.tensor.getDefiningOp<linalg::UnPackOp>();
+  if (unpack && rank == 2 && column == 0) {
+    Value panel = panelOf(rewriter, loc, unpack, origin, sizes[1]);
+    setOperand(rewriter, contraction, operand, firstColumns(rewriter, loc, panel, sizes[0]),
                AffineMap::get(map.getNumDims(), 0, {exprs[1], exprs[0]}, rewriter.getContext()));
     return;
   }
-  // transposed[..., k, n] = value[..., n, k]
-  Value value = operand->get();
-  unsigned column = position(loops.column);
+  // panel[..., k, n] = value[..., n, k]
   SmallVector<int64_t> permutation;
   for (unsigned d = 0; d < rank; ++d)
     if (d != column)
@@ -117,17 +144,93 @@ void layOutColumns(RewriterBase &rewriter, linalg::LinalgOp contraction) {
     outer.push_back(exprs[permutation[d]]);
     read[permutation[d]] = rewriter.getAffineDimExpr(d);
   }
-  Value empty = tensor::EmptyOp::create(rewriter, loc, shape, getElementTypeOrSelf(value.getType()));
-  auto transposed = linalg::GenericOp::create(
-      rewriter, loc, empty.getType(), value, empty,
-      ArrayRef<AffineMap>{AffineMap::get(rank, 0, read, rewriter.getContext()),
-                          rewriter.getMultiDimIdentityMap(rank)},
-      SmallVector<utils::IteratorType>(rank, utils::IteratorType::parallel),
-      [](OpBuilder &builder, Location at, ValueRange args) {
-        linalg::YieldOp::create(builder, at, args[0]);
-      });
-  setOperand(rewriter, contraction, operand, transposed.getResult(0),
+  if (ragged)
+    shape.back() = rewriter.getIndexAttr(columns);
+  Value panel =
+      tensor::EmptyOp::create(rewriter, loc, shape, getElementTypeOrSelf(value.getType()));
+  Value part = ragged ? firstColumns(rewriter, loc, panel, sizes[column]) : panel;
+  part = linalg::GenericOp::create(
+             rewriter, loc, part.getType(), value, part,
+             ArrayRef<AffineMap>{AffineMap::get(rank, 0, read, rewriter.getContext()),
+                                 rewriter.getMultiDimIdentityMap(rank)},
+             SmallVector<utils::IteratorType>(rank, utils::IteratorType::parallel),
+             [](OpBuilder &builder, Location at, ValueRange args) {
+               linalg::YieldOp::create(builder, at, args[0]);
+             })
+             .getResult(0);
+  if (ragged) {
+    SmallVector<OpFoldResult> zeros(rank, rewriter.getIndexAttr(0));
+    SmallVector<OpFoldResult> ones(rank, rewriter.getIndexAttr(1));
+    panel = tensor::InsertSliceOp::create(rewriter, loc, part, panel, zeros,
+                                          tensor::getMixedSizes(rewriter, loc, part), ones);
+    part = firstColumns(rewriter, loc, panel, sizes[column]);
+  }
+  setOperand(rewriter, contraction, operand, part,
              AffineMap::get(map.getNumDims(), 0, outer, rewriter.getContext()));
+}
+
+/// Computes a register tile with a ragged number of columns over the whole panel and keeps the first
+/// ones.
+void widenRaggedTile(RewriterBase &rewriter, linalg::LinalgOp contraction, int64_t columns) {
+  ContractionLoops loops = contractionLoops(contraction);
+  if (!ShapedType::isDynamic(contraction.getStaticLoopRanges()[loops.column]))
+    return;
+  Location loc = contraction.getLoc();
+  rewriter.setInsertionPoint(contraction);
+  OpOperand *operand = columnOperand(contraction, loops.column);
+  OpOperand *init = contraction.getDpsInitOperand(0);
+  Origin origin = originOf(rewriter, operand->get());
+  auto full = cast<RankedTensorType>(origin.tensor.getType());
+  if (full.getDimSize(full.getRank() - 1) != columns)
+    return;
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, operand->get());
+  sizes.back() = rewriter.getIndexAttr(columns);
+  Value panel = tensor::ExtractSliceOp::create(
+      rewriter, loc, origin.tensor, origin.offsets, sizes,
+      SmallVector<OpFoldResult>(sizes.size(), rewriter.getIndexAttr(1)));
+  Value ragged = init->get();
+  SmallVector<OpFoldResult> shape = tensor::getMixedSizes(rewriter, loc, ragged);
+  OpFoldResult width = shape.back();
+  SmallVector<OpFoldResult> raggedShape = shape;
+  shape.back() = rewriter.getIndexAttr(columns);
+  Value wide =
+      tensor::EmptyOp::create(rewriter, loc, shape, getElementTypeOrSelf(ragged.getType()));
+  if (auto fill = ragged.getDefiningOp<linalg::FillOp>())
+    wide = linalg::FillOp::create(rewriter, loc, fill.getInputs()[0], wide).getResult(0);
+  else
+    wide = tensor::InsertSliceOp::create(
+        rewriter, loc, ragged, wide,
+        SmallVector<OpFoldResult>(shape.size(), rewriter.getIndexAttr(0)), raggedShape,
+        SmallVector<OpFoldResult>(shape.size(), rewriter.getIndexAttr(1)));
+  auto generic = cast<linalg::GenericOp>(contraction.getOperation());
+  rewriter.modifyOpInPlace(generic, [&] {
+    operand->set(panel);
+    init->set(wide);
+    generic->getResult(0).setType(cast<RankedTensorType>(wide.getType()));
+  });
+  rewriter.setInsertionPointAfter(generic);
+  Value result = generic->getResult(0);
+  Value part = firstColumns(rewriter, loc, result, width);
+  if (part.getType() != ragged.getType())
+    part = tensor::CastOp::create(rewriter, loc, ragged.getType(), part);
+  rewriter.replaceUsesWithIf(result, part, [&](OpOperand &use) {
+    return !isa<tensor::ExtractSliceOp, tensor::DimOp>(use.getOwner()) &&
+           use.getOwner() != part.getDefiningOp();
+  });
+}
+
+/// The contraction that `root` follows, in the same block.
+linalg::LinalgOp contractionBehind(linalg::LinalgOp root) {
+  SmallVector<linalg::LinalgOp> worklist{root};
+  while (!worklist.empty()) {
+    linalg::LinalgOp op = worklist.pop_back_val();
+    if (op->hasAttr(contractionMark))
+      return op;
+    for (Value operand : op->getOperands())
+      if (auto producer = operand.getDefiningOp<linalg::LinalgOp>())
+        worklist.push_back(producer);
+  }
+  return nullptr;
 }
 
 /// Tiles the rows of `root` by `heights`, each for what the one before left over.
@@ -141,6 +244,8 @@ LogicalResult tileRows(RewriterBase &rewriter, linalg::LinalgOp root, unsigned r
   FailureOr<TiledRoot> tiled = tileRoot(rewriter, root, sizes, forLoop, mayFuseIntoTile);
   if (failed(tiled))
     return failure();
+  for (Operation *op : tiled->ops)
+    op->setAttr(boundedMark, rewriter.getUnitAttr());
   if (tiled->loops.empty() || heights.size() == 1)
     return success();
   scf::ForOp rest;
@@ -161,8 +266,8 @@ LogicalResult tileRows(RewriterBase &rewriter, linalg::LinalgOp root, unsigned r
 
 } // namespace
 
-LogicalResult tileContraction(RewriterBase &rewriter, func::FuncOp func, const KernelPlan &plan,
-                              const HostTarget &target) {
+LogicalResult tileContraction(RewriterBase &rewriter, func::FuncOp func, const KernelAbi &abi,
+                              const KernelPlan &plan, const HostTarget &target) {
   // Panels.
   linalg::LinalgOp root = findMarked(func, rootMark);
   ContractionLoops loops = contractionLoops(findMarked(func, contractionMark));
@@ -175,33 +280,43 @@ LogicalResult tileContraction(RewriterBase &rewriter, func::FuncOp func, const K
   FailureOr<TiledRoot> panels = tileRoot(rewriter, root, sizes, forLoop, mayFuseIntoTile);
   if (failed(panels))
     return func.emitError("the matmul's columns cannot be tiled");
-  SmallVector<linalg::LinalgOp> variants;
+  if (loops.row < 0)
+    for (Operation *op : panels->ops)
+      op->setAttr(boundedMark, rewriter.getUnitAttr());
   if (!panels->loops.empty()) {
     auto loop = cast<scf::ForOp>(panels->loops.front().getOperation());
     scf::ForOp rest;
-    if (succeeded(scf::peelForLoopAndSimplifyBounds(rewriter, loop, rest)))
-      variants.push_back(findMarked(rest, rootMark));
-    variants.push_back(findMarked(loop, rootMark));
-  } else {
-    variants.push_back(panels->root);
+    (void)scf::peelForLoopAndSimplifyBounds(rewriter, loop, rest);
   }
+  // Whole panels get static types here; only the rest stays ragged.
+  if (failed(cleanup(func, abi)))
+    return failure();
+  SmallVector<linalg::LinalgOp> variants;
+  func.walk([&](linalg::LinalgOp op) {
+    if (op->hasAttr(rootMark))
+      variants.push_back(op);
+  });
 
   // Rows.
   for (linalg::LinalgOp variant : variants) {
-    Operation *scope = variant->getBlock()->getParentOp();
-    linalg::LinalgOp contraction = findMarked(scope, contractionMark);
-    layOutColumns(rewriter, contraction);
+    linalg::LinalgOp contraction = contractionBehind(variant);
+    if (!contraction)
+      return func.emitError("the matmul of a column tile is lost");
+    layOutColumns(rewriter, contraction, plan.columns);
     if (loops.row >= 0 && failed(tileRows(rewriter, variant, row, target.rows)))
       return func.emitError("the matmul's rows cannot be tiled");
   }
 
-  // K.
+  // K, once the untiled operations are gone.
+  if (failed(cleanup(func, abi)))
+    return failure();
   SmallVector<linalg::LinalgOp> contractions;
   func.walk([&](linalg::LinalgOp op) {
     if (op->hasAttr(contractionMark))
       contractions.push_back(op);
   });
   for (linalg::LinalgOp op : contractions) {
+    widenRaggedTile(rewriter, op, plan.columns);
     SmallVector<int64_t> tile(op.getNumLoops(), 0);
     tile[loops.reduction] = 1;
     if (failed(tileRoot(rewriter, op, tile, forLoop,

@@ -1,7 +1,8 @@
 //===- Tiling.cpp - Blocks of the grid ------------------------------------===//
 //
 // The root's loops are cut into scf.forall blocks with all producers fused (upstream tile-and-fuse).
-// TileContraction.cpp goes on inside a block.
+// Inside a block, TileContraction.cpp cuts matmuls into register tiles; rows are taken one at a time.
+// TileVectors.cpp cuts everything else into vectors.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/host/Tiling.h"
@@ -31,23 +32,30 @@ FailureOr<TiledRoot> tileRoot(RewriterBase &rewriter, linalg::LinalgOp root,
           bool) -> std::optional<scf::SCFTileAndFuseOptions::ControlFnResult> {
         if (!isa<linalg::LinalgOp>(producer.getOwner()) || !mayFuse(slice, producer))
           return std::nullopt;
-        return scf::SCFTileAndFuseOptions::ControlFnResult{};
+        // A producer that is a result itself is handed out of the loop.
+        bool escapes = llvm::any_of(producer.getUsers(), [](Operation *user) {
+          return !isa<linalg::LinalgOp, tensor::ExtractSliceOp, tensor::DimOp,
+                      LoopLikeOpInterface>(user);
+        });
+        return scf::SCFTileAndFuseOptions::ControlFnResult{escapes};
       });
   rewriter.setInsertionPoint(root);
   FailureOr<scf::SCFTileAndFuseResult> result = scf::tileConsumerAndFuseProducersUsingSCF(
       rewriter, cast<TilingInterface>(root.getOperation()), options);
   if (failed(result))
     return failure();
-  for (Value value : root->getResults())
-    if (Value replacement = result->replacements.lookup(value))
-      rewriter.replaceAllUsesWith(value, replacement);
+  for (auto [value, replacement] : result->replacements)
+    rewriter.replaceAllUsesWith(value, replacement);
   // Only the tiled copies keep the marks.
   for (Operation *producer : result->fusedProducers)
     if (producer->use_empty())
       rewriter.eraseOp(producer);
   if (root->use_empty())
     rewriter.eraseOp(root);
-  return TiledRoot{cast<linalg::LinalgOp>(result->tiledAndFusedOps.front()), result->loops};
+  return TiledRoot{cast<linalg::LinalgOp>(result->tiledAndFusedOps.front()),
+                   SmallVector<Operation *>(result->tiledAndFusedOps.begin(),
+                                            result->tiledAndFusedOps.end()),
+                   result->loops};
 }
 
 linalg::LinalgOp findMarked(Operation *scope, StringRef mark) {
@@ -69,10 +77,26 @@ LogicalResult cleanup(func::FuncOp func, const KernelAbi &abi) {
   return success();
 }
 
+/// Inside a block of rows: one row at a time, so that what is made of a row is used while it is near.
+static LogicalResult tileSingleRows(RewriterBase &rewriter, func::FuncOp func) {
+  linalg::LinalgOp root = findMarked(func, rootMark);
+  std::optional<unsigned> vector = vectorLoop(root);
+  SmallVector<int64_t> sizes(root.getNumLoops(), 0);
+  bool any = false;
+  for (unsigned i = 0; i < root.getNumLoops(); ++i)
+    if (i != vector && root.getStaticLoopRanges()[i] != 1 &&
+        root.getIteratorTypesArray()[i] == utils::IteratorType::parallel)
+      sizes[i] = any = 1;
+  if (!any)
+    return success();
+  return LogicalResult(tileRoot(rewriter, root, sizes, scf::SCFTilingOptions::LoopType::ForOp,
+                                [](tensor::ExtractSliceOp, OpResult) { return true; }));
+}
+
 LogicalResult tileKernel(func::FuncOp func, const KernelAbi &abi, const KernelPlan &plan,
                          const HostTarget &target) {
   IRRewriter rewriter(func.getContext());
-  if (plan.strategy == "contraction") {
+  if (plan.strategy == "contraction" || plan.strategy == "rows") {
     linalg::LinalgOp root = findMarked(func, rootMark);
     SmallVector<Attribute> mapping;
     for (int64_t dimension : plan.mapping)
@@ -84,12 +108,16 @@ LogicalResult tileKernel(func::FuncOp func, const KernelAbi &abi, const KernelPl
       return func.emitError("the root operation cannot be tiled");
     if (failed(cleanup(func, abi)))
       return failure();
-    if (failed(tileContraction(rewriter, func, plan, target)))
-      return failure();
+    if (plan.strategy == "contraction" ? failed(tileContraction(rewriter, func, abi, plan, target))
+                                       : failed(tileSingleRows(rewriter, func)))
+      return func.emitError("the tiles of a block cannot be cut");
     if (failed(cleanup(func, abi)))
       return failure();
   }
-  return success();
+  if (failed(tileForVectors(func, target)) || failed(cleanup(func, abi)))
+    return failure();
+  dropUnitLoops(func);
+  return cleanup(func, abi);
 }
 
 } // namespace ingot::host

@@ -12,8 +12,23 @@ namespace ingot::host {
 inline constexpr const char *rootMark = "ingot.root";
 inline constexpr const char *contractionMark = "ingot.contraction";
 
+/// Marks operations whose dynamic extents are at most `vectorWidth`.
+inline constexpr const char *boundedMark = "ingot.bounded";
+
+/// A static tile of at most this many elements becomes one (multi-register) vector.
+inline constexpr int64_t registerTile = 1024;
+/// Elements of the vectors that everything but the matmul tiles is cut into: two registers, so that
+/// two chains of dependent operations are in flight.
+inline int64_t vectorWidth(const HostTarget &target) { return 2 * target.lanes; }
+
+/// The loop that becomes the vector: the last one of the result that is not a single step, else of an
+/// input (a sum along rows). Nothing for an operation on one element.
+std::optional<unsigned> vectorLoop(mlir::linalg::LinalgOp op);
+
 struct TiledRoot {
   mlir::linalg::LinalgOp root;
+  /// The root and the producers that were fused.
+  mlir::SmallVector<mlir::Operation *> ops;
   mlir::SmallVector<mlir::LoopLikeOpInterface> loops;
 };
 
@@ -30,8 +45,14 @@ mlir::linalg::LinalgOp findMarked(mlir::Operation *scope, llvm::StringRef mark);
 /// Folds extents, slices and casts, so that known tile sizes become static types.
 mlir::LogicalResult cleanup(mlir::func::FuncOp func, const KernelAbi &abi);
 
+/// TileVectors.cpp: cuts what is no register tile yet into vectors.
+mlir::LogicalResult tileForVectors(mlir::func::FuncOp func, const HostTarget &target);
+
+/// TileVectors.cpp: loops of one step disappear, so that vectors get one dimension.
+void dropUnitLoops(mlir::func::FuncOp func);
+
 /// TileContraction.cpp: register tiles inside the blocks.
 mlir::LogicalResult tileContraction(mlir::RewriterBase &rewriter, mlir::func::FuncOp func,
-                                    const KernelPlan &plan, const HostTarget &target);
+                                    const KernelAbi &abi, const KernelPlan &plan, const HostTarget &target);
 
 } // namespace ingot::host

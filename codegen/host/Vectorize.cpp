@@ -14,27 +14,32 @@ using namespace mlir;
 
 namespace ingot::host {
 
-namespace {
-
-/// A tile of at most this many elements becomes one (multi-register) vector.
-constexpr int64_t largestTile = 1024;
-
-} // namespace
-
 LogicalResult vectorizeKernel(func::FuncOp func, const KernelAbi &abi, const HostTarget &target) {
   MLIRContext *context = func.getContext();
   IRRewriter rewriter(context);
   SmallVector<linalg::LinalgOp> ops;
   func.walk([&](linalg::LinalgOp op) { ops.push_back(op); });
   for (linalg::LinalgOp op : ops) {
-    SmallVector<int64_t, 4> ranges = op.getStaticLoopRanges();
-    int64_t elements = 1;
-    for (int64_t range : ranges)
-      elements = ShapedType::isDynamic(range) ? largestTile + 1 : elements * range;
-    if (elements > largestTile)
+    // A vector of i1 in memory is packed bits, a scalar i1 a byte: keep to one of them.
+    if (llvm::any_of(op->getOperandTypes(), [](Type type) {
+          return isa<TensorType>(type) && getElementTypeOrSelf(type).isInteger(1);
+        }))
+      continue;
+    SmallVector<int64_t> sizes(op.getStaticLoopRanges());
+    int64_t elements = 1, numDynamic = 0;
+    for (int64_t &size : sizes) {
+      if (ShapedType::isDynamic(size)) {
+        size = vectorWidth(target);
+        ++numDynamic;
+      }
+      elements *= size;
+    }
+    if (sizes.empty() || elements > registerTile || (numDynamic && !op->hasAttr(boundedMark)) || numDynamic > 1)
       continue;
     rewriter.setInsertionPoint(op);
-    FailureOr<linalg::VectorizationResult> result = linalg::vectorize(rewriter, op);
+    FailureOr<linalg::VectorizationResult> result =
+        linalg::vectorize(rewriter, op, numDynamic ? ArrayRef<int64_t>(sizes) : ArrayRef<int64_t>(),
+                          /*inputScalableVecDims=*/{}, /*vectorizeNDExtract=*/true);
     if (succeeded(result))
       rewriter.replaceOp(op, result->replacements);
   }
