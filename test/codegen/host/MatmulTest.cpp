@@ -60,5 +60,9 @@ void checkMatmul(int64_t k, int64_t n, std::vector<int64_t> rows, const std::str
 
 TEST(Matmul, ModelShape) { checkMatmul(384, 384, {1, 12, 17, 128}, "host"); }
 TEST(Matmul, OddShape) { checkMatmul(7, 37, {1, 3, 13, 29}, "host"); }
+TEST(Matmul, OneColumn) { checkMatmul(5, 1, {1, 4, 97}, "host"); }
+TEST(Matmul, RaggedBlocks) { checkMatmul(64, 1000, {1, 5, 100}, "host"); }
+TEST(Matmul, LevelV2) { checkMatmul(24, 37, {1, 7, 50}, "x86-64-v2"); }
+TEST(Matmul, LevelV3) { checkMatmul(24, 37, {1, 7, 50}, "x86-64-v3"); }
 
 } // namespace
