@@ -22,6 +22,7 @@ static const char *const kHelp = R"(ingot-run - runs compiled transformer models
 
   ingot-run run FILE       runs a program of FILE once
   ingot-run generate FILE  continues prompts
+  ingot-run bench FILE     times decode steps, prefills, batches
   ingot-run inspect FILE   shows what is in FILE
   ingot-run --version
 
@@ -77,6 +78,22 @@ Examples:
   ingot-run generate smollm2.ingot --ids 504,3575,282,4649,314 --greedy
   ingot-run generate smollm2.ingot --ids 1,2,3 --ids 4,5 --temperature 0.7 --top-p 0.9 --seed 1
   ingot-run generate smollm2.ingot --ids @prompts.txt --max-new-tokens 64 --json
+)";
+
+static const char *const kBenchHelp = R"(ingot-run bench FILE [flags] - times a model's programs
+
+  --decode ROWSxTOKENS     a decode step of rows that have that many tokens in the cache
+  --prefill ROWSxTOKENS    prompts of that length through the step program
+  --forward ROWSxTOKENS    a batch through forward; 8x128@50: half of it is padding
+                           (each repeatable; one load serves all cases)
+  --runs N, --warmup N     counted runs of each case, and runs before them [20, 3])";
+
+static const char *const kBenchExamples = R"(
+Inputs are random within their ranges; results stay on the device.
+
+Examples:
+  ingot-run bench smollm2.ingot --decode 1x100 --decode 8x100 --prefill 1x256
+  ingot-run bench minilm.ingot --forward 8x128 --forward 8x128@50 --json
 )";
 
 static const char *const kInspectHelp = R"(ingot-run inspect FILE [flags] - shows what is in a file
@@ -148,6 +165,23 @@ Result<std::string> generateCommand(std::span<const std::string> arguments) {
   return commands::generate(options);
 }
 
+Result<std::string> benchCommand(std::span<const std::string> arguments) {
+  commands::BenchOptions options;
+  commands::Flags flags;
+  uint64_t threads = 0;
+  addModelFlags(flags, options.model, threads);
+  flags.add("--forward", options.forward);
+  flags.add("--prefill", options.prefill);
+  flags.add("--decode", options.decode);
+  flags.add("--runs", options.runs, 1, 1'000'000);
+  flags.add("--warmup", options.warmup, 0, 1'000'000);
+  flags.addSwitch("--json", options.json);
+  if (Status status = flags.parse(arguments); !status.ok())
+    return status;
+  options.model.threads = unsigned(threads);
+  return commands::bench(options);
+}
+
 Result<std::string> inspectCommand(std::span<const std::string> arguments) {
   commands::InspectOptions options;
   commands::Flags flags;
@@ -177,6 +211,7 @@ const Command kCommands[] = {
     {"run", runCommand, [] { return text(kRunHelp, kModelHelp, kRunExamples); }},
     {"generate", generateCommand,
      [] { return text(kGenerateHelp, kModelHelp, kGenerateExamples); }},
+    {"bench", benchCommand, [] { return text(kBenchHelp, kModelHelp, kBenchExamples); }},
     {"inspect", inspectCommand, inspectHelp},
 };
 
@@ -227,7 +262,7 @@ bool contains(std::span<const std::string> arguments, std::string_view a, std::s
 int main(int argc, char **argv) {
   std::vector<std::string> arguments(argv + (argc > 0), argv + argc);
   if (arguments.empty())
-    return fail(Status(ExitCode::Usage, "expected a command: run, generate or inspect; "
+    return fail(Status(ExitCode::Usage, "expected a command: run, generate, bench or inspect; "
                                         "ingot-run --help shows more"),
                 false);
   std::string name = arguments[0];
@@ -246,6 +281,6 @@ int main(int argc, char **argv) {
     return out.ok() ? print(*out) : fail(out.status(), json);
   }
   return fail(Status(ExitCode::Usage,
-                     text("expected a command: run, generate or inspect, got ", quoted(name))),
+                     text("expected a command: run, generate, bench or inspect, got ", quoted(name))),
               json);
 }

@@ -1,6 +1,6 @@
 //===- ingot.cpp - The command line -----------------------------------------===//
 //
-//   ingot compile | run | generate | inspect
+//   ingot compile | run | generate | bench | inspect
 //
 // Exit codes are those of runtime/support/Status.h. Command lines are parsed by CLI11, which reports
 // through exceptions; they end here.
@@ -73,6 +73,7 @@ static int run(int argc, char **argv) {
   cli::addCompileCommand(app, invocation);
   cli::addRunCommand(app, invocation);
   cli::addGenerateCommand(app, invocation);
+  cli::addBenchCommand(app, invocation);
   cli::addInspectCommand(app, invocation);
 
   try {

@@ -234,7 +234,7 @@ namespace {
 /// Collects cuts of loops into grid dimensions.
 struct Cutter {
   KernelPlan &plan;
-  llvm::SmallVector<std::pair<unsigned, int64_t>> dimensions; // loop, grid dimension
+  llvm::SmallVector<std::pair<unsigned, int64_t>> dimensions = {}; // loop, grid dimension
   int64_t nextOuter = 2;
 
   /// Cuts `loop` of `extent` into tiles of `size` along x (0), y (1) or z (2, tiles of 1 only).

@@ -1,4 +1,4 @@
-//===- Commands.h - run, generate and inspect ---------------------*- C++ -*-===//
+//===- Commands.h - run, generate, bench and inspect --------------*- C++ -*-===//
 //
 // The runtime's commands as functions, for `ingot-run` and `ingot`: options in, the text for stdout
 // out. Flags are parsed by the callers. The strings of options are the command line's own.
@@ -50,6 +50,15 @@ struct GenerateOptions {
   std::function<void(size_t prompt, int32_t token)> onToken;
 };
 
+struct BenchOptions {
+  ModelOptions model;
+  std::vector<std::string> forward; // --forward: "8x128", or "8x128@50" for half of it padding
+  std::vector<std::string> prefill; // --prefill: "1x512", rows x prompt tokens
+  std::vector<std::string> decode;  // --decode: "16x1000", rows x tokens already in the cache
+  uint64_t runs = 20, warmup = 3;
+  bool json = false;
+};
+
 struct InspectOptions {
   std::string file;
   std::vector<std::string> sections; // --section; empty: the summary (text), everything (JSON)
@@ -63,6 +72,7 @@ const std::vector<std::string> &inspectSections();
 // Each returns what to print on stdout, ending in a newline.
 Result<std::string> run(const RunOptions &options);
 Result<std::string> generate(const GenerateOptions &options);
+Result<std::string> bench(const BenchOptions &options);
 Result<std::string> inspect(const InspectOptions &options);
 
 } // namespace ingot::commands

@@ -1,4 +1,4 @@
-"""`run`, `generate` and `inspect` of both tools: results and refusals."""
+"""`run`, `generate`, `bench` and `inspect` of both tools: results and refusals."""
 import json
 import os
 import shutil
@@ -141,6 +141,36 @@ class Generate(WithIngots):
     def test_encoder(self):
         done = self.run_tool("generate", self.bert, "--ids", "1")
         self.assertIn(done.returncode, (USAGE, UNSUPPORTED), done.stderr)
+
+
+class Bench(WithIngots):
+    def test_cases(self):
+        for tool in ("ingot", "ingot-run"):
+            text = self.ok("bench", self.llama, "--runs", "2", "--decode", "1x16", "--prefill",
+                           "2x32", "--forward", "2x8@50", tool=tool)
+            for case in ("decode 1x16", "prefill 2x32", "forward 2x8@50"):
+                self.assertIn(case, text)
+
+    def test_json(self):
+        result = self.json("bench", self.bert, "--runs", "3", "--forward", "2x8@50")
+        case, = result["cases"]
+        self.assertEqual((case["rows"], case["length"], case["tokens"], case["runs"]), (2, 8, 8, 3))
+        self.assertLessEqual(case["min_seconds"], case["median_seconds"])
+        self.assertLessEqual(case["median_seconds"], case["max_seconds"])
+
+    def test_refusals(self):
+        for message, arguments in (
+                ("--forward", []), ("context", ["--decode", "1x64"]), ("B", ["--decode", "5x3"]),
+                ("ROWSxTOKENS", ["--prefill", "1"]), ("ROWSxTOKENS", ["--prefill", "1x8@50"]),
+                ("ROWSxTOKENS", ["--forward", "0x8"]), ("PERCENT", ["--forward", "1x8@101"]),
+                (".", ["--forward", "1x8", "--runs", "0"])):
+            with self.subTest(arguments):
+                done = self.run_tool("bench", self.llama, *arguments)
+                self.assertEqual(done.returncode, USAGE, done.stderr)
+                self.assertRegex(done.stderr, message)
+        done = self.run_tool("bench", self.bert, "--decode", "1x3")
+        self.assertEqual(done.returncode, USAGE, done.stderr)
+        self.assertIn("--forward", done.stderr)
 
 
 class Inspect(WithIngots):
