@@ -12,7 +12,6 @@
 #include "compiler/MemoryMeter.h"
 #include "compiler/ModelFolder.h"
 #include "compiler/Pipelines.h"
-#include "compiler/Target.h"
 #include "compiler/import/Import.h"
 #include "dialects/Exec/ExecOps.h"
 #include "dialects/Transformer/TransformerDialect.h"
@@ -70,7 +69,7 @@ private:
   CompileReport &report;
   const ProgressCallback &progress;
 
-  Target target;
+  PipelineOptions pipeline;
   Phase last = Phase::Codegen;
   std::optional<Checkpoint> checkpoint;
   MLIRContext context;
@@ -92,13 +91,11 @@ static Status makeFolder(const char *flag, const std::string &folder) {
 }
 
 Status Compilation::checkOptions() {
-  Result<Target> parsed = parseTarget(options.target);
+  Result<PipelineOptions> parsed = makePipelineOptions(options);
   if (!parsed.ok())
     return parsed.status();
-  target = *parsed;
-  report.targetArch = target.arch;
-  if (Status status = checkDtype(options.dtype, target); !status.ok())
-    return status;
+  pipeline = *parsed;
+  report.targetArch = pipeline.target.arch;
   if (!options.stopAfter.empty()) {
     Result<Phase> phase = parsePhase(options.stopAfter);
     if (!phase.ok())
@@ -175,9 +172,6 @@ Status Compilation::runPasses(Phase phase) {
   PassManager manager(&context, ModuleOp::getOperationName());
   // The boundary's verifier runs once behind the phase.
   manager.enableVerifier(false);
-  PipelineOptions pipeline;
-  pipeline.target = target;
-  pipeline.maxMemory = options.maxMemory;
   buildPipeline(phase, manager, pipeline);
   if (succeeded(manager.run(*module)))
     return Status();

@@ -34,6 +34,18 @@ static void buildPlan(OpPassManager &manager, const PipelineOptions &options) {
   manager.addPass(createVerifyExec());
 }
 
+Result<PipelineOptions> makePipelineOptions(const CompileOptions &options) {
+  Result<Target> target = parseTarget(options.target);
+  if (!target.ok())
+    return target.status();
+  if (Status status = checkDtype(options.dtype, *target); !status.ok())
+    return status;
+  PipelineOptions pipeline;
+  pipeline.target = *target;
+  pipeline.maxMemory = options.maxMemory;
+  return pipeline;
+}
+
 void buildPipeline(Phase phase, OpPassManager &manager, const PipelineOptions &options) {
   switch (phase) {
   case Phase::Fuse:

@@ -1,7 +1,7 @@
 //===- Pipelines.h - Which passes a phase runs -------------------*- C++ -*-===//
 #pragma once
 
-#include "compiler/Phases.h"
+#include "compiler/Compiler.h"
 #include "compiler/Target.h"
 #include "mlir/Pass/PassManager.h"
 
@@ -12,6 +12,11 @@ struct PipelineOptions {
   /// Most bytes a device may need at run time; 0 for no limit.
   uint64_t maxMemory = 0;
 };
+
+/// What `options` asks of the passes. Everything that runs phases (compile, verify) takes its pipeline
+/// options from here, so that what is verified is what is compiled. A target or type that is not
+/// supported is the error that compile() gives.
+Result<PipelineOptions> makePipelineOptions(const CompileOptions &options);
 
 /// Adds the passes of `phase` (fuse, lower or plan) to a pass manager on builtin.module.
 void buildPipeline(Phase phase, mlir::OpPassManager &manager, const PipelineOptions &options);
