@@ -1,9 +1,9 @@
 //===- LinearDecompose.cpp - Decompositions of linear layers, activations -===//
+#include "dialects/Transformer/Activations.h"
 #include "dialects/Transformer/DecomposeUtils.h"
 #include "dialects/Transformer/TransformerOps.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
@@ -11,38 +11,62 @@ using namespace mlir;
 namespace ingot::transformer {
 
 //===----------------------------------------------------------------------===//
-// linear: rows are collapsed to one axis, multiplied, given the bias, expanded back
+// Rows are collapsed to one axis, multiplied, and what was made of them expanded back
 //===----------------------------------------------------------------------===//
 
-FailureOr<SmallVector<Value>> LinearOp::decompose(OpBuilder &b) {
-  Location loc = getLoc();
-  int64_t rank = getX().getType().getRank();
-  Type elementType = getType().getElementType();
-
-  Value x = getX();
+/// A tensor of any rank as rows [M, K] of its last axis.
+static Value collapseRows(OpBuilder &b, Location loc, Value x) {
+  auto type = cast<RankedTensorType>(x.getType());
+  int64_t rank = type.getRank();
+  if (rank == 1)
+    return tensor::ExpandShapeOp::create(
+        b, loc, RankedTensorType::get({1, type.getDimSize(0)}, type.getElementType()), x,
+        SmallVector<ReassociationIndices>{{0, 1}},
+        SmallVector<OpFoldResult>{b.getIndexAttr(1), tensor::getMixedSize(b, loc, x, 0)});
+  if (rank == 2)
+    return x;
   SmallVector<ReassociationIndices> groups(2);
   for (int64_t i = 0; i < rank - 1; ++i)
     groups[0].push_back(i);
   groups[1].push_back(rank - 1);
-  if (rank == 1)
-    x = tensor::ExpandShapeOp::create(
-        b, loc, RankedTensorType::get({1, getX().getType().getDimSize(0)}, elementType), x,
-        SmallVector<ReassociationIndices>{{0, 1}},
-        SmallVector<OpFoldResult>{b.getIndexAttr(1), tensor::getMixedSize(b, loc, x, 0)});
-  else if (rank > 2)
-    x = tensor::CollapseShapeOp::create(b, loc, x, groups);
+  return tensor::CollapseShapeOp::create(b, loc, x, groups);
+}
 
+/// Rows [M, N] as a tensor of `sizes`.
+static Value expandRows(OpBuilder &b, Location loc, Value y, ArrayRef<OpFoldResult> sizes) {
+  if (sizes.size() == 1)
+    return tensor::CollapseShapeOp::create(b, loc, y, SmallVector<ReassociationIndices>{{0, 1}});
+  if (sizes.size() == 2)
+    return y;
+  SmallVector<ReassociationIndices> groups(2);
+  for (size_t i = 0; i + 1 < sizes.size(); ++i)
+    groups[0].push_back(i);
+  groups[1].push_back(sizes.size() - 1);
+  Type elementType = cast<RankedTensorType>(y.getType()).getElementType();
+  return tensor::ExpandShapeOp::create(b, loc, tensorType(sizes, elementType), y, groups, sizes);
+}
+
+/// sum_k x[m, k] * weight[n, k], in f32 and of `sizes`.
+static Value multiplyRows(OpBuilder &b, Location loc, Value x, Value weight,
+                          ArrayRef<OpFoldResult> sizes) {
+  Value zero = createFilled(b, loc, sizes, b.getF32FloatAttr(0));
+  // Loops (m, n, k).
+  return createGeneric(b, loc, 3, {2}, {{x, {0, 2}}, {weight, {1, 2}}}, {{zero, {0, 1}}},
+                       [](OpBuilder &b, Location l, ValueRange e) -> SmallVector<Value> {
+                         Value product =
+                             arith::MulFOp::create(b, l, toF32(b, l, e[0]), toF32(b, l, e[1]));
+                         return {arith::AddFOp::create(b, l, e[2], product)};
+                       })
+      .front();
+}
+
+FailureOr<SmallVector<Value>> LinearOp::decompose(OpBuilder &b) {
+  Location loc = getLoc();
+  Type elementType = getType().getElementType();
+  Value x = collapseRows(b, loc, getX());
   SmallVector<OpFoldResult> outer = resultSizes(b, *this);
   SmallVector<OpFoldResult> sizes{tensor::getMixedSize(b, loc, x, 0), outer.back()};
-  // Loops (m, n, k).
-  Value zero = createFilled(b, loc, sizes, b.getF32FloatAttr(0));
-  Value y = createGeneric(b, loc, 3, {2}, {{x, {0, 2}}, {getWeight(), {1, 2}}}, {{zero, {0, 1}}},
-                          [](OpBuilder &b, Location l, ValueRange e) -> SmallVector<Value> {
-                            Value product =
-                                arith::MulFOp::create(b, l, toF32(b, l, e[0]), toF32(b, l, e[1]));
-                            return {arith::AddFOp::create(b, l, e[2], product)};
-                          })
-                .front();
+  Value y = multiplyRows(b, loc, x, getWeight(), sizes);
   if (getBias())
     y = createPointwise(b, loc, sizes, elementType, {identity(y), {getBias(), {1}}},
                         [](OpBuilder &b, Location l, ValueRange e) -> Value {
@@ -50,107 +74,59 @@ FailureOr<SmallVector<Value>> LinearOp::decompose(OpBuilder &b) {
                         });
   else
     y = tensorFromF32(b, loc, y, elementType);
+  return SmallVector<Value>{expandRows(b, loc, y, outer)};
+}
 
-  if (rank == 1)
-    y = tensor::CollapseShapeOp::create(b, loc, y, SmallVector<ReassociationIndices>{{0, 1}});
-  else if (rank > 2)
-    y = tensor::ExpandShapeOp::create(b, loc, tensorType(outer, elementType), y, groups, outer);
-  return SmallVector<Value>{y};
+//===----------------------------------------------------------------------===//
+// gated_linear: the two halves of the weight are multiplied apart, so that a tile of the result
+// needs a tile of each and no wide intermediate
+//===----------------------------------------------------------------------===//
+
+/// The first or the second half of axis 0.
+static Value takeHalf(OpBuilder &b, Location loc, Value value, bool second, OpFoldResult half) {
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, value);
+  SmallVector<OpFoldResult> offsets(sizes.size(), b.getIndexAttr(0));
+  SmallVector<OpFoldResult> strides(sizes.size(), b.getIndexAttr(1));
+  sizes[0] = half;
+  if (second)
+    offsets[0] = half;
+  return tensor::ExtractSliceOp::create(b, loc, value, offsets, sizes, strides);
+}
+
+FailureOr<SmallVector<Value>> GatedLinearOp::decompose(OpBuilder &b) {
+  Location loc = getLoc();
+  Value x = collapseRows(b, loc, getX());
+  SmallVector<OpFoldResult> outer = resultSizes(b, *this);
+  SmallVector<OpFoldResult> sizes{tensor::getMixedSize(b, loc, x, 0), outer.back()};
+  SmallVector<LoopOperand> inputs;
+  for (bool second : {false, true})
+    inputs.push_back(identity(
+        multiplyRows(b, loc, x, takeHalf(b, loc, getWeight(), second, outer.back()), sizes)));
+  if (getBias())
+    for (bool second : {false, true})
+      inputs.push_back({takeHalf(b, loc, getBias(), second, outer.back()), {1}});
+  Value y = createPointwise(b, loc, sizes, getType().getElementType(), inputs,
+                            [&](OpBuilder &b, Location l, ValueRange e) -> Value {
+                              Value gate = e[0], up = e[1];
+                              if (getBias()) {
+                                gate = arith::AddFOp::create(b, l, gate, toF32(b, l, e[2]));
+                                up = arith::AddFOp::create(b, l, up, toF32(b, l, e[3]));
+                              }
+                              gate = createActivation(b, l, getKind(), gate);
+                              return arith::MulFOp::create(b, l, gate, up);
+                            });
+  return SmallVector<Value>{expandRows(b, loc, y, outer)};
 }
 
 //===----------------------------------------------------------------------===//
 // activation
 //===----------------------------------------------------------------------===//
 
-namespace {
-/// Scalar f32 arithmetic at one place, so that formulas below read as formulas.
-struct Scalar {
-  OpBuilder &b;
-  Location loc;
-
-  Value c(double value) const { return constantF32(b, loc, value); }
-  Value add(Value x, Value y) const { return arith::AddFOp::create(b, loc, x, y); }
-  Value sub(Value x, Value y) const { return arith::SubFOp::create(b, loc, x, y); }
-  Value mul(Value x, Value y) const { return arith::MulFOp::create(b, loc, x, y); }
-  Value div(Value x, Value y) const { return arith::DivFOp::create(b, loc, x, y); }
-  Value max(Value x, Value y) const { return arith::MaximumFOp::create(b, loc, x, y); }
-  Value min(Value x, Value y) const { return arith::MinimumFOp::create(b, loc, x, y); }
-  Value neg(Value x) const { return arith::NegFOp::create(b, loc, x); }
-  Value exp(Value x) const { return math::ExpOp::create(b, loc, x); }
-  Value erf(Value x) const { return math::ErfOp::create(b, loc, x); }
-  Value tanh(Value x) const { return math::TanhOp::create(b, loc, x); }
-  Value log1p(Value x) const { return math::Log1pOp::create(b, loc, x); }
-  Value greater(Value x, Value y) const {
-    return arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, x, y);
-  }
-  Value select(Value condition, Value x, Value y) const {
-    return arith::SelectOp::create(b, loc, condition, x, y);
-  }
-
-  /// x / (1 + exp(-x))-style quotient; exp(-x) may be infinite, the quotient is then zero.
-  Value overLogistic(Value numerator, Value x) const {
-    return div(numerator, add(c(1), exp(neg(x))));
-  }
-  Value gelu(Value x) const {
-    return mul(mul(c(0.5), x), add(c(1), erf(mul(x, c(0.70710678118654752)))));
-  }
-  Value geluTanh(Value x) const {
-    Value inner = add(x, mul(c(0.044715), mul(x, mul(x, x))));
-    return mul(mul(c(0.5), x), add(c(1), tanh(mul(c(0.79788456080286536), inner))));
-  }
-  Value mish(Value x) const {
-    // log(1 + exp(x)) is x itself, to f32, long before exp overflows.
-    Value softplus = select(greater(x, c(20)), x, log1p(exp(min(x, c(20)))));
-    return mul(x, tanh(softplus));
-  }
-  Value laplace(Value x) const {
-    Value scaled = div(sub(x, c(0.707107)), c(0.282095 * 1.4142135623730951));
-    return mul(c(0.5), add(c(1), erf(scaled)));
-  }
-
-  Value activation(ActivationKind kind, Value x) const {
-    switch (kind) {
-    case ActivationKind::Linear:
-      return x;
-    case ActivationKind::Gelu:
-      return gelu(x);
-    case ActivationKind::GeluTanh:
-      return geluTanh(x);
-    case ActivationKind::Gelu10:
-      return max(min(gelu(x), c(10)), c(-10));
-    case ActivationKind::QuickGelu:
-      return overLogistic(x, mul(c(1.702), x));
-    case ActivationKind::Silu:
-      return overLogistic(x, x);
-    case ActivationKind::Relu:
-      return max(x, c(0));
-    case ActivationKind::Relu2: {
-      Value relu = max(x, c(0));
-      return mul(relu, relu);
-    }
-    case ActivationKind::Relu6:
-      return min(max(x, c(0)), c(6));
-    case ActivationKind::LeakyRelu:
-      return select(greater(x, c(0)), x, mul(x, c(0.01)));
-    case ActivationKind::Tanh:
-      return tanh(x);
-    case ActivationKind::Sigmoid:
-      return overLogistic(c(1), x);
-    case ActivationKind::Mish:
-      return mish(x);
-    case ActivationKind::Laplace:
-      return laplace(x);
-    }
-    return {};
-  }
-};
-} // namespace
-
 FailureOr<SmallVector<Value>> ActivationOp::decompose(OpBuilder &b) {
   return SmallVector<Value>{
       createPointwise(b, getLoc(), resultSizes(b, *this), getType().getElementType(),
                       {identity(getX())}, [&](OpBuilder &b, Location l, ValueRange e) -> Value {
-                        return Scalar{b, l}.activation(getKind(), toF32(b, l, e[0]));
+                        return createActivation(b, l, getKind(), toF32(b, l, e[0]));
                       })};
 }
 

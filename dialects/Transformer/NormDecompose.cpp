@@ -35,28 +35,28 @@ static Value inverseDeviation(OpBuilder &b, Location loc, Value sum, Value x, co
                          });
 }
 
-FailureOr<SmallVector<Value>> RmsNormOp::decompose(OpBuilder &b) {
-  Location loc = getLoc();
-  int64_t last = getX().getType().getRank() - 1;
-  Value inverse = inverseDeviation(b, loc, sumOfSquares(b, loc, getX()), getX(), getEps());
-  Type elementType = getType().getElementType();
-  Value result = createPointwise(b, loc, resultSizes(b, *this), elementType,
-                                 {identity(getX()), identity(inverse), {getWeight(), {last}}},
-                                 [&](OpBuilder &b, Location l, ValueRange e) -> Value {
-                                   Value normal =
-                                       arith::MulFOp::create(b, l, toF32(b, l, e[0]), e[1]);
-                                   // As the reference: rounded to the element type before the
-                                   // weight.
-                                   normal = toF32(b, l, fromF32(b, l, normal, elementType));
-                                   return arith::MulFOp::create(b, l, normal, toF32(b, l, e[2]));
-                                 });
-  return SmallVector<Value>{result};
+/// rms_norm of `x`, of `sizes` and its element type.
+static Value rmsNorm(OpBuilder &b, Location loc, Value x, Value weight, const APFloat &eps,
+                     ArrayRef<OpFoldResult> sizes) {
+  auto type = cast<RankedTensorType>(x.getType());
+  int64_t last = type.getRank() - 1;
+  Type elementType = type.getElementType();
+  Value inverse = inverseDeviation(b, loc, sumOfSquares(b, loc, x), x, eps);
+  return createPointwise(b, loc, sizes, elementType,
+                         {identity(x), identity(inverse), {weight, {last}}},
+                         [&](OpBuilder &b, Location l, ValueRange e) -> Value {
+                           Value normal = arith::MulFOp::create(b, l, toF32(b, l, e[0]), e[1]);
+                           // As the reference: rounded to the element type before the weight.
+                           normal = toF32(b, l, fromF32(b, l, normal, elementType));
+                           return arith::MulFOp::create(b, l, normal, toF32(b, l, e[2]));
+                         });
 }
 
-FailureOr<SmallVector<Value>> LayerNormOp::decompose(OpBuilder &b) {
-  Location loc = getLoc();
-  Value x = getX();
-  int64_t last = getX().getType().getRank() - 1;
+/// layer_norm of `x`, of `sizes` and its element type; an absent parameter is null.
+static Value layerNorm(OpBuilder &b, Location loc, Value x, Value weight, Value bias,
+                       const APFloat &eps, ArrayRef<OpFoldResult> sizes) {
+  auto type = cast<RankedTensorType>(x.getType());
+  int64_t last = type.getRank() - 1;
   Value width = sizeAsF32(b, loc, x, last);
   Value sum =
       createLastAxisReduction(b, loc, {identity(x)}, b.getF32FloatAttr(0),
@@ -77,24 +77,55 @@ FailureOr<SmallVector<Value>> LayerNormOp::decompose(OpBuilder &b) {
                                 Value square = arith::MulFOp::create(b, l, centered, centered);
                                 return arith::AddFOp::create(b, l, sum, square);
                               });
-  Value inverse = inverseDeviation(b, loc, squares, x, getEps());
+  Value inverse = inverseDeviation(b, loc, squares, x, eps);
   SmallVector<LoopOperand> inputs{identity(x), identity(mean), identity(inverse)};
-  if (getWeight())
-    inputs.push_back({getWeight(), {last}});
-  if (getBias())
-    inputs.push_back({getBias(), {last}});
-  Value result =
-      createPointwise(b, loc, resultSizes(b, *this), getType().getElementType(), inputs,
-                      [&](OpBuilder &b, Location l, ValueRange e) -> Value {
-                        Value centered = arith::SubFOp::create(b, l, toF32(b, l, e[0]), e[1]);
-                        Value value = arith::MulFOp::create(b, l, centered, e[2]);
-                        if (getWeight())
-                          value = arith::MulFOp::create(b, l, value, toF32(b, l, e[3]));
-                        if (getBias())
-                          value = arith::AddFOp::create(b, l, value, toF32(b, l, e.back()));
-                        return value;
-                      });
-  return SmallVector<Value>{result};
+  if (weight)
+    inputs.push_back({weight, {last}});
+  if (bias)
+    inputs.push_back({bias, {last}});
+  return createPointwise(b, loc, sizes, type.getElementType(), inputs,
+                         [&](OpBuilder &b, Location l, ValueRange e) -> Value {
+                           Value centered = arith::SubFOp::create(b, l, toF32(b, l, e[0]), e[1]);
+                           Value value = arith::MulFOp::create(b, l, centered, e[2]);
+                           if (weight)
+                             value = arith::MulFOp::create(b, l, value, toF32(b, l, e[3]));
+                           if (bias)
+                             value = arith::AddFOp::create(b, l, value, toF32(b, l, e.back()));
+                           return value;
+                         });
+}
+
+/// x + residual, rounded to their element type.
+static Value residualSum(OpBuilder &b, Location loc, Value x, Value residual,
+                         ArrayRef<OpFoldResult> sizes) {
+  return createPointwise(b, loc, sizes, cast<RankedTensorType>(x.getType()).getElementType(),
+                         {identity(x), identity(residual)},
+                         [](OpBuilder &b, Location l, ValueRange e) -> Value {
+                           return arith::AddFOp::create(b, l, toF32(b, l, e[0]), toF32(b, l, e[1]));
+                         });
+}
+
+FailureOr<SmallVector<Value>> RmsNormOp::decompose(OpBuilder &b) {
+  return SmallVector<Value>{
+      rmsNorm(b, getLoc(), getX(), getWeight(), getEps(), resultSizes(b, *this))};
+}
+
+FailureOr<SmallVector<Value>> LayerNormOp::decompose(OpBuilder &b) {
+  return SmallVector<Value>{
+      layerNorm(b, getLoc(), getX(), getWeight(), getBias(), getEps(), resultSizes(b, *this))};
+}
+
+FailureOr<SmallVector<Value>> AddRmsNormOp::decompose(OpBuilder &b) {
+  SmallVector<OpFoldResult> sizes = resultSizes(b, *this);
+  Value sum = residualSum(b, getLoc(), getX(), getResidual(), sizes);
+  return SmallVector<Value>{sum, rmsNorm(b, getLoc(), sum, getWeight(), getEps(), sizes)};
+}
+
+FailureOr<SmallVector<Value>> AddLayerNormOp::decompose(OpBuilder &b) {
+  SmallVector<OpFoldResult> sizes = resultSizes(b, *this);
+  Value sum = residualSum(b, getLoc(), getX(), getResidual(), sizes);
+  return SmallVector<Value>{sum,
+                            layerNorm(b, getLoc(), sum, getWeight(), getBias(), getEps(), sizes)};
 }
 
 FailureOr<SmallVector<Value>> L2NormalizeOp::decompose(OpBuilder &b) {

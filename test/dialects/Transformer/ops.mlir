@@ -83,6 +83,17 @@ func.func @norm_ops(%x: tensor<?x7x16xf32>, %w: tensor<16xf32>, %h: tensor<16xbf
   return
 }
 
+// CHECK-LABEL: func.func @residual_norm_ops
+func.func @residual_norm_ops(%x: tensor<?x7x16xf32>, %w: tensor<16xf32>) {
+  // CHECK: %{{.*}}, %{{.*}} = transformer.add_rms_norm %{{.*}}, %{{.*}}, %{{.*}} {eps = 1.000000e-05 : f64} : (tensor<?x7x16xf32>, tensor<?x7x16xf32>, tensor<16xf32>) -> (tensor<?x7x16xf32>, tensor<?x7x16xf32>)
+  %s0, %n0 = transformer.add_rms_norm %x, %x, %w {eps = 1.0e-5} : (tensor<?x7x16xf32>, tensor<?x7x16xf32>, tensor<16xf32>) -> (tensor<?x7x16xf32>, tensor<?x7x16xf32>)
+  // CHECK: transformer.add_layer_norm %{{.*}}, %{{.*}} weight(%{{.*}}) bias(%{{.*}}) {eps =
+  %s1, %n1 = transformer.add_layer_norm %x, %x weight(%w) bias(%w) {eps = 1.0e-12} : (tensor<?x7x16xf32>, tensor<?x7x16xf32>, tensor<16xf32>, tensor<16xf32>) -> (tensor<?x7x16xf32>, tensor<?x7x16xf32>)
+  // CHECK: transformer.add_layer_norm %{{[a-z0-9]*}}, %{{[a-z0-9]*}} {eps =
+  %s2, %n2 = transformer.add_layer_norm %x, %x {eps = 1.0e-12} : (tensor<?x7x16xf32>, tensor<?x7x16xf32>) -> (tensor<?x7x16xf32>, tensor<?x7x16xf32>)
+  return
+}
+
 // CHECK-LABEL: func.func @linear_ops
 func.func @linear_ops(%x: tensor<?x7x16xf32>, %w: tensor<8x16xf32>, %b: tensor<8xf32>) {
   // CHECK: transformer.linear %{{[a-z0-9]*}}, %{{[a-z0-9]*}} : (tensor<?x7x16xf32>, tensor<8x16xf32>) -> tensor<?x7x8xf32>
@@ -94,6 +105,10 @@ func.func @linear_ops(%x: tensor<?x7x16xf32>, %w: tensor<8x16xf32>, %b: tensor<8
   %2 = transformer.linear %x, %w : (tensor<?x7x16xf32>, tensor<8x16xf32>) -> tensor<?x?x?xf32>
   // CHECK: transformer.activation gelu_tanh %{{.*}} : (tensor<?x7x8xf32>) -> tensor<?x7x8xf32>
   %3 = transformer.activation gelu_tanh %0 : (tensor<?x7x8xf32>) -> tensor<?x7x8xf32>
+  // CHECK: transformer.gated_linear silu %{{[a-z0-9]*}}, %{{[a-z0-9]*}} : (tensor<?x7x16xf32>, tensor<8x16xf32>) -> tensor<?x7x4xf32>
+  %4 = transformer.gated_linear silu %x, %w : (tensor<?x7x16xf32>, tensor<8x16xf32>) -> tensor<?x7x4xf32>
+  // CHECK: transformer.gated_linear gelu %{{[a-z0-9]*}}, %{{[a-z0-9]*}}, %{{[a-z0-9]*}} :
+  %5 = transformer.gated_linear gelu %x, %w, %b : (tensor<?x7x16xf32>, tensor<8x16xf32>, tensor<8xf32>) -> tensor<?x7x4xf32>
   return
 }
 

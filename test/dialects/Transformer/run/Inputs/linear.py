@@ -68,4 +68,19 @@ for kind, formula in formulas.items():
     case(f"activation {kind}", f"%r0 = transformer.activation {kind} %x : ({{x}}) -> {{r0}}",
          {"x": values}, want, rtol=2e-6, atol=1e-6)
 
+w2, b2 = f32(14, 24), f32(14)
+for shape in [(24,), (5, 24), (2, 3, 24)]:
+    x = f32(*shape)
+    wide = x.astype(np.float64) @ w2.astype(np.float64).T
+    axes = list(range(len(shape)))
+    flatten = f"\n  %r0 = tensor.collapse_shape %y [{axes}] : {{y}} into {{r0}}"
+    for kind, bias in (("silu", True), ("gelu_tanh", False)):
+        both = wide + b2 if bias else wide
+        want = formulas[kind](both[..., :7]) * both[..., 7:]
+        case(f"gated_linear {kind} of rank {len(shape)}",
+             f"%y = transformer.gated_linear {kind} %x, %w{', %b' if bias else ''} : "
+             f"({{x}}, {{w}}{', {b}' if bias else ''}) -> {{y}}" + flatten,
+             {"x": x, "w": w2} | ({"b": b2} if bias else {}), want.ravel(), between={"y": want},
+             rtol=4e-6, atol=1e-5)
+
 evaluate.main()

@@ -49,6 +49,15 @@ case("layer_norm of a large mean",
      {"x": far}, layer_norm(far, 1, 0, 1e-5), atol=3e-4)
 case("l2_normalize", "%r0 = transformer.l2_normalize %x : ({x}) -> {r0}", {"x": x},
      x / np.linalg.norm(x.astype(np.float64), axis=-1, keepdims=True))
+r = f32(2, 3, 48)
+total = (x + r).astype(np.float32)
+case("add_rms_norm",
+     "%r0, %r1 = transformer.add_rms_norm %x, %r, %w {{eps = 1.0e-5}} : ({x}, {r}, {w}) -> ({r0}, {r1})",
+     {"x": x, "r": r, "w": w}, [total, rms_norm(total, w, 1e-5)])
+case("add_layer_norm",
+     "%r0, %r1 = transformer.add_layer_norm %x, %r weight(%w) bias(%b) {{eps = 1.0e-12}} : "
+     "({x}, {r}, {w}, {b}) -> ({r0}, {r1})",
+     {"x": x, "r": r, "w": w, "b": b}, [total, layer_norm(total, w, b, 1e-12)], atol=1e-6)
 zeros = np.zeros((2, 4), np.float32)
 case("l2_normalize of zeros", "%r0 = transformer.l2_normalize %x : ({x}) -> {r0}", {"x": zeros},
      zeros.astype(np.float64))
