@@ -19,6 +19,13 @@ ResultDim ResultDim::constant(int64_t size) {
 
 ResultDim ResultDim::of(Value value, int64_t dim) { return ResultDim().sameAs(value, dim); }
 
+ResultDim ResultDim::lastElement(Value value, ArrayRef<std::pair<Value, int64_t>> bound) {
+  ResultDim dim;
+  dim.element = value;
+  dim.sources.assign(bound.begin(), bound.end());
+  return dim;
+}
+
 ResultDim ResultDim::sameAs(Value value, int64_t dim) const {
   ResultDim result = *this;
   auto type = dyn_cast<RankedTensorType>(value.getType());
@@ -44,12 +51,14 @@ ResultDim ResultDim::over(int64_t by) const {
 FailureOr<int64_t> ResultDim::staticSize() const {
   if (sources.empty())
     return factor;
+  if (element && !isa<RankedTensorType>(element.getType()))
+    return failure();
   int64_t size = ShapedType::kDynamic;
   for (auto [value, dim] : sources) {
     auto type = dyn_cast<RankedTensorType>(value.getType());
     if (!type || dim < 0 || dim >= type.getRank())
       return failure();
-    if (ShapedType::isDynamic(size))
+    if (!element && ShapedType::isDynamic(size))
       size = type.getDimSize(dim);
   }
   if (ShapedType::isDynamic(size))
@@ -60,7 +69,28 @@ FailureOr<int64_t> ResultDim::staticSize() const {
   return *product / divisor;
 }
 
+/// max(min(index_cast(element), bound), 0): the form that whoever follows sizes recognizes.
+OpFoldResult ResultDim::reifyElement(OpBuilder &builder, Location loc) const {
+  Value last = getValueOrCreateConstantIndexOp(builder, loc,
+                                               tensor::getMixedSize(builder, loc, element, 0));
+  Value one = arith::ConstantIndexOp::create(builder, loc, 1);
+  last = builder.createOrFold<arith::SubIOp>(loc, last, one);
+  Value read = tensor::ExtractOp::create(builder, loc, element, last);
+  Value size = arith::IndexCastOp::create(builder, loc, builder.getIndexType(), read);
+  Value bound;
+  for (auto [value, dim] : sources) {
+    Value factor = getValueOrCreateConstantIndexOp(builder, loc,
+                                                   tensor::getMixedSize(builder, loc, value, dim));
+    bound = bound ? builder.createOrFold<arith::MulIOp>(loc, bound, factor) : factor;
+  }
+  size = arith::MinSIOp::create(builder, loc, size, bound);
+  Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
+  return arith::MaxSIOp::create(builder, loc, size, zero).getResult();
+}
+
 OpFoldResult ResultDim::reify(OpBuilder &builder, Location loc) const {
+  if (element)
+    return reifyElement(builder, loc);
   FailureOr<int64_t> size = staticSize();
   if (succeeded(size) && !ShapedType::isDynamic(*size))
     return builder.getIndexAttr(*size);

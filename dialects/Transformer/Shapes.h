@@ -14,12 +14,17 @@
 namespace ingot::transformer {
 
 /// One dimension of a result: dimensions of operands that are all equal at run time, times a factor
-/// or over a divisor; or a constant.
+/// or over a divisor; or a constant; or an element of an operand.
 class ResultDim {
 public:
   static ResultDim constant(int64_t size);
   /// Dimension `dim` of `value`, counted from the end if negative.
   static ResultDim of(mlir::Value value, int64_t dim);
+
+  /// A size that is data: the last element of the 1-D i32 tensor `value`, cut to [0, product of
+  /// `bound`], so that there is a bound that doesn't depend on data.
+  static ResultDim lastElement(mlir::Value value,
+                               llvm::ArrayRef<std::pair<mlir::Value, int64_t>> bound);
 
   /// Another operand's dimension of the same size: knowledge of either makes the result static.
   ResultDim sameAs(mlir::Value value, int64_t dim) const;
@@ -33,7 +38,11 @@ public:
   mlir::OpFoldResult reify(mlir::OpBuilder &builder, mlir::Location loc) const;
 
 private:
+  mlir::OpFoldResult reifyElement(mlir::OpBuilder &builder, mlir::Location loc) const;
+
   llvm::SmallVector<std::pair<mlir::Value, int64_t>, 2> sources;
+  /// Set if the size is an element of it; `sources` are the factors of the bound then.
+  mlir::Value element;
   int64_t factor = 1;
   int64_t divisor = 1;
 };

@@ -15,5 +15,6 @@ include "dialects/Transformer/GatedLinearOps.td"
 include "dialects/Transformer/AttentionOps.td"
 include "dialects/Transformer/CacheOps.td"
 include "dialects/Transformer/PoolingOps.td"
+include "dialects/Transformer/PackingOps.td"
 
 #endif // INGOT_TRANSFORMER_OPS_TD

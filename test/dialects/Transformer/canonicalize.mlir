@@ -118,3 +118,28 @@ func.func @unused(%x: tensor<?x?x8xf32>, %w: tensor<8xf32>) {
   %1 = transformer.weight ["w"] [load 0] : tensor<8xf32>
   return
 }
+
+// CHECK-LABEL: func.func @pack_of_unpack
+// CHECK-SAME: (%[[X:[a-z0-9]*]]: tensor<?x16xf32>
+func.func @pack_of_unpack(%x: tensor<?x16xf32>, %mask: tensor<?x?xi1>) -> tensor<?x16xf32> {
+  %cu = transformer.cu_seqlens %mask {rows = 8} : (tensor<?x?xi1>) -> tensor<9xi32>
+  %i = transformer.token_indices %mask, %cu : (tensor<?x?xi1>, tensor<9xi32>) -> tensor<?xi32>
+  %s = transformer.token_slots %mask, %cu : (tensor<?x?xi1>, tensor<9xi32>) -> tensor<?x?xi32>
+  %0 = transformer.unpack %x, %s : (tensor<?x16xf32>, tensor<?x?xi32>) -> tensor<?x?x16xf32>
+  %1 = transformer.pack %0, %i : (tensor<?x?x16xf32>, tensor<?xi32>) -> tensor<?x16xf32>
+  // CHECK: return %[[X]]
+  return %1 : tensor<?x16xf32>
+}
+
+// Another mask packs other tokens.
+// CHECK-LABEL: func.func @pack_of_other_unpack
+func.func @pack_of_other_unpack(%x: tensor<?x16xf32>, %mask: tensor<?x?xi1>, %other: tensor<?x?xi1>) -> tensor<?x16xf32> {
+  %cu = transformer.cu_seqlens %mask {rows = 8} : (tensor<?x?xi1>) -> tensor<9xi32>
+  %i = transformer.token_indices %mask, %cu : (tensor<?x?xi1>, tensor<9xi32>) -> tensor<?xi32>
+  %s = transformer.token_slots %other, %cu : (tensor<?x?xi1>, tensor<9xi32>) -> tensor<?x?xi32>
+  %0 = transformer.unpack %x, %s : (tensor<?x16xf32>, tensor<?x?xi32>) -> tensor<?x?x16xf32>
+  // CHECK: %[[P:.*]] = transformer.pack
+  %1 = transformer.pack %0, %i : (tensor<?x?x16xf32>, tensor<?xi32>) -> tensor<?x16xf32>
+  // CHECK: return %[[P]]
+  return %1 : tensor<?x16xf32>
+}

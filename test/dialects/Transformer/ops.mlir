@@ -155,3 +155,32 @@ func.func @pooling_ops(%x: tensor<?x7x16xf32>, %mask: tensor<?x7xi1>) {
   %2 = transformer.mean_pool %x, %mask : (tensor<?x7x16xf32>, tensor<?x7xi1>) -> tensor<?x16xf32>
   return
 }
+
+// CHECK-LABEL: func.func @packing_ops
+func.func @packing_ops(%x: tensor<?x?x16xf32>, %ids: tensor<?x?xi32>, %mask: tensor<?x?xi1>, %n: tensor<?xi32>) {
+  // CHECK: transformer.length_mask %{{.*}}, %{{.*}} : (tensor<?xi32>, tensor<?x?xi32>) -> tensor<?x?xi1>
+  %m = transformer.length_mask %n, %ids : (tensor<?xi32>, tensor<?x?xi32>) -> tensor<?x?xi1>
+  // CHECK: transformer.cu_seqlens %{{.*}} {rows = 8 : i64} : (tensor<?x?xi1>) -> tensor<9xi32>
+  %cu = transformer.cu_seqlens %mask {rows = 8} : (tensor<?x?xi1>) -> tensor<9xi32>
+  // CHECK: transformer.token_indices %{{.*}}, %{{.*}} : (tensor<?x?xi1>, tensor<9xi32>) -> tensor<?xi32>
+  %i = transformer.token_indices %mask, %cu : (tensor<?x?xi1>, tensor<9xi32>) -> tensor<?xi32>
+  // CHECK: transformer.token_slots %{{.*}}, %{{.*}} : (tensor<?x?xi1>, tensor<9xi32>) -> tensor<?x?xi32>
+  %s = transformer.token_slots %mask, %cu : (tensor<?x?xi1>, tensor<9xi32>) -> tensor<?x?xi32>
+  // CHECK: transformer.pack %{{.*}}, %{{.*}} : (tensor<?x?x16xf32>, tensor<?xi32>) -> tensor<?x16xf32>
+  %p = transformer.pack %x, %i : (tensor<?x?x16xf32>, tensor<?xi32>) -> tensor<?x16xf32>
+  // CHECK: transformer.pack %{{.*}}, %{{.*}} : (tensor<?x?xi32>, tensor<?xi32>) -> tensor<?xi32>
+  %pi = transformer.pack %ids, %i : (tensor<?x?xi32>, tensor<?xi32>) -> tensor<?xi32>
+  // CHECK: transformer.unpack %{{.*}}, %{{.*}} : (tensor<?x16xf32>, tensor<?x?xi32>) -> tensor<?x?x16xf32>
+  %u = transformer.unpack %p, %s : (tensor<?x16xf32>, tensor<?x?xi32>) -> tensor<?x?x16xf32>
+  // CHECK: transformer.packed_positions %{{.*}}, %{{.*}} {offset = 2 : i64} : (tensor<9xi32>, tensor<?xi32>) -> tensor<?xi32>
+  %q0 = transformer.packed_positions %cu, %pi {offset = 2} : (tensor<9xi32>, tensor<?xi32>) -> tensor<?xi32>
+  // CHECK: transformer.packed_positions %{{.*}}, %{{.*}} past %{{.*}} : (tensor<9xi32>, tensor<?xi32>, tensor<?xi32>) -> tensor<?xi32>
+  %q1 = transformer.packed_positions %cu, %pi past %n : (tensor<9xi32>, tensor<?xi32>, tensor<?xi32>) -> tensor<?xi32>
+  // CHECK: transformer.packed_mean_pool %{{.*}}, %{{.*}} like %{{.*}} : (tensor<?x16xf32>, tensor<9xi32>, tensor<?xi32>) -> tensor<?x16xf32>
+  %0 = transformer.packed_mean_pool %p, %cu like %n : (tensor<?x16xf32>, tensor<9xi32>, tensor<?xi32>) -> tensor<?x16xf32>
+  // CHECK: transformer.packed_mean_pool %{{.*}}, %{{.*}} : (tensor<?x16xf32>, tensor<9xi32>) -> tensor<8x16xf32>
+  %1 = transformer.packed_mean_pool %p, %cu : (tensor<?x16xf32>, tensor<9xi32>) -> tensor<8x16xf32>
+  // CHECK: transformer.packed_token %{{.*}}, %{{.*}} like %{{.*}} {last} : (tensor<?x16xf32>, tensor<9xi32>, tensor<?xi32>) -> tensor<?x16xf32>
+  %2 = transformer.packed_token %p, %cu like %n {last} : (tensor<?x16xf32>, tensor<9xi32>, tensor<?xi32>) -> tensor<?x16xf32>
+  return
+}
