@@ -74,8 +74,11 @@ public:
       std::optional<int64_t> a = of(min.getLhs()), b = of(min.getRhs());
       return a && b ? std::optional(std::min(*a, *b)) : (a ? a : b);
     }
-    if (isa<arith::MulIOp, arith::AddIOp, arith::MaxSIOp>(op)) {
-      std::optional<int64_t> a = of(op->getOperand(0)), b = of(op->getOperand(1));
+    if (auto difference = dyn_cast<arith::SubIOp>(op))
+      return of(difference.getLhs());
+    if (isa<arith::MulIOp, arith::AddIOp, arith::MaxSIOp, arith::SelectOp>(op)) {
+      unsigned first = isa<arith::SelectOp>(op);
+      std::optional<int64_t> a = of(op->getOperand(first)), b = of(op->getOperand(first + 1));
       if (!a || !b)
         return std::nullopt;
       return isa<arith::MulIOp>(op)   ? *a * *b

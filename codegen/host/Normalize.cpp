@@ -148,7 +148,8 @@ void collapseLeadingLoops(RewriterBase &rewriter, func::FuncOp func) {
   SmallVector<linalg::LinalgOp> ops;
   unsigned common = ~0u;
   func.walk([&](linalg::LinalgOp op) {
-    if (op.getNumLoops() < 2 || isa<linalg::FillOp>(op))
+    // What is inside a loop of the body's own is small, and often part of a wider buffer.
+    if (op.getNumLoops() < 2 || isa<linalg::FillOp>(op) || op->getParentOp() != func)
       return;
     ops.push_back(op);
     common = std::min(common, leadingLoops(op));

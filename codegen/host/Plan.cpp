@@ -181,6 +181,8 @@ linalg::LinalgOp contractionOf(linalg::LinalgOp root) {
   return found;
 }
 
+} // namespace
+
 /// Columns of one register tile for a matmul of N columns: the target's, narrower for a narrow
 /// matrix, and a divisor of N where there is a good one so that no tail is left.
 int64_t chooseColumns(int64_t n, const HostTarget &target) {
@@ -193,8 +195,6 @@ int64_t chooseColumns(int64_t n, const HostTarget &target) {
       return columns;
   return target.panel;
 }
-
-} // namespace
 
 ContractionLoops contractionLoops(linalg::LinalgOp contraction) {
   ContractionLoops loops;
@@ -221,6 +221,11 @@ ContractionLoops contractionLoops(linalg::LinalgOp contraction) {
   // The last operand dimension must be the reduction on the left; right, reduction or column.
   loops.valid = true;
   return loops;
+}
+
+void markContraction(linalg::LinalgOp contraction, int64_t columns) {
+  Builder builder(contraction.getContext());
+  contraction->setAttr(contractionMark, builder.getI64IntegerAttr(columns));
 }
 
 Attribute blockMapping(MLIRContext *context, int64_t dimension) {
@@ -263,12 +268,17 @@ bool planForall(scf::ForallOp forall, Extents &extents, KernelPlan &plan) {
   if (forall.getMapping() && !forall.getMapping()->empty())
     return false;
   SmallVector<GridSize> bounds;
-  for (unsigned i = 0; i < static_cast<unsigned>(forall.getRank()); ++i) {
+  SmallVector<int64_t> steps;
+  int64_t rank = forall.getRank();
+  for (int64_t i = 0; i < rank; ++i) {
     std::optional<GridSize> bound = extents.of(forall.getMixedUpperBound()[i]);
-    if (!bound || !isConstantIntValue(forall.getMixedLowerBound()[i], 0) ||
-        !isConstantIntValue(forall.getMixedStep()[i], 1))
+    std::optional<int64_t> step = getConstantIntValue(forall.getMixedStep()[i]);
+    // Only x and y can be rounded up by themselves.
+    if (!bound || bound->divisor != 1 || !step || (*step != 1 && i + 2 < rank) ||
+        !isConstantIntValue(forall.getMixedLowerBound()[i], 0))
       return false;
     bounds.push_back(*bound);
+    steps.push_back(*step);
   }
   plan.strategy = "forall";
   plan.reason = "the body is a parallel loop";
@@ -276,7 +286,7 @@ bool planForall(scf::ForallOp forall, Extents &extents, KernelPlan &plan) {
   Cutter cutter{plan};
   // The last loop is x, so that neighbouring blocks touch neighbouring memory.
   for (int64_t i = bounds.size() - 1, dimension = 0; i >= 0; --i, ++dimension)
-    cutter.cut(i, bounds[i], 1, dimension);
+    cutter.cut(i, bounds[i], steps[i], dimension);
   cutter.finish();
   SmallVector<Attribute> mapping;
   for (int64_t dimension : plan.mapping)
@@ -392,12 +402,12 @@ KernelPlan planKernel(func::FuncOp func, const KernelAbi &abi, const HostTarget 
     plan.reason = "results are made by independent operations";
     return plan;
   }
-  root->setAttr("ingot.root", UnitAttr::get(func.getContext()));
+  root->setAttr(rootMark, UnitAttr::get(func.getContext()));
   SmallVector<std::optional<GridSize>> loops = loopExtents(extents, root);
   plan.tile.assign(root.getNumLoops(), 0);
   if (linalg::LinalgOp contraction = contractionOf(root)) {
     if (planContraction(root, contraction, loops, target, plan)) {
-      contraction->setAttr("ingot.contraction", UnitAttr::get(func.getContext()));
+      markContraction(contraction, plan.columns);
       return plan;
     }
   }
@@ -417,7 +427,7 @@ WeightPanel findWeightPanel(func::FuncOp func, const KernelPlan &plan) {
     return panel;
   func.walk([&](linalg::LinalgOp op) {
     ContractionLoops loops = contractionLoops(op);
-    if (!op->hasAttr("ingot.contraction") || !loops.valid)
+    if (!op->hasAttr(contractionMark) || !loops.valid)
       return;
     for (OpOperand *operand : op.getDpsInputOperands()) {
       AffineMap map = op.getMatchingIndexingMap(operand);

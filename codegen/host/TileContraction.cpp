@@ -15,8 +15,11 @@
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Affine/Utils.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/SCF/Transforms/Transforms.h"
+
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 
@@ -106,6 +109,20 @@ Value panelOf(RewriterBase &rewriter, Location loc, linalg::UnPackOp unpack, con
       ArrayRef<OpFoldResult>{one, depth, columns}, ArrayRef<OpFoldResult>{one, one, one});
 }
 
+/// `target` with the elements of `source`, read by `map`.
+Value copyElements(RewriterBase &rewriter, Location loc, Value source, Value target,
+                   AffineMap map) {
+  unsigned rank = map.getNumDims();
+  return linalg::GenericOp::create(
+             rewriter, loc, target.getType(), source, target,
+             ArrayRef<AffineMap>{map, rewriter.getMultiDimIdentityMap(rank)},
+             SmallVector<utils::IteratorType>(rank, utils::IteratorType::parallel),
+             [](OpBuilder &builder, Location at, ValueRange args) {
+               linalg::YieldOp::create(builder, at, args[0]);
+             })
+      .getResult(0);
+}
+
 /// Makes the right-hand side of `contraction` row-major in columns: reads a packed weight's panel
 /// directly, or copies. A tile of fewer than `columns` columns becomes the first ones of a whole
 /// panel, so that the multiplication itself needs no mask.
@@ -131,6 +148,21 @@ void layOutColumns(RewriterBase &rewriter, linalg::LinalgOp contraction, int64_t
                AffineMap::get(map.getNumDims(), 0, {exprs[1], exprs[0]}, rewriter.getContext()));
     return;
   }
+  // A ragged tile is copied into one of `columns` rows first, so that the transpose is whole. The
+  // others are zero: they don't matter, but what lies there otherwise may be slow to multiply.
+  if (ragged) {
+    SmallVector<OpFoldResult> staged = sizes;
+    staged[column] = rewriter.getIndexAttr(columns);
+    SmallVector<OpFoldResult> zeros(rank, rewriter.getIndexAttr(0));
+    SmallVector<OpFoldResult> ones(rank, rewriter.getIndexAttr(1));
+    Type element = getElementTypeOrSelf(value.getType());
+    Value zero = arith::ConstantOp::create(rewriter, loc, rewriter.getZeroAttr(element));
+    Value stage = tensor::EmptyOp::create(rewriter, loc, staged, element);
+    stage = linalg::FillOp::create(rewriter, loc, zero, stage).getResult(0);
+    Value part = tensor::ExtractSliceOp::create(rewriter, loc, stage, zeros, sizes, ones);
+    part = copyElements(rewriter, loc, value, part, rewriter.getMultiDimIdentityMap(rank));
+    value = tensor::InsertSliceOp::create(rewriter, loc, part, stage, zeros, sizes, ones);
+  }
   // panel[..., k, n] = value[..., n, k]
   SmallVector<int64_t> permutation;
   for (unsigned d = 0; d < rank; ++d)
@@ -148,24 +180,11 @@ void layOutColumns(RewriterBase &rewriter, linalg::LinalgOp contraction, int64_t
     shape.back() = rewriter.getIndexAttr(columns);
   Value panel =
       tensor::EmptyOp::create(rewriter, loc, shape, getElementTypeOrSelf(value.getType()));
-  Value part = ragged ? firstColumns(rewriter, loc, panel, sizes[column]) : panel;
-  part = linalg::GenericOp::create(
-             rewriter, loc, part.getType(), value, part,
-             ArrayRef<AffineMap>{AffineMap::get(rank, 0, read, rewriter.getContext()),
-                                 rewriter.getMultiDimIdentityMap(rank)},
-             SmallVector<utils::IteratorType>(rank, utils::IteratorType::parallel),
-             [](OpBuilder &builder, Location at, ValueRange args) {
-               linalg::YieldOp::create(builder, at, args[0]);
-             })
-             .getResult(0);
-  if (ragged) {
-    SmallVector<OpFoldResult> zeros(rank, rewriter.getIndexAttr(0));
-    SmallVector<OpFoldResult> ones(rank, rewriter.getIndexAttr(1));
-    panel = tensor::InsertSliceOp::create(rewriter, loc, part, panel, zeros,
-                                          tensor::getMixedSizes(rewriter, loc, part), ones);
-    part = firstColumns(rewriter, loc, panel, sizes[column]);
-  }
-  setOperand(rewriter, contraction, operand, part,
+  panel = copyElements(rewriter, loc, value, panel,
+                       AffineMap::get(rank, 0, read, rewriter.getContext()));
+  if (ragged)
+    panel = firstColumns(rewriter, loc, panel, sizes[column]);
+  setOperand(rewriter, contraction, operand, panel,
              AffineMap::get(map.getNumDims(), 0, outer, rewriter.getContext()));
 }
 
@@ -219,18 +238,24 @@ void widenRaggedTile(RewriterBase &rewriter, linalg::LinalgOp contraction, int64
   });
 }
 
-/// The contraction that `root` follows, in the same block.
-linalg::LinalgOp contractionBehind(linalg::LinalgOp root) {
+/// The contractions that `root` follows, in the same block.
+SmallVector<linalg::LinalgOp> contractionsBehind(linalg::LinalgOp root) {
   SmallVector<linalg::LinalgOp> worklist{root};
+  llvm::SetVector<Operation *> seen;
+  SmallVector<linalg::LinalgOp> found;
   while (!worklist.empty()) {
     linalg::LinalgOp op = worklist.pop_back_val();
-    if (op->hasAttr(contractionMark))
-      return op;
+    if (!seen.insert(op))
+      continue;
+    if (op->hasAttr(contractionMark)) {
+      found.push_back(op);
+      continue;
+    }
     for (Value operand : op->getOperands())
       if (auto producer = operand.getDefiningOp<linalg::LinalgOp>())
         worklist.push_back(producer);
   }
-  return nullptr;
+  return found;
 }
 
 /// Tiles the rows of `root` by `heights`, each for what the one before left over.
@@ -267,26 +292,36 @@ LogicalResult tileRows(RewriterBase &rewriter, linalg::LinalgOp root, unsigned r
 } // namespace
 
 LogicalResult tileContraction(RewriterBase &rewriter, func::FuncOp func, const KernelAbi &abi,
-                              const KernelPlan &plan, const HostTarget &target) {
+                              int64_t columns, const HostTarget &target) {
   // Panels.
   linalg::LinalgOp root = findMarked(func, rootMark);
-  ContractionLoops loops = contractionLoops(findMarked(func, contractionMark));
+  SmallVector<linalg::LinalgOp> contractions = contractionsBehind(root);
+  if (contractions.empty())
+    return func.emitError("the matmul behind a result is lost");
+  ContractionLoops loops = contractionLoops(contractions.front());
   bool rootIsContraction = root->hasAttr(contractionMark);
   unsigned rank = loops.outer.size() + (loops.row >= 0) + 1;
   unsigned column = rootIsContraction ? loops.column : rank - 1;
   unsigned row = rootIsContraction ? loops.row : rank - 2;
-  SmallVector<int64_t> sizes(root.getNumLoops(), 0);
-  sizes[column] = plan.columns;
-  FailureOr<TiledRoot> panels = tileRoot(rewriter, root, sizes, forLoop, mayFuseIntoTile);
-  if (failed(panels))
-    return func.emitError("the matmul's columns cannot be tiled");
-  if (loops.row < 0)
-    for (Operation *op : panels->ops)
-      op->setAttr(boundedMark, rewriter.getUnitAttr());
-  if (!panels->loops.empty()) {
-    auto loop = cast<scf::ForOp>(panels->loops.front().getOperation());
-    scf::ForOp rest;
-    (void)scf::peelForLoopAndSimplifyBounds(rewriter, loop, rest);
+  auto most = contractions.front()->getAttrOfType<IntegerAttr>(mostColumnsMark);
+  bool onePanel = most && most.getInt() <= columns;
+  if (onePanel) {
+    if (loops.row < 0)
+      root->setAttr(boundedMark, rewriter.getUnitAttr());
+  } else {
+    SmallVector<int64_t> sizes(root.getNumLoops(), 0);
+    sizes[column] = columns;
+    FailureOr<TiledRoot> panels = tileRoot(rewriter, root, sizes, forLoop, mayFuseIntoTile);
+    if (failed(panels))
+      return func.emitError("the matmul's columns cannot be tiled");
+    if (loops.row < 0)
+      for (Operation *op : panels->ops)
+        op->setAttr(boundedMark, rewriter.getUnitAttr());
+    if (!panels->loops.empty()) {
+      auto loop = cast<scf::ForOp>(panels->loops.front().getOperation());
+      scf::ForOp rest;
+      (void)scf::peelForLoopAndSimplifyBounds(rewriter, loop, rest);
+    }
   }
   // Whole panels get static types here; only the rest stays ragged.
   if (failed(cleanup(func, abi)))
@@ -299,26 +334,27 @@ LogicalResult tileContraction(RewriterBase &rewriter, func::FuncOp func, const K
 
   // Rows.
   for (linalg::LinalgOp variant : variants) {
-    linalg::LinalgOp contraction = contractionBehind(variant);
-    if (!contraction)
+    contractions = contractionsBehind(variant);
+    if (contractions.empty())
       return func.emitError("the matmul of a column tile is lost");
-    layOutColumns(rewriter, contraction, plan.columns);
+    for (linalg::LinalgOp contraction : contractions)
+      layOutColumns(rewriter, contraction, columns);
     if (loops.row >= 0 && failed(tileRows(rewriter, variant, row, target.rows)))
       return func.emitError("the matmul's rows cannot be tiled");
   }
+  return cleanup(func, abi);
+}
 
-  // K, once the untiled operations are gone.
-  if (failed(cleanup(func, abi)))
-    return failure();
+LogicalResult tileSums(RewriterBase &rewriter, func::FuncOp func) {
   SmallVector<linalg::LinalgOp> contractions;
   func.walk([&](linalg::LinalgOp op) {
     if (op->hasAttr(contractionMark))
       contractions.push_back(op);
   });
   for (linalg::LinalgOp op : contractions) {
-    widenRaggedTile(rewriter, op, plan.columns);
+    widenRaggedTile(rewriter, op, cast<IntegerAttr>(op->getAttr(contractionMark)).getInt());
     SmallVector<int64_t> tile(op.getNumLoops(), 0);
-    tile[loops.reduction] = 1;
+    tile[contractionLoops(op).reduction] = 1;
     if (failed(tileRoot(rewriter, op, tile, forLoop,
                         [](tensor::ExtractSliceOp, OpResult) { return false; })))
       return func.emitError("the matmul's reduction cannot be tiled");

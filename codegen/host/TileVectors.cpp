@@ -55,7 +55,39 @@ LogicalResult tilePartialSums(RewriterBase &rewriter, linalg::LinalgOp op, unsig
   return success();
 }
 
+/// The loop along which the only input of a transposing copy lies in memory; nothing for others.
+std::optional<unsigned> transposedLoop(linalg::LinalgOp op) {
+  if (op.getNumLoops() < 2 || op.getNumLoops() != op.getNumParallelLoops() ||
+      op.getNumDpsInputs() != 1 || !op.getRegionInputArgs().front().hasOneUse() ||
+      !llvm::hasSingleElement(op.getBlock()->getOperations()))
+    return std::nullopt;
+  AffineMap map = op.getMatchingIndexingMap(op.getDpsInputOperand(0));
+  AffineMap out = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
+  if (map.getNumResults() == 0 || !map.isProjectedPermutation() || !out.isIdentity())
+    return std::nullopt;
+  unsigned loop = cast<AffineDimExpr>(map.getResults().back()).getPosition();
+  return loop + 1 == op.getNumLoops() ? std::nullopt : std::optional(loop);
+}
+
+/// Cuts a transposing copy into squares, which are transposed in registers.
+LogicalResult tileTranspose(RewriterBase &rewriter, linalg::LinalgOp op, unsigned loop,
+                            const HostTarget &target) {
+  SmallVector<int64_t> sizes(op.getNumLoops(), 1);
+  sizes[loop] = sizes.back() = target.lanes;
+  FailureOr<TiledRoot> tiled = tileRoot(rewriter, op, sizes, forLoop,
+                                        [](tensor::ExtractSliceOp, OpResult) { return false; });
+  if (failed(tiled))
+    return failure();
+  for (LoopLikeOpInterface level : llvm::reverse(tiled->loops)) {
+    scf::ForOp rest;
+    (void)scf::peelForLoopAndSimplifyBounds(rewriter, cast<scf::ForOp>(level.getOperation()), rest);
+  }
+  return success();
+}
+
 LogicalResult tileOne(RewriterBase &rewriter, linalg::LinalgOp op, const HostTarget &target) {
+  if (std::optional<unsigned> loop = transposedLoop(op))
+    return tileTranspose(rewriter, op, *loop, target);
   std::optional<unsigned> loop = vectorLoop(op);
   if (!loop)
     return success();
@@ -144,8 +176,12 @@ void dropUnitLoops(func::FuncOp func) {
   SmallVector<linalg::LinalgOp> fills;
   func.walk([&](linalg::FillOp op) { fills.push_back(op); });
   for (linalg::LinalgOp op : fills) {
+    SmallVector<NamedAttribute> marks(op->getDiscardableAttrs());
     rewriter.setInsertionPoint(op);
-    (void)linalg::generalizeNamedOp(rewriter, op);
+    FailureOr<linalg::GenericOp> generic = linalg::generalizeNamedOp(rewriter, op);
+    if (succeeded(generic))
+      for (NamedAttribute mark : marks)
+        (*generic)->setAttr(mark.getName(), mark.getValue());
   }
   linalg::ControlDropUnitDims control;
   control.rankReductionStrategy =

@@ -108,12 +108,15 @@ LogicalResult tileKernel(func::FuncOp func, const KernelAbi &abi, const KernelPl
       return func.emitError("the root operation cannot be tiled");
     if (failed(cleanup(func, abi)))
       return failure();
-    if (plan.strategy == "contraction" ? failed(tileContraction(rewriter, func, abi, plan, target))
-                                       : failed(tileSingleRows(rewriter, func)))
+    if (plan.strategy == "contraction"
+            ? failed(tileContraction(rewriter, func, abi, plan.columns, target))
+            : failed(tileSingleRows(rewriter, func)))
       return func.emitError("the tiles of a block cannot be cut");
-    if (failed(cleanup(func, abi)))
-      return failure();
+  } else if (failed(tileLoopContractions(rewriter, func, abi, target))) {
+    return func.emitError("the tiles of a loop's body cannot be cut");
   }
+  if (failed(cleanup(func, abi)) || failed(tileSums(rewriter, func)) || failed(cleanup(func, abi)))
+    return failure();
   if (failed(tileForVectors(func, target)) || failed(cleanup(func, abi)))
     return failure();
   dropUnitLoops(func);

@@ -8,9 +8,13 @@
 
 namespace ingot::host {
 
-/// Marks of Plan.cpp; tiled copies of an operation keep them.
+/// Marks of Plan.cpp; tiled copies of an operation keep them. A contraction's mark holds the columns
+/// of its register tile.
 inline constexpr const char *rootMark = "ingot.root";
 inline constexpr const char *contractionMark = "ingot.contraction";
+
+/// Marks a contraction whose dynamic number of columns is at most that.
+inline constexpr const char *mostColumnsMark = "ingot.most_columns";
 
 /// Marks operations whose dynamic extents are at most `vectorWidth`.
 inline constexpr const char *boundedMark = "ingot.bounded";
@@ -51,8 +55,23 @@ mlir::LogicalResult tileForVectors(mlir::func::FuncOp func, const HostTarget &ta
 /// TileVectors.cpp: loops of one step disappear, so that vectors get one dimension.
 void dropUnitLoops(mlir::func::FuncOp func);
 
-/// TileContraction.cpp: register tiles inside the blocks.
+/// Plan.cpp: columns of one register tile for a matmul of `n` columns.
+int64_t chooseColumns(int64_t n, const HostTarget &target);
+
+/// Plan.cpp: marks a contraction with the columns of its register tile.
+void markContraction(mlir::linalg::LinalgOp contraction, int64_t columns);
+
+/// TileContraction.cpp: register tiles of the marked root and the marked contractions that it
+/// follows.
 mlir::LogicalResult tileContraction(mlir::RewriterBase &rewriter, mlir::func::FuncOp func,
-                                    const KernelAbi &abi, const KernelPlan &plan, const HostTarget &target);
+                                    const KernelAbi &abi, int64_t columns,
+                                    const HostTarget &target);
+
+/// TileContraction.cpp: the sums of all marked contractions, one step of K at a time.
+mlir::LogicalResult tileSums(mlir::RewriterBase &rewriter, mlir::func::FuncOp func);
+
+/// TileLoops.cpp: register tiles of the contractions inside a body's own loops.
+mlir::LogicalResult tileLoopContractions(mlir::RewriterBase &rewriter, mlir::func::FuncOp func,
+                                         const KernelAbi &abi, const HostTarget &target);
 
 } // namespace ingot::host
