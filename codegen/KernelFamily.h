@@ -13,6 +13,7 @@
 #pragma once
 
 #include "dialects/Exec/ExecOps.h"
+#include "runtime/format/plan_generated.h"
 #include "runtime/support/Status.h"
 
 #include <array>
@@ -99,13 +100,40 @@ struct CodeImage {
   std::vector<uint8_t> bytes;
 };
 
-/// The code of one kernel: an entry point of an image.
+/// A tensor map (TensorMap in runtime/format/plan.fbs) of a buffer argument. Sizes are over the
+/// kernel's own size parameters; they count at the launch's values, device-resident ones by their
+/// bounds.
+struct TensorMapCode {
+  unsigned buffer = 0; // index of the buffer argument
+  uint64_t offset = 0; // bytes into the buffer, a multiple of 16
+  mlir::Type elementType;
+  llvm::SmallVector<exec::SizeAttr> dims;     // the innermost first, in elements
+  llvm::SmallVector<exec::SizeAttr> strides;  // bytes, of dims[1], dims[2], ...; multiples of 16
+  llvm::SmallVector<uint32_t> box;            // elements of each dimension, 1 to 256
+  llvm::SmallVector<uint32_t> elementStrides; // empty: all 1
+  format::Swizzle swizzle = format::Swizzle::B128;
+  format::L2Promotion promotion = format::L2Promotion::B256;
+  bool nanFill = false;
+};
+
+/// The code of one kernel: an entry point of an image. Arguments of the entry point: buffers, sizes
+/// (int64), then on CUDA an address (const int *) for each of `deviceSizes` and the tensor maps by
+/// value (`const __grid_constant__ CUtensorMap`).
 struct KernelCode {
   std::string entry;
   unsigned image = 0; // index into Code::images
   std::array<uint32_t, 3> block = {0, 0, 0};
-  uint32_t sharedBytes = 0;
+  uint32_t sharedBytes = 0;  // dynamic shared memory (CUDA)
   uint64_t scratchBytes = 0; // per worker (host)
+  // CUDA only:
+  std::array<uint32_t, 3> cluster = {0, 0, 0}; // blocks per cluster; zero: none
+  /// Programmatic dependent launch: the kernel may start before the one in front of it has ended,
+  /// and waits (griddepcontrol.wait) before it touches anything that a kernel wrote.
+  bool overlaps = false;
+  /// Indices of size parameters whose value the kernel reads in device memory: an address, or null
+  /// where a launch passes a size that the host knows.
+  llvm::SmallVector<uint16_t> deviceSizes;
+  std::vector<TensorMapCode> tensorMaps;
 };
 
 /// What `emit` gives: one KernelCode a kernel, in the order asked for.

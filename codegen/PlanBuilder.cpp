@@ -36,6 +36,10 @@ private:
   void buildConstants();
   void buildImages();
   void buildKernels();
+  Offset<format::Size> argumentSize(exec::KernelOp kernel, SizeAttr size);
+  Offset<flatbuffers::Vector<Offset<format::Size>>> argumentSizes(exec::KernelOp kernel,
+                                                                  ArrayRef<SizeAttr> list);
+  Offset<format::TensorMap> buildTensorMap(exec::KernelOp kernel, const TensorMapCode &map);
   Status buildProgram(exec::ProgramOp program);
   Offset<format::Generation> buildGeneration();
   Offset<flatbuffers::Vector<Offset<format::KeyValue>>> buildProvenance(DictionaryAttr model);
@@ -250,6 +254,41 @@ void PlanBuilder::buildImages() {
                                               image.offset, image.bytes));
 }
 
+/// A size over the kernel's size parameters, which become indices.
+Offset<format::Size> PlanBuilder::argumentSize(exec::KernelOp kernel, SizeAttr size) {
+  std::vector<uint16_t> indices;
+  for (StringAttr symbol : size.getSymbols())
+    for (auto [i, parameter] : llvm::enumerate(kernel.getSizes().getAsRange<exec::SymbolAttr>()))
+      if (parameter.getName() == symbol)
+        indices.push_back(i);
+  if (indices.size() != size.getSymbols().size())
+    fail("kernel @" + kernel.getSymName() + ": a size of its code is not over its parameters");
+  llvm::sort(indices);
+  auto vector = fbb.CreateVector(indices);
+  return format::CreateSize(fbb, size.getFactor(), vector, size.getDivisor());
+}
+
+Offset<flatbuffers::Vector<Offset<format::Size>>>
+PlanBuilder::argumentSizes(exec::KernelOp kernel, ArrayRef<SizeAttr> list) {
+  Offsets<format::Size> tables;
+  for (SizeAttr size : list)
+    tables.push_back(argumentSize(kernel, size));
+  return fbb.CreateVector(tables);
+}
+
+Offset<format::TensorMap> PlanBuilder::buildTensorMap(exec::KernelOp kernel,
+                                                      const TensorMapCode &map) {
+  auto dims = argumentSizes(kernel, map.dims);
+  auto strides = argumentSizes(kernel, map.strides);
+  auto box = fbb.CreateVector(map.box.data(), map.box.size());
+  Offset<flatbuffers::Vector<uint32_t>> elementStrides = 0;
+  if (!map.elementStrides.empty())
+    elementStrides = fbb.CreateVector(map.elementStrides.data(), map.elementStrides.size());
+  return format::CreateTensorMap(fbb, map.buffer, map.offset, toDType(map.elementType), dims,
+                                 strides, box, elementStrides, map.swizzle, map.promotion,
+                                 map.nanFill);
+}
+
 void PlanBuilder::buildKernels() {
   for (const PlacedKernel &placed : code.kernels) {
     exec::KernelOp kernel = placed.kernel;
@@ -264,9 +303,24 @@ void PlanBuilder::buildKernels() {
     auto writtenVector = fbb.CreateVector(written);
     auto blockVector = fbb.CreateVector(block);
     auto description = stringOrNull(kernel.getDescription().value_or(""));
+    // Absent rather than empty where there is nothing: what the host target writes stays as it is.
+    Offset<flatbuffers::Vector<uint32_t>> cluster = 0;
+    if (placed.code.cluster[0] != 0)
+      cluster = fbb.CreateVector(placed.code.cluster.data(), 3);
+    Offset<flatbuffers::Vector<uint16_t>> deviceSizes = 0;
+    if (!placed.code.deviceSizes.empty())
+      deviceSizes =
+          fbb.CreateVector(placed.code.deviceSizes.data(), placed.code.deviceSizes.size());
+    Offsets<format::TensorMap> maps;
+    for (const TensorMapCode &map : placed.code.tensorMaps)
+      maps.push_back(buildTensorMap(kernel, map));
+    Offset<flatbuffers::Vector<Offset<format::TensorMap>>> mapVector = 0;
+    if (!maps.empty())
+      mapVector = fbb.CreateVector(maps);
     kernelTables.push_back(format::CreateKernel(
         fbb, entry, placed.code.image, written.size(), kernel.getSizes().size(), writtenVector,
-        blockVector, placed.code.sharedBytes, placed.code.scratchBytes, description));
+        blockVector, placed.code.sharedBytes, placed.code.scratchBytes, description, cluster,
+        placed.code.overlaps, deviceSizes, mapVector));
   }
 }
 
@@ -455,6 +509,17 @@ Offset<format::Generation> PlanBuilder::buildGeneration() {
     eos.assign(ids.asArrayRef().begin(), ids.asArrayRef().end());
   auto eosVector = fbb.CreateVector(eos);
   auto doSample = attributes.getAs<BoolAttr>("do_sample");
+  Offset<format::Sampling> sampling = 0;
+  if (auto ports = attributes.getAs<DictionaryAttr>("sampling")) {
+    // The names of the ports, by default those of their parts.
+    auto name = [&](StringRef part) { return string(getString(ports, part, part)); };
+    auto tokens = name("tokens"), temperature = name("temperature"), topK = name("top_k");
+    auto topP = name("top_p"), minP = name("min_p"), penalty = name("repetition_penalty");
+    auto seed = name("seed"), draw = name("draw"), slot = name("slot");
+    auto feedback = ports.getAs<BoolAttr>("feedback");
+    sampling = format::CreateSampling(fbb, tokens, temperature, topK, topP, minP, penalty, seed,
+                                      draw, slot, feedback && feedback.getValue());
+  }
   return format::CreateGeneration(
       fbb, program, inputIds, numTokens, pastTokens, blockTable, logits,
       getInteger(attributes, "block_size", 0), getInteger(attributes, "num_blocks", 0),
@@ -462,7 +527,7 @@ Offset<format::Generation> PlanBuilder::buildGeneration() {
       getInteger(attributes, "bos_id", -1), getInteger(attributes, "pad_id", -1),
       doSample && doSample.getValue(), getFloat(attributes, "temperature", 1),
       getInteger(attributes, "top_k", 0), getFloat(attributes, "top_p", 1),
-      getFloat(attributes, "min_p", 0), getFloat(attributes, "repetition_penalty", 1));
+      getFloat(attributes, "min_p", 0), getFloat(attributes, "repetition_penalty", 1), sampling);
 }
 
 Offset<flatbuffers::Vector<Offset<format::KeyValue>>>

@@ -32,6 +32,7 @@ public:
   void programs();
   void steps();
   void kernels();
+  void cudaLaunch(const format::Kernel &kernel);
   void weights();
   void sources();
   void states();
@@ -110,6 +111,7 @@ void Describer::generation(const format::Generation &generation) {
   json_.member("temperature", generation.temperature()).member("top_k", generation.top_k());
   json_.member("top_p", generation.top_p()).member("min_p", generation.min_p());
   json_.member("repetition_penalty", generation.repetition_penalty());
+  json_.member("samples_on_device", generation.sampling() != nullptr);
   json_.endObject();
 }
 
@@ -254,6 +256,47 @@ void Describer::steps() {
   json_.endArray();
 }
 
+/// What only kernels of a GPU have, where it is not the usual.
+void Describer::cudaLaunch(const format::Kernel &kernel) {
+  auto list = [&](const char *name, const auto *values) {
+    if (count(values) == 0)
+      return;
+    json_.key(name).beginArray();
+    for (auto value : *values)
+      json_.value(value);
+    json_.endArray();
+  };
+  std::vector<std::string> arguments; // sizes are over these
+  for (unsigned i = 0; i < kernel.num_sizes(); ++i)
+    arguments.push_back(text("size", i));
+  list("block", kernel.block());
+  list("cluster", kernel.cluster());
+  if (kernel.overlaps())
+    json_.member("overlaps", true);
+  list("device_sizes", kernel.device_sizes());
+  list("variants", kernel.variants());
+  if (count(kernel.grid()) != 0)
+    json_.member("grid", sizes(kernel.grid(), arguments));
+  if (count(kernel.tensor_maps()) == 0)
+    return;
+  json_.key("tensor_maps").beginArray();
+  for (const format::TensorMap *map : *kernel.tensor_maps()) {
+    json_.beginObject().member("buffer", map->buffer()).member("offset", map->offset());
+    json_.member("dtype", dtypeName(map->dtype())).member("dims", sizes(map->dims(), arguments));
+    json_.member("strides", sizes(map->strides(), arguments));
+    list("box", map->box());
+    list("element_strides", map->element_strides());
+    // 0, 32, 64, 128 bytes and 0, 64, 128, 256 bytes.
+    json_.member("swizzle",
+                 map->swizzle() == format::Swizzle::None ? 0 : 16 << unsigned(map->swizzle()));
+    json_.member("l2_promotion", map->promotion() == format::L2Promotion::None
+                                     ? 0
+                                     : 32 << unsigned(map->promotion()));
+    json_.member("nan_fill", map->nan_fill()).endObject();
+  }
+  json_.endArray();
+}
+
 void Describer::kernels() {
   std::vector<unsigned> launches(count(plan_.kernels()));
   for (const format::Program *program : *plan_.programs())
@@ -269,6 +312,7 @@ void Describer::kernels() {
     json_.member("scratch_bytes", kernel.scratch_bytes());
     if (kernel.shared_bytes())
       json_.member("shared_bytes", kernel.shared_bytes());
+    cudaLaunch(kernel);
     json_.member("description", view(kernel.description())).endObject();
   }
   json_.endArray();

@@ -18,8 +18,7 @@ namespace ingot {
 static bool isAligned(const format::Plan &plan) {
   auto aligned = [](const auto *vector) {
     // Builders don't align vectors without elements.
-    return !vector || vector->size() == 0 ||
-           reinterpret_cast<uintptr_t>(vector->Data()) % 8 == 0;
+    return !vector || vector->size() == 0 || reinterpret_cast<uintptr_t>(vector->Data()) % 8 == 0;
   };
   bool ok = !plan.generation() || aligned(plan.generation()->eos_ids());
   for (unsigned i = 0; plan.sources() && i < plan.sources()->size(); ++i)
@@ -152,30 +151,8 @@ Status checkKernels(const format::Plan &plan, uint64_t codeBytes) {
       return expected(where, text("a range inside the code section of ", codeBytes, " bytes"),
                       text("offset ", image.offset(), " + ", image.bytes(), " bytes"));
   }
-  for (unsigned i = 0; i < count(plan.kernels()); ++i) {
-    const format::Kernel &kernel = *plan.kernels()->Get(i);
-    std::string where = text("kernels[", i, "]");
-    INGOT_TRY(checkName(where, kernel.entry()));
-    where += text(" ", quoted(kernel.entry()->string_view()));
-    if (kernel.image() >= count(plan.images()))
-      return expected(where, text("an image below ", count(plan.images())), text(kernel.image()));
-    if (kernel.num_buffers() > kMaxKernelBuffers || kernel.num_sizes() > kMaxKernelSizes)
-      return expected(
-          where, text("at most ", kMaxKernelBuffers, " buffers and ", kMaxKernelSizes, " sizes"),
-          text(kernel.num_buffers(), " and ", kernel.num_sizes()));
-    if (!kernel.written() || kernel.written()->size() != kernel.num_buffers())
-      return expected(where, text(kernel.num_buffers(), " written flags"),
-                      text(count(kernel.written())));
-    if (kernel.scratch_bytes() > kMaxScratchBytes)
-      return expected(where, text("at most ", kMaxScratchBytes, " bytes of scratch"),
-                      text(kernel.scratch_bytes()));
-    uint64_t threads = 1;
-    for (unsigned j = 0; j < count(kernel.block()); ++j)
-      threads *= std::min<uint64_t>(kernel.block()->Get(j), 4096);
-    if ((count(kernel.block()) != 0 && count(kernel.block()) != 3) || threads < 1 || threads > 1024)
-      return expected(where, "no block, or 3 sizes of 1 to 1024 threads in all",
-                      text(count(kernel.block()), " sizes"));
-  }
+  for (unsigned i = 0; i < count(plan.kernels()); ++i)
+    INGOT_TRY(checkKernel(plan, i));
   return {};
 }
 

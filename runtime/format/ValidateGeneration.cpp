@@ -6,6 +6,7 @@
 #include "runtime/support/Text.h"
 #include "runtime/support/Try.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace ingot::validation {
@@ -33,13 +34,18 @@ public:
       return expected(where_, "the name of a program",
                       quoted(generation_.program()->string_view()));
     INGOT_TRY(checkPorts());
+    INGOT_TRY(checkSamplingPorts());
+    for (const format::Port *port : *program_->inputs())
+      if (std::find(known_.begin(), known_.end(), port) == known_.end() && !port->optional())
+        return expected(where_, "no further required input of the program",
+                        quoted(port->name()->string_view()));
     INGOT_TRY(checkNumbers());
     return checkSampling();
   }
 
 private:
   Status findPort(const char *role, const flatbuffers::String *name, bool output,
-                  const format::Port *&port) const {
+                  const format::Port *&port, std::optional<format::DType> type = {}) const {
     const auto *ports = output ? program_->outputs() : program_->inputs();
     for (unsigned i = 0; i < count(ports); ++i)
       if (ports->Get(i)->name()->string_view() == name->string_view())
@@ -50,7 +56,7 @@ private:
                            quoted(program_->name()->string_view())),
                       quoted(name->string_view()));
     const format::Buffer &buffer = bufferOf(*port);
-    format::DType dtype = output ? format::DType::F32 : format::DType::I32;
+    format::DType dtype = type ? *type : output ? format::DType::F32 : format::DType::I32;
     if (buffer.dtype() != dtype)
       return expected(text(where_, ": ", role), dtypeName(dtype), dtypeName(buffer.dtype()));
     return {};
@@ -76,6 +82,7 @@ private:
   Status checkPorts();
   Status checkNumbers() const;
   Status checkSampling() const;
+  Status checkSamplingPorts();
 
   const format::Plan &plan_;
   const format::Generation &generation_;
@@ -83,6 +90,7 @@ private:
   std::string where_ = "generation";
   const format::Port *inputIds_ = nullptr, *numTokens_ = nullptr, *pastTokens_ = nullptr,
                      *blockTable_ = nullptr, *logits_ = nullptr;
+  std::vector<const format::Port *> known_; // inputs with a part to play
   uint16_t rows_ = 0, tokens_ = 0, blocks_ = 0;
 };
 
@@ -104,11 +112,49 @@ Status GenerationChecker::checkPorts() {
   INGOT_TRY(expectShape("past_tokens", *pastTokens_, rows_, {}, 1));
   INGOT_TRY(expectShape("block_table", *blockTable_, rows_, blocks_, 2));
   INGOT_TRY(expectShape("logits", *logits_, rows_, {}, 2));
-  for (const format::Port *port : *program_->inputs())
-    if (port != inputIds_ && port != numTokens_ && port != pastTokens_ && port != blockTable_ &&
-        !port->optional())
-      return expected(where_, "no further required input of the program",
-                      quoted(port->name()->string_view()));
+  known_ = {inputIds_, numTokens_, pastTokens_, blockTable_};
+  return {};
+}
+
+Status GenerationChecker::checkSamplingPorts() {
+  const format::Sampling *sampling = generation_.sampling();
+  if (!sampling)
+    return {};
+  using format::DType;
+  struct {
+    const char *role;
+    const flatbuffers::String *name;
+    DType dtype;
+  } const ports[] = {
+      {"tokens", sampling->tokens(), DType::I32},
+      {"temperature", sampling->temperature(), DType::F32},
+      {"top_k", sampling->top_k(), DType::I32},
+      {"top_p", sampling->top_p(), DType::F32},
+      {"min_p", sampling->min_p(), DType::F32},
+      {"repetition_penalty", sampling->repetition_penalty(), DType::F32},
+      {"seed", sampling->seed(), DType::I64},
+      {"draw", sampling->draw(), DType::I64},
+      {"slot", sampling->slot(), DType::I32},
+  };
+  for (const auto &entry : ports) {
+    std::string role = text("sampling: ", entry.role);
+    const format::Port *port = nullptr;
+    bool output = entry.name == sampling->tokens();
+    INGOT_TRY(findPort(role.c_str(), entry.name, output, port, entry.dtype));
+    INGOT_TRY(expectShape(role.c_str(), *port, rows_, {}, 1));
+    if (output)
+      continue;
+    if (std::find(known_.begin(), known_.end(), port) != known_.end())
+      return expected(text(where_, ": ", role), "a port for nothing else",
+                      quoted(entry.name->string_view()));
+    known_.push_back(port);
+    // The kernel finds the slot's state by it.
+    int64_t most = symbolBounds(*program_).ranges[rows_].max - 1;
+    if (entry.name == sampling->slot() &&
+        (!port->has_range() || port->minimum() != 0 || port->maximum() != most))
+      return expected(text(where_, ": ", role), text("a port with the range [0, ", most, "]"),
+                      "another range");
+  }
   return {};
 }
 
@@ -148,7 +194,9 @@ Status GenerationChecker::checkNumbers() const {
     const format::Port *port;
     int64_t low, high;
   } const ranges[] = {
-      {"input_ids", inputIds_, 0, int64_t(generation_.vocab_size()) - 1},
+      {"input_ids", inputIds_,
+       generation_.sampling() && generation_.sampling()->feedback() ? -1 : 0,
+       int64_t(generation_.vocab_size()) - 1},
       {"block_table", blockTable_, 0, int64_t(numBlocks) - 1},
   };
   for (const auto &range : ranges)

@@ -312,6 +312,10 @@ Status ProgramChecker::checkLaunch(const std::string &place, const format::Launc
   if (!maxElements(grid, bounds_))
     return expected(where, "a grid whose number of blocks fits 63 bits at the maxima",
                     "a larger one");
+  INGOT_TRY(checkKernelSizes(where, plan_, launch.kernel(), program_, launch));
+  for (unsigned i = 0; i < count(kernel.variants()); ++i)
+    INGOT_TRY(checkKernelSizes(text(where, ": variant ", i), plan_, kernel.variants()->Get(i),
+                               program_, launch));
   return {};
 }
 

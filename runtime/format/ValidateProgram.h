@@ -32,6 +32,13 @@ Status checkUniqueNames(const std::string &where,
                         const flatbuffers::Vector<flatbuffers::Offset<T>> *table);
 Status checkUnique(const std::string &where, std::vector<std::string_view> names);
 
+/// V2, V11 and V12 of plan.kernels()[index]; images are checked before.
+Status checkKernel(const format::Plan &plan, unsigned index);
+
+/// V12 of a kernel's own sizes for a launch (of it, or of the kernel that it is a variant of).
+Status checkKernelSizes(const std::string &where, const format::Plan &plan, uint32_t kernel,
+                        const format::Program &program, const format::Launch &launch);
+
 /// V2 to V8 of plan.programs()[index].
 Status checkProgram(const format::Plan &plan, unsigned index);
 

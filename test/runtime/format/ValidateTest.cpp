@@ -182,6 +182,130 @@ TEST(Validate, V11_Caps) {
   refuses("of scratch", [](PlanT &p) { p.kernels[0]->scratch_bytes = UINT64_MAX; });
   refuses("1 to 64", [](PlanT &p) { p.devices.clear(); });
   refuses("at least one", [](PlanT &p) { p.generation.reset(), p.programs.clear(); });
-  refuses("version", [](PlanT &p) { p.version = 2; });
-  refuses("1024 threads", [](PlanT &p) { p.kernels[0]->block = {1024, 2, 1}; });
+  refuses("version", [](PlanT &p) { p.version = kFormatVersion + 1; });
+  refuses("1024 in all", [](PlanT &p) { p.kernels[0]->block = {1024, 2, 1}; });
+}
+
+namespace {
+
+/// combine, as a kernel for CUDA with a tensor map over x[B * S / 4, 4].
+void makeCuda(PlanT &p) {
+  p.targets[0]->kind = "cuda";
+  p.targets[0]->arch = "sm_90a";
+  KernelT &kernel = *p.kernels[0];
+  kernel.block = {128, 1, 1};
+  kernel.cluster = {2, 1, 1};
+  kernel.overlaps = true;
+  kernel.device_sizes = {0};
+  auto map = std::make_unique<TensorMapT>();
+  map->dims.push_back(std::make_unique<SizeT>());
+  map->dims[0]->factor = 4;
+  map->dims.push_back(std::make_unique<SizeT>());
+  map->dims[1]->symbols = {0};
+  map->dims[1]->divisor = 4;
+  map->strides.push_back(std::make_unique<SizeT>());
+  map->strides[0]->factor = 16;
+  map->box = {4, 8};
+  kernel.tensor_maps.push_back(std::move(map));
+  // The same code for another architecture.
+  p.targets.push_back(std::make_unique<TargetT>(*p.targets[0]));
+  p.targets[1]->arch = "sm_80";
+  p.images.push_back(std::make_unique<ImageT>(*p.images[0]));
+  p.images[1]->target = 1;
+  p.kernels.push_back(std::make_unique<KernelT>());
+  KernelT &variant = *p.kernels.back();
+  variant.entry = "combine";
+  variant.image = 1;
+  variant.num_buffers = 5;
+  variant.num_sizes = 1;
+  variant.written = {0, 0, 0, 0, 1};
+  for (int i = 0; i < 3; ++i)
+    variant.grid.push_back(std::make_unique<SizeT>());
+  variant.grid[0]->symbols = {0};
+  p.kernels[0]->variants = {uint32_t(p.kernels.size() - 1)};
+}
+
+void refusesCuda(const std::string &words, const std::function<void(PlanT &)> &change) {
+  refuses(words, [&](PlanT &p) {
+    makeCuda(p);
+    change(p);
+  });
+}
+
+TensorMapT &mapOf(PlanT &p) { return *p.kernels[0]->tensor_maps[0]; }
+
+} // namespace
+
+TEST(Validate, V12_CudaKernels) {
+  refusesCuda("version", [](PlanT &p) { p.version = 0; });
+  // All that is in it is fine otherwise.
+  auto plan = makePlan();
+  makeCuda(*plan);
+  AlignedBytes bytes(packPlan(*plan));
+  auto verified = verifyPlan(bytes.span());
+  ASSERT_TRUE(verified.ok());
+  Status status = validatePlan(**verified, {kernelImage().size(), true, kPage});
+  EXPECT_TRUE(status.ok()) << status.message();
+
+  refusesCuda("on CUDA only", [](PlanT &p) { p.targets[0]->kind = "host"; });
+  refusesCuda("1 to 16 in all", [](PlanT &p) { p.kernels[0]->cluster = {32, 1, 1}; });
+  refusesCuda("1 to 16 in all", [](PlanT &p) { p.kernels[0]->cluster = {0, 1, 1}; });
+  refusesCuda("a size argument below", [](PlanT &p) { p.kernels[0]->device_sizes = {1}; });
+  refusesCuda("at most 64 device sizes",
+              [](PlanT &p) { p.kernels[0]->device_sizes.assign(65, 0); });
+}
+
+TEST(Validate, V12_TensorMaps) {
+  refusesCuda("a buffer argument below", [](PlanT &p) { mapOf(p).buffer = 5; });
+  refusesCuda("an element type", [](PlanT &p) { mapOf(p).dtype = DType(99); });
+  refusesCuda("1 to 5 dimensions", [](PlanT &p) { mapOf(p).strides.clear(); });
+  refusesCuda("1 to 5 dimensions", [](PlanT &p) { mapOf(p).box.push_back(1); });
+  refusesCuda("1 to 5 dimensions", [](PlanT &p) { mapOf(p).element_strides = {1}; });
+  refusesCuda("1 to 5 dimensions", [](PlanT &p) {
+    mapOf(p).dims.clear();
+    mapOf(p).strides.clear();
+    mapOf(p).box.clear();
+  });
+  refusesCuda("a multiple of 16", [](PlanT &p) { mapOf(p).offset = 8; });
+  refusesCuda("a multiple of 16", [](PlanT &p) { mapOf(p).strides[0]->factor = 8; });
+  refusesCuda("without a divisor", [](PlanT &p) { mapOf(p).strides[0]->divisor = 2; });
+  refusesCuda("factor >= 1", [](PlanT &p) { mapOf(p).dims[0]->factor = 0; });
+  refusesCuda("size arguments below", [](PlanT &p) { mapOf(p).dims[1]->symbols = {1}; });
+  refusesCuda("1 to 256", [](PlanT &p) { mapOf(p).box[1] = 257; });
+  refusesCuda("1 to 8", [](PlanT &p) { mapOf(p).element_strides = {1, 9}; });
+  refusesCuda("a known swizzle", [](PlanT &p) { mapOf(p).swizzle = Swizzle(4); });
+  refusesCuda("no more than the swizzle's", [](PlanT &p) {
+    mapOf(p).box[0] = 16;
+    mapOf(p).swizzle = Swizzle::B32;
+  });
+  refusesCuda("a multiple of 16 bytes", [](PlanT &p) { mapOf(p).box[0] = 3; });
+  // Past the buffer's 64 bytes: by the offset, a row more, a larger stride, a size beyond 63 bits.
+  refusesCuda("inside the 64 bytes", [](PlanT &p) { mapOf(p).offset = 16; });
+  refusesCuda("inside the 64 bytes", [](PlanT &p) { mapOf(p).offset = UINT64_MAX - 15; });
+  refusesCuda("inside the 64 bytes", [](PlanT &p) { mapOf(p).dims[1]->divisor = 3; });
+  refusesCuda("inside the 64 bytes", [](PlanT &p) { mapOf(p).strides[0]->factor = 32; });
+  refusesCuda("of at most 2^32", [](PlanT &p) { mapOf(p).dims[0]->factor = INT64_MAX; });
+  refusesCuda("strides below 2^40",
+              [](PlanT &p) { mapOf(p).strides[0]->factor = int64_t(1) << 40; });
+  refusesCuda("at most 64 device sizes, 16 tensor maps", [](PlanT &p) {
+    for (int i = 0; i < 16; ++i)
+      p.kernels[0]->tensor_maps.push_back(std::make_unique<TensorMapT>(mapOf(p)));
+  });
+}
+
+TEST(Validate, V12_Variants) {
+  refusesCuda("another kernel below", [](PlanT &p) { p.kernels[0]->variants = {0}; });
+  refusesCuda("another kernel below", [](PlanT &p) { p.kernels[0]->variants = {99}; });
+  refusesCuda("of the same arguments", [](PlanT &p) { p.kernels.back()->written[0] = 1; });
+  refusesCuda("of the same arguments", [](PlanT &p) { p.kernels[0]->variants = {1}; });
+  refusesCuda("of kind 'cuda'", [](PlanT &p) { p.targets[1]->kind = "host"; });
+  refusesCuda("a grid of its own", [](PlanT &p) { p.kernels.back()->grid.clear(); });
+  refusesCuda("one of 3 sizes",
+              [](PlanT &p) { p.kernels[0]->grid.push_back(std::make_unique<SizeT>()); });
+  refusesCuda("size arguments below", [](PlanT &p) { p.kernels.back()->grid[1]->symbols = {1}; });
+  refusesCuda("63 bits", [](PlanT &p) {
+    for (auto &size : p.kernels.back()->grid)
+      size->factor = int64_t(1) << 30;
+  });
+  refusesCuda("less than 64 variants", [](PlanT &p) { p.kernels[0]->variants.assign(64, 4); });
 }
