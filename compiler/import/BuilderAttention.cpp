@@ -38,15 +38,17 @@ Value ProgramBuilder::attention(Value x, int64_t layer, LayerContext &context) {
   // What follows belongs to the attention module itself: "layers.0.self_attn".
   at(layerPath(layer, names.query.substr(0, names.query.rfind('.'))));
   if (context.cos) {
-    q = transformer::RopeOp::create(b, q, context.cos, context.sin, /*interleaved=*/UnitAttr());
-    k = transformer::RopeOp::create(b, k, context.cos, context.sin, /*interleaved=*/UnitAttr());
+    q = transformer::RopeOp::create(b, q, context.cos, context.sin, /*heads=*/IntegerAttr(),
+                                    /*interleaved=*/UnitAttr());
+    k = transformer::RopeOp::create(b, k, context.cos, context.sin, /*heads=*/IntegerAttr(),
+                                    /*interleaved=*/UnitAttr());
   }
   if (context.blockTable) {
     Value &keys = context.states[2 * layer], &values = context.states[2 * layer + 1];
     keys = transformer::CacheAppendOp::create(b, keys, k, context.blockTable, context.past,
-                                              context.numTokens);
+                                              context.numTokens, /*cu_seqlens=*/Value());
     values = transformer::CacheAppendOp::create(b, values, v, context.blockTable, context.past,
-                                                context.numTokens);
+                                                context.numTokens, /*cu_seqlens=*/Value());
     k = transformer::CacheGatherOp::create(b, keys, context.blockTable);
     v = transformer::CacheGatherOp::create(b, values, context.blockTable);
   }

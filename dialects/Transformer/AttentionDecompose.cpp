@@ -114,10 +114,66 @@ FailureOr<SmallVector<Value>> ApplyMaskOp::decompose(OpBuilder &b) {
       })};
 }
 
+/// `bias` indexed by loops (b, h, s, c), first axes of one element dropped.
+static LoopOperand repeatedBias(OpBuilder &b, Location loc, Value bias) {
+  auto type = cast<RankedTensorType>(bias.getType());
+  bool hasRows = type.getDimSize(0) != 1, hasHeads = type.getDimSize(1) != 1;
+  if (hasRows && hasHeads)
+    return identity(bias);
+  SmallVector<ReassociationIndices> groups;
+  if (hasRows)
+    groups = {{0}, {1, 2}, {3}};
+  else if (hasHeads)
+    groups = {{0, 1}, {2}, {3}};
+  else
+    groups = {{0, 1, 2}, {3}};
+  LoopOperand operand{tensor::CollapseShapeOp::create(b, loc, bias, groups), {}};
+  if (hasRows)
+    operand.loops.push_back(0);
+  if (hasHeads)
+    operand.loops.push_back(1);
+  operand.loops.append({2, 3});
+  return operand;
+}
+
+FailureOr<SmallVector<Value>> AddBiasOp::decompose(OpBuilder &b) {
+  return SmallVector<Value>{createPointwise(
+      b, getLoc(), resultSizes(b, *this), getType().getElementType(),
+      {identity(getScores()), repeatedBias(b, getLoc(), getBias())},
+      [](OpBuilder &b, Location l, ValueRange e) -> Value {
+        return arith::AddFOp::create(b, l, toF32(b, l, e[0]), toF32(b, l, e[1]));
+      })};
+}
+
+FailureOr<SmallVector<Value>> AddAlibiOp::decompose(OpBuilder &b) {
+  return SmallVector<Value>{createPointwise(
+      b, getLoc(), resultSizes(b, *this), getType().getElementType(),
+      {identity(getScores()),
+       {getSlopes(), {1}},
+       {getQueryPositions(), {0, 2}},
+       {getKeyPositions(), {0, 3}}},
+      [](OpBuilder &b, Location l, ValueRange e) -> Value {
+        Value distance = arith::SubIOp::create(b, l, e[3], e[2]);
+        distance = arith::SIToFPOp::create(b, l, b.getF32Type(), distance);
+        Value penalty = arith::MulFOp::create(b, l, e[1], distance);
+        return arith::AddFOp::create(b, l, toF32(b, l, e[0]), penalty);
+      })};
+}
+
+FailureOr<SmallVector<Value>> ScaleHeadsOp::decompose(OpBuilder &b) {
+  return SmallVector<Value>{
+      createPointwise(b, getLoc(), resultSizes(b, *this), getType().getElementType(),
+                      {identity(getX()), {getFactors(), {1}}},
+                      [](OpBuilder &b, Location l, ValueRange e) -> Value {
+                        return arith::MulFOp::create(b, l, toF32(b, l, e[0]), toF32(b, l, e[1]));
+                      })};
+}
+
 FailureOr<SmallVector<Value>> SoftmaxOp::decompose(OpBuilder &b) {
   Location loc = getLoc();
   Value x = getX();
   SmallVector<OpFoldResult> sizes = resultSizes(b, *this);
+  ArrayRef<OpFoldResult> rowSizes = ArrayRef(sizes).drop_back();
   Type f32 = b.getF32Type();
   APFloat lowest = APFloat::getLargest(APFloat::IEEEsingle(), /*Negative=*/true);
   Value max =
@@ -125,6 +181,11 @@ FailureOr<SmallVector<Value>> SoftmaxOp::decompose(OpBuilder &b) {
                               [](OpBuilder &b, Location l, ValueRange e, Value max) -> Value {
                                 return arith::MaximumFOp::create(b, l, max, toF32(b, l, e[0]));
                               });
+  if (getSinks())
+    max = createPointwise(b, loc, rowSizes, f32, {identity(max), {getSinks(), {1}}},
+                          [](OpBuilder &b, Location l, ValueRange e) -> Value {
+                            return arith::MaximumFOp::create(b, l, e[0], toF32(b, l, e[1]));
+                          });
   Value exps = createPointwise(b, loc, sizes, f32, {identity(x), identity(max)},
                                [](OpBuilder &b, Location l, ValueRange e) -> Value {
                                  Value shifted =
@@ -136,6 +197,14 @@ FailureOr<SmallVector<Value>> SoftmaxOp::decompose(OpBuilder &b) {
                               [](OpBuilder &b, Location l, ValueRange e, Value sum) -> Value {
                                 return arith::AddFOp::create(b, l, sum, e[0]);
                               });
+  if (getSinks())
+    sum = createPointwise(b, loc, rowSizes, f32, {identity(sum), identity(max), {getSinks(), {1}}},
+                          [](OpBuilder &b, Location l, ValueRange e) -> Value {
+                            Value shifted =
+                                arith::SubFOp::create(b, l, toF32(b, l, e[2]), e[1]);
+                            return arith::AddFOp::create(b, l, e[0],
+                                                         math::ExpOp::create(b, l, shifted));
+                          });
   return SmallVector<Value>{createPointwise(b, loc, sizes, getType().getElementType(),
                                             {identity(exps), identity(sum)},
                                             [](OpBuilder &b, Location l, ValueRange e) -> Value {

@@ -76,6 +76,49 @@ LogicalResult ApplyMaskOp::verify() {
   return success();
 }
 
+LogicalResult AddBiasOp::verify() {
+  // C1
+  for (int64_t dim : {2, 3})
+    if (failed(
+            requireEqualDims(*this, "C1", {"scores", getScores(), dim}, {"bias", getBias(), dim})))
+      return failure();
+  // C2
+  return requireRepeatable(*this, "C2", {"scores", getScores(), 0}, {"bias", getBias(), 0});
+}
+
+LogicalResult AddAlibiOp::verify() {
+  Value scores = getScores();
+  // C1
+  if (failed(requireEqualDims(*this, "C1", {"scores", scores, 1}, {"slopes", getSlopes(), 0})))
+    return failure();
+  // C2
+  for (int64_t dim : {0, 1})
+    if (failed(requireEqualDims(*this, "C2", {"scores", scores, 2 * dim},
+                                {"query_positions", getQueryPositions(), dim})))
+      return failure();
+  // C3
+  for (int64_t dim : {0, 1})
+    if (failed(requireEqualDims(*this, "C3", {"scores", scores, 3 * dim},
+                                {"key_positions", getKeyPositions(), dim})))
+      return failure();
+  return success();
+}
+
+LogicalResult ScaleHeadsOp::verify() {
+  // C1
+  return requireEqualDims(*this, "C1", {"x", getX(), 1}, {"factors", getFactors(), 0});
+}
+
+LogicalResult SoftmaxOp::verify() {
+  // C1
+  if (!getSinks())
+    return success();
+  if (getX().getType().getRank() < 3)
+    return emitOpError() << "C1: x must have at least three axes with sinks, got "
+                         << getX().getType();
+  return requireEqualDims(*this, "C1", {"x", getX(), 1}, {"sinks", getSinks(), 0});
+}
+
 //===----------------------------------------------------------------------===//
 // Shapes
 //===----------------------------------------------------------------------===//
@@ -121,6 +164,18 @@ FailureOr<ResultShapes> AttentionMaskOp::resultShapes(Adaptor op) {
 
 FailureOr<ResultShapes> ApplyMaskOp::resultShapes(Adaptor op) {
   return ResultShapes{{elementTypeOf(op.getScores()), leadingDims(op.getScores())}};
+}
+
+FailureOr<ResultShapes> AddBiasOp::resultShapes(Adaptor op) {
+  return ResultShapes{{elementTypeOf(op.getScores()), leadingDims(op.getScores())}};
+}
+
+FailureOr<ResultShapes> AddAlibiOp::resultShapes(Adaptor op) {
+  return ResultShapes{{elementTypeOf(op.getScores()), leadingDims(op.getScores())}};
+}
+
+FailureOr<ResultShapes> ScaleHeadsOp::resultShapes(Adaptor op) {
+  return ResultShapes{{elementTypeOf(op.getX()), leadingDims(op.getX())}};
 }
 
 FailureOr<ResultShapes> SoftmaxOp::resultShapes(Adaptor op) {

@@ -116,17 +116,83 @@ def Transformer_ApplyMaskOp : Transformer_TensorOp<"apply_mask"> {
   let hasFolder = 1;
 }
 
+def Transformer_AddBiasOp : Transformer_TensorOp<"add_bias"> {
+  let summary = "add a bias of attention to scores";
+  let description = [{
+    `result[b, h, s, c] = scores[b, h, s, c] + bias[b, h, s, c]` in f32, with `scores : [B, H, S, C]` and
+    `bias : [B or 1, H or 1, S, C]`, whose first axes are repeated where they are 1.
+
+    Constraints:
+    * C1: `bias` has the S and C of `scores`.
+    * C2: each of the first axes of `bias` is static 1 or that of `scores`.
+
+    Source: relative position bias, arXiv 1910.10683.
+  }];
+  let arguments = (ins Transformer_Float<[4]>:$scores, Transformer_Float<[4]>:$bias);
+  let results = (outs Transformer_Float<[4]>:$result);
+  let assemblyFormat = "$scores `,` $bias attr-dict `:` functional-type(operands, results)";
+}
+
+def Transformer_AddAlibiOp : Transformer_TensorOp<"add_alibi"> {
+  let summary = "add a penalty linear in the distance";
+  let description = [{
+    `result[b, h, s, c] = scores[b, h, s, c] + slopes[h] * f32(key_positions[b, c] - query_positions[b, s])`
+    in f32, with `scores : [B, H, S, C]`, `slopes : [H]`, `query_positions : [B, S]`,
+    `key_positions : [B, C]`.
+
+    Constraints:
+    * C1: `slopes` has an element for each H.
+    * C2: `query_positions` has the B and S of `scores`.
+    * C3: `key_positions` has the B and C of `scores`.
+
+    Source: ALiBi, arXiv 2108.12409.
+  }];
+  let arguments = (ins Transformer_Float<[4]>:$scores, Transformer_F32<[1]>:$slopes,
+                       Transformer_I32<[2]>:$query_positions, Transformer_I32<[2]>:$key_positions);
+  let results = (outs Transformer_Float<[4]>:$result);
+  let assemblyFormat = [{
+    $scores `,` $slopes `,` $query_positions `,` $key_positions attr-dict `:`
+    functional-type(operands, results)
+  }];
+}
+
+def Transformer_ScaleHeadsOp : Transformer_TensorOp<"scale_heads"> {
+  let summary = "multiply each head by a number";
+  let description = [{
+    `result[b, h, s, c] = x[b, h, s, c] * factors[h]` in f32, with `x : [B, H, S, C]`, `factors : [H]`.
+    On attention probabilities this is a head mask.
+
+    Constraints:
+    * C1: `factors` has an element for each H.
+
+    Source: `head_mask` of the reference library.
+  }];
+  let arguments = (ins Transformer_Float<[4]>:$x, Transformer_Float<[1]>:$factors);
+  let results = (outs Transformer_Float<[4]>:$result);
+  let assemblyFormat = "$x `,` $factors attr-dict `:` functional-type(operands, results)";
+}
+
 def Transformer_SoftmaxOp : Transformer_TensorOp<"softmax"> {
   let summary = "softmax over the last axis";
   let description = [{
     `result[..., c] = exp(x[..., c] - max_c(x)) / sum_c(exp(x[..., c] - max_c(x)))`, in f32. A row that
     is hidden as a whole (every score the same lowest value) gives equal weights, never NaN; in any
     other row hidden scores get exactly zero. Any shape fits.
+
+    With `sinks : [H]` and `x : [B, H, ...]` each row has one more score, `sinks[h]`, that takes part in
+    the maximum and the sum and has no result. A row that is hidden as a whole then gives zeros.
+
+    Constraints:
+    * C1: with `sinks`, `x` has at least three axes, and `sinks` an element for each of the second.
+
+    Source of sinks: arXiv 2309.17453.
   }];
-  let arguments = (ins Transformer_FloatAny:$x);
+  let arguments = (ins Transformer_FloatAny:$x, Optional<Transformer_Float<[1]>>:$sinks);
   let results = (outs Transformer_FloatAny:$result);
-  let assemblyFormat = "$x attr-dict `:` functional-type(operands, results)";
-  let hasVerifier = 0;
+  let assemblyFormat = "$x (`,` $sinks^)? attr-dict `:` functional-type(operands, results)";
+  let builders = [OpBuilder<(ins "::mlir::Value":$x), [{
+    build($_builder, $_state, x, ::mlir::Value());
+  }]>];
 }
 
 #endif // INGOT_TRANSFORMER_ATTENTION_OPS_TD

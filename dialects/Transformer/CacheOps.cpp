@@ -20,14 +20,36 @@ static LogicalResult requireBlock(Operation *op, StringRef constraint, Value cac
 //===----------------------------------------------------------------------===//
 
 LogicalResult CacheAppendOp::verify() {
-  // C1
-  for (int64_t dim : {1, 3})
-    if (failed(requireEqualDims(*this, "C1", {"cache", getCache(), dim}, {"x", getX(), dim})))
-      return failure();
+  RankedTensorType x = getX().getType(), cache = getCache().getType();
+  bool isPacked = x.getRank() == 2;
+  // C5
+  if (bool(getCuSeqlens()) != isPacked || bool(getNumTokens()) == isPacked)
+    return emitOpError() << "C5: x of " << x << " needs "
+                         << (isPacked ? "cu_seqlens and no num_tokens"
+                                      : "num_tokens and no cu_seqlens");
+  // C1, and C3 where C1 needs it
+  if (x.getRank() == 4) {
+    for (int64_t dim : {1, 3})
+      if (failed(requireEqualDims(*this, "C1", {"cache", getCache(), dim}, {"x", getX(), dim})))
+        return failure();
+  } else if (cache.isDynamicDim(1) || cache.isDynamicDim(3)) {
+    return emitOpError() << "C3: Hkv and D of cache must be static for x of " << x << ", got "
+                         << cache;
+  } else {
+    int64_t width = x.getDimSize(x.getRank() - 1);
+    int64_t expected = cache.getDimSize(1) * cache.getDimSize(3);
+    if (!ShapedType::isDynamic(width) && width != expected)
+      return emitOpError() << "C1: the last axis of x must be Hkv * D of cache: expected "
+                           << expected << ", got " << width;
+  }
   // C2
   OperandDim batch{"x", getX(), 0};
+  if (isPacked)
+    batch = {"block_table", getBlockTable(), 0};
   if (failed(requireEqualDims(*this, "C2", batch, {"block_table", getBlockTable(), 0})) ||
-      failed(requireEqualDims(*this, "C2", batch, {"past", getPast(), 0})) ||
+      failed(requireEqualDims(*this, "C2", batch, {"past", getPast(), 0})))
+    return failure();
+  if (getNumTokens() &&
       failed(requireEqualDims(*this, "C2", batch, {"num_tokens", getNumTokens(), 0})))
     return failure();
   // C3

@@ -12,33 +12,39 @@ include "dialects/Transformer/TransformerDialect.td"
 include "mlir/Interfaces/DestinationStyleOpInterface.td"
 
 def Transformer_CacheAppendOp : Transformer_TensorOp<"cache_append", [
-    DeclareOpInterfaceMethods<DestinationStyleOpInterface>]> {
+    AttrSizedOperandSegments, DeclareOpInterfaceMethods<DestinationStyleOpInterface>]> {
   let summary = "write each row's new tokens behind its past";
   let description = [{
-    The cache with `x[b, h, s, :]` at logical position `p = past[b] + s` of row b, for every
-    `s < num_tokens[b]`: `result[block_table[b, p / block], h, p % block, :] = x[b, h, s, :]`; all else
-    is unchanged. `cache : [NBLK, Hkv, block, D]`, `x : [B, Hkv, S, D]`, `block_table : [B, NB]`,
-    `past, num_tokens : [B]`.
+    The cache with the new tokens of row b at the logical positions p = past[b], past[b] + 1, ...:
+    `result[block_table[b, p / block], h, p % block, :]` is head h of the token at p; all else is
+    unchanged. `cache : [NBLK, Hkv, block, D]`, `block_table : [B, NB]`, `past : [B]`. The tokens are
+    * by head, `x : [B, Hkv, S, D]`, or by token, `x : [B, S, Hkv * D]`, with `num_tokens : [B]`: of row
+      b, the first `num_tokens[b]`;
+    * packed, `x : [T, Hkv * D]`, with `cu_seqlens : [N]`, N > B: of row b, those in
+      [cu_seqlens[b], cu_seqlens[b + 1]).
 
     It is a value operation in destination style; a cache that is program state is written in place. Nothing outside the cache is ever
-    written: negative lengths count as zero, tokens past the end of the row's table are dropped, and
-    block numbers are clamped to [0, NBLK).
+    written, nor outside `x` read: negative lengths count as zero, tokens past the end of the row's
+    table or of `x` are dropped, and block numbers are clamped to [0, NBLK).
 
     Constraints:
-    * C1: `x` has the Hkv and D of `cache`.
-    * C2: `block_table`, `past` and `num_tokens` have the B of `x`.
-    * C3: `block` is static and positive.
+    * C1: `x` has the Hkv and D of `cache`, or their product as its width.
+    * C2: `block_table`, `past` and `num_tokens` have the B of `x`; packed, the first two have the same B.
+    * C3: `block` is static and positive; unless `x` is by head, Hkv and D are static too.
     * C4: `cache` and `x` have the same element type.
+    * C5: packed `x` has `cu_seqlens` and no `num_tokens`; other `x` has `num_tokens` and no
+      `cu_seqlens`.
 
     Source: paged attention, arXiv 2309.06180.
   }];
-  let arguments = (ins Transformer_Float<[4]>:$cache, Transformer_Float<[4]>:$x,
+  let arguments = (ins Transformer_Float<[4]>:$cache, Transformer_Float<[2, 3, 4]>:$x,
                        Transformer_I32<[2]>:$block_table, Transformer_I32<[1]>:$past,
-                       Transformer_I32<[1]>:$num_tokens);
+                       Optional<Transformer_I32<[1]>>:$num_tokens,
+                       Optional<Transformer_I32<[1]>>:$cu_seqlens);
   let results = (outs Transformer_Float<[4]>:$result);
   let assemblyFormat = [{
-    $cache `,` $x `,` $block_table `,` $past `,` $num_tokens attr-dict `:`
-    functional-type(operands, results)
+    $cache `,` $x `,` $block_table `,` $past (`,` $num_tokens^)?
+    (`cu_seqlens` `(` $cu_seqlens^ `)`)? attr-dict `:` functional-type(operands, results)
   }];
 }
 

@@ -10,20 +10,26 @@ using namespace mlir;
 namespace ingot::transformer {
 
 LogicalResult decomposeTransformerOps(Operation *root) {
-  SmallVector<linalg::AggregatedOpInterface> ops;
-  root->walk([&](Operation *op) {
-    if (isa_and_nonnull<TransformerDialect>(op->getDialect()))
-      if (auto aggregated = dyn_cast<linalg::AggregatedOpInterface>(op))
-        ops.push_back(aggregated);
-  });
   IRRewriter rewriter(root->getContext());
-  for (linalg::AggregatedOpInterface op : ops) {
-    rewriter.setInsertionPoint(op);
-    FailureOr<SmallVector<Value>> values = op.decomposeOperation(rewriter);
-    if (failed(values))
-      return op->emitOpError("cannot be decomposed");
-    rewriter.replaceOp(op, *values);
-  }
+  SmallVector<linalg::AggregatedOpInterface> ops;
+  auto collect = [&]() {
+    ops.clear();
+    root->walk([&](Operation *op) {
+      if (isa_and_nonnull<TransformerDialect>(op->getDialect()))
+        if (auto aggregated = dyn_cast<linalg::AggregatedOpInterface>(op))
+          ops.push_back(aggregated);
+    });
+    return !ops.empty();
+  };
+  // Some decompose into others that decompose further.
+  while (collect())
+    for (linalg::AggregatedOpInterface op : ops) {
+      rewriter.setInsertionPoint(op);
+      FailureOr<SmallVector<Value>> values = op.decomposeOperation(rewriter);
+      if (failed(values))
+        return op->emitOpError("cannot be decomposed");
+      rewriter.replaceOp(op, *values);
+    }
   return success();
 }
 

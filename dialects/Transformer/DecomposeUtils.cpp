@@ -1,6 +1,7 @@
 //===- DecomposeUtils.cpp - Building blocks of decompositions -------------===//
 #include "dialects/Transformer/DecomposeUtils.h"
 
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -130,6 +131,30 @@ SmallVector<OpFoldResult> resultSizes(OpBuilder &builder, Operation *op, unsigne
   for (OpFoldResult &size : shapes[index])
     size = getAsOpFoldResult(getValueOrCreateConstantIndexOp(builder, op->getLoc(), size));
   return shapes[index];
+}
+
+/// Axes [0, rank) each by itself, but the last `merged` ones together.
+static SmallVector<ReassociationIndices> lastAxesTogether(int64_t rank, int64_t merged) {
+  SmallVector<ReassociationIndices> groups(rank - merged + 1);
+  for (int64_t i = 0; i < rank; ++i)
+    groups[std::min(i, rank - merged)].push_back(i);
+  return groups;
+}
+
+Value splitLastAxis(OpBuilder &builder, Location loc, Value value, int64_t count) {
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(builder, loc, value);
+  OpFoldResult n = affine::makeComposedFoldedAffineApply(
+      builder, loc, builder.getAffineDimExpr(0).floorDiv(count), {sizes.back()});
+  sizes.back() = builder.getIndexAttr(count);
+  sizes.push_back(n);
+  Type elementType = cast<RankedTensorType>(value.getType()).getElementType();
+  return tensor::ExpandShapeOp::create(builder, loc, tensorType(sizes, elementType), value,
+                                       lastAxesTogether(sizes.size(), 2), sizes);
+}
+
+Value mergeLastAxes(OpBuilder &builder, Location loc, Value value) {
+  int64_t rank = cast<RankedTensorType>(value.getType()).getRank();
+  return tensor::CollapseShapeOp::create(builder, loc, value, lastAxesTogether(rank, 2));
 }
 
 RankedTensorType tensorType(ArrayRef<OpFoldResult> sizes, Type elementType) {

@@ -72,6 +72,12 @@ mlir::Value clampedIndex(mlir::OpBuilder &builder, mlir::Location loc, mlir::Val
 llvm::SmallVector<mlir::OpFoldResult> resultSizes(mlir::OpBuilder &builder, mlir::Operation *op,
                                                   unsigned index = 0);
 
+/// `value` with its last axis [count * n] as two, [count, n].
+mlir::Value splitLastAxis(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value value,
+                          int64_t count);
+/// `value` with its last two axes as one.
+mlir::Value mergeLastAxes(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value value);
+
 /// The tensor type of `sizes`.
 mlir::RankedTensorType tensorType(llvm::ArrayRef<mlir::OpFoldResult> sizes, mlir::Type elementType);
 

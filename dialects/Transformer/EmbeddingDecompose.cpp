@@ -89,12 +89,13 @@ FailureOr<SmallVector<Value>> RopeTableOp::decompose(OpBuilder &b) {
   Value sinInit = tensor::EmptyOp::create(b, loc, sizes, f32);
   Value scale = constantF32(b, loc, getAttentionFactor().convertToDouble());
   bool isScaled = !getAttentionFactor().isExactlyValue(1.0);
-  // Loops (b, s, j).
-  LoopOperand frequencies{getInvFreq(), {2}};
+  // Loops (b, s, j), or (t, j).
+  int64_t j = getPositions().getType().getRank();
+  LoopOperand frequencies{getInvFreq(), {j}};
   if (getInvFreq().getType().getRank() == 2)
-    frequencies.loops = {0, 2};
+    frequencies.loops = {0, j};
   return createGeneric(
-      b, loc, 3, {}, {{getPositions(), {0, 1}}, frequencies},
+      b, loc, j + 1, {}, {identity(getPositions()), frequencies},
       {identity(cosInit), identity(sinInit)},
       [&](OpBuilder &b, Location l, ValueRange e) -> SmallVector<Value> {
         Value position = arith::SIToFPOp::create(b, l, f32, e[0]);
@@ -155,33 +156,48 @@ FailureOr<SmallVector<Value>> DynamicRopeFrequenciesOp::decompose(OpBuilder &b) 
       })};
 }
 
-/// One generic gives both halves of the rotated part, as [B, H, S, 2, R/2] (or [B, H, S, R/2, 2] if
-/// interleaved), which collapses to [B, H, S, R].
+/// One generic gives both halves of the rotated part, as [..., 2, R/2] (or [..., R/2, 2] if
+/// interleaved), which collapses to [..., R]. By token, heads are first made an axis.
 FailureOr<SmallVector<Value>> RopeOp::decompose(OpBuilder &b) {
   Location loc = getLoc();
   Value x = getX();
   Type elementType = getType().getElementType();
-  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, x);
-  OpFoldResult half = tensor::getMixedSize(b, loc, getCos(), 2);
+  int64_t tableRank = getCos().getType().getRank();
+  OpFoldResult half = tensor::getMixedSize(b, loc, getCos(), tableRank - 1);
   OpFoldResult zero = b.getIndexAttr(0), one = b.getIndexAttr(1), two = b.getIndexAttr(2);
+  // The loops of x that index the tables.
+  SmallVector<int64_t, 5> tableLoops{0, 2};
+  if (getHeads()) {
+    x = splitLastAxis(b, loc, x, *getHeads());
+    tableLoops.clear();
+    for (int64_t i = 0; i < tableRank - 1; ++i)
+      tableLoops.push_back(i);
+  }
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, x);
+  int64_t last = sizes.size() - 1;
 
-  SmallVector<OpFoldResult> partSizes{sizes[0], sizes[1], sizes[2], half};
+  SmallVector<OpFoldResult> partSizes(sizes), zeros(sizes.size(), zero), ones(sizes.size(), one);
+  partSizes[last] = half;
   auto part = [&](OpFoldResult offset) -> Value {
-    return tensor::ExtractSliceOp::create(
-        b, loc, x, SmallVector<OpFoldResult>{zero, zero, zero, offset}, partSizes,
-        SmallVector<OpFoldResult>{one, one, one, getInterleaved() ? two : one});
+    SmallVector<OpFoldResult> offsets(zeros), strides(ones);
+    offsets[last] = offset;
+    strides[last] = getInterleaved() ? two : one;
+    return tensor::ExtractSliceOp::create(b, loc, x, offsets, partSizes, strides);
   };
   Value low = part(zero);
   Value high = part(getInterleaved() ? one : half);
 
-  // Loops (b, h, s, p, j) or (b, h, s, j, p); p = 0 is the low element of the pair.
-  int64_t pairLoop = getInterleaved() ? 4 : 3, j = 7 - pairLoop;
-  SmallVector<OpFoldResult> pairSizes{sizes[0], sizes[1], sizes[2]};
+  // The last loops are (p, j) or (j, p); p = 0 is the low element of the pair.
+  int64_t pairLoop = getInterleaved() ? last + 1 : last, j = 2 * last + 1 - pairLoop;
+  SmallVector<OpFoldResult> pairSizes(ArrayRef(sizes).drop_back());
   pairSizes.push_back(getInterleaved() ? half : two);
   pairSizes.push_back(getInterleaved() ? two : half);
+  tableLoops.push_back(j);
+  SmallVector<int64_t, 5> partLoops = identity(x).loops;
+  partLoops[last] = j;
   Value rotated = createPointwise(
       b, loc, pairSizes, elementType,
-      {{low, {0, 1, 2, j}}, {high, {0, 1, 2, j}}, {getCos(), {0, 2, j}}, {getSin(), {0, 2, j}}},
+      {{low, partLoops}, {high, partLoops}, {getCos(), tableLoops}, {getSin(), tableLoops}},
       [&](OpBuilder &b, Location l, ValueRange e) -> Value {
         Value lo = toF32(b, l, e[0]), hi = toF32(b, l, e[1]);
         Value p = linalg::IndexOp::create(b, l, pairLoop);
@@ -193,18 +209,20 @@ FailureOr<SmallVector<Value>> RopeOp::decompose(OpBuilder &b) {
         Value bySin = arith::MulFOp::create(b, l, other, e[3]);
         return arith::AddFOp::create(b, l, byCos, bySin);
       });
-  Value result = tensor::CollapseShapeOp::create(
-      b, loc, rotated, SmallVector<ReassociationIndices>{{0}, {1}, {2}, {3, 4}});
+  SmallVector<ReassociationIndices> groups;
+  for (int64_t i = 0; i < last; ++i)
+    groups.push_back({i});
+  groups.push_back({last, last + 1});
+  Value result = tensor::CollapseShapeOp::create(b, loc, rotated, groups);
 
   auto type = cast<RankedTensorType>(result.getType());
-  if (type.isDynamicDim(3) || type.getDimSize(3) != getX().getType().getDimSize(3)) {
-    OpFoldResult width = tensor::getMixedSize(b, loc, result, 3);
-    result = tensor::InsertSliceOp::create(
-        b, loc, result, x, SmallVector<OpFoldResult>{zero, zero, zero, zero},
-        SmallVector<OpFoldResult>{sizes[0], sizes[1], sizes[2], width},
-        SmallVector<OpFoldResult>{one, one, one, one});
+  if (type.isDynamicDim(last) ||
+      type.getDimSize(last) != cast<RankedTensorType>(x.getType()).getDimSize(last)) {
+    SmallVector<OpFoldResult> rotatedSizes(sizes);
+    rotatedSizes[last] = tensor::getMixedSize(b, loc, result, last);
+    result = tensor::InsertSliceOp::create(b, loc, result, x, zeros, rotatedSizes, ones);
   }
-  return SmallVector<Value>{result};
+  return SmallVector<Value>{getHeads() ? mergeLastAxes(b, loc, result) : result};
 }
 
 } // namespace ingot::transformer

@@ -62,19 +62,37 @@ LogicalResult DynamicRopeFrequenciesOp::verify() {
 }
 
 LogicalResult RopeOp::verify() {
+  RankedTensorType x = getX().getType(), cos = getCos().getType();
+  int64_t rank = x.getRank(), tableRank = rank == 2 ? 2 : 3;
   // C1
-  for (int64_t dim = 0; dim < 3; ++dim)
+  if (getSin().getType().getRank() != cos.getRank())
+    return emitOpError() << "C1: cos and sin must have the same shape, got " << cos << " and "
+                         << getSin().getType();
+  for (int64_t dim = 0; dim < cos.getRank(); ++dim)
     if (failed(requireEqualDims(*this, "C1", {"cos", getCos(), dim}, {"sin", getSin(), dim})))
       return failure();
   // C2
-  if (failed(requireEqualDims(*this, "C2", {"x", getX(), 0}, {"cos", getCos(), 0})) ||
-      failed(requireEqualDims(*this, "C2", {"x", getX(), 2}, {"cos", getCos(), 1})))
+  if (cos.getRank() != tableRank)
+    return emitOpError() << "C2: cos must be of rank " << tableRank << " for x of " << x
+                         << ", got " << cos;
+  for (int64_t dim = 0; dim < tableRank - 1; ++dim)
+    if (failed(requireEqualDims(*this, "C2", {"x", getX(), rank == 4 ? 2 * dim : dim},
+                                {"cos", getCos(), dim})))
+      return failure();
+  // C4, before C3 which needs D
+  if (getHeads().has_value() == (rank == 4))
+    return emitOpError() << "C4: heads must be given unless x is of rank 4, got x of " << x;
+  int64_t heads = getHeads().value_or(1), width = x.getDimSize(rank - 1);
+  if (failed(requireAtLeast(*this, "C4", "heads", heads, 1)))
     return failure();
+  if (!ShapedType::isDynamic(width) && width % heads != 0)
+    return emitOpError() << "C4: the last axis of x must be a multiple of heads = " << heads
+                         << ", got " << width;
   // C3
-  int64_t width = getX().getType().getDimSize(3), half = getCos().getType().getDimSize(2);
-  if (!ShapedType::isDynamic(width) && !ShapedType::isDynamic(half) && 2 * half > width)
-    return emitOpError() << "C3: twice the last dimension of cos must be at most D = " << width
-                         << ", got " << 2 * half;
+  int64_t half = cos.getDimSize(tableRank - 1);
+  if (!ShapedType::isDynamic(width) && !ShapedType::isDynamic(half) && 2 * half > width / heads)
+    return emitOpError() << "C3: twice the last dimension of cos must be at most D = "
+                         << width / heads << ", got " << 2 * half;
   return success();
 }
 

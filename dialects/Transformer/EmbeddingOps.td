@@ -46,13 +46,13 @@ def Transformer_PositionsOp : Transformer_TensorOp<"positions"> {
 def Transformer_TokenPositionsOp : Transformer_TensorOp<"token_positions"> {
   let summary = "position of each new token of a row with a past";
   let description = [{
-    `result[b, s] = past[b] + s` with `past : [B]`, `result : [B, S]`. `like : [B, S]` gives S; its
-    elements are not read.
+    `result[b, s] = past[b] + s` with `past : [B]`, `result : [B, S]`. `like : [B, S]` or `[B, S, E]`
+    gives S; its elements are not read.
 
     Constraints:
     * C1: `like` and `past` have the same B.
   }];
-  let arguments = (ins Transformer_I32<[1]>:$past, TensorRankOf<[AnyType], [2]>:$like);
+  let arguments = (ins Transformer_I32<[1]>:$past, TensorRankOf<[AnyType], [2, 3]>:$like);
   let results = (outs Transformer_I32<[2]>:$result);
   let assemblyFormat = "$past `,` $like attr-dict `:` functional-type(operands, results)";
 }
@@ -77,19 +77,20 @@ def Transformer_RopeTableOp : Transformer_TensorOp<"rope_table"> {
     `cos[b, s, j] = attention_factor * cos(angle)`, `sin` alike, with
     `angle = f32(positions[b, s]) * inv_freq[j]` rounded to f32, as the reference rounds it.
     `positions : [B, S]`, `inv_freq : [D/2]` or, different by row, `[B, D/2]`, results `[B, S, D/2]`.
+    Packed: `positions : [T]`, `inv_freq : [D/2]` or, different by token, `[T, D/2]`, results `[T, D/2]`.
 
     Cosine and sine are computed in f64 with an explicit range reduction, so they are right to f32 for
     every angle below 2^31, not only for small ones.
 
     Constraints:
-    * C1: `inv_freq`, if of rank 2, has the B of `positions`.
+    * C1: `inv_freq`, if of rank 2, has the B (packed: the T) of `positions`.
     * C2: `attention_factor` is finite.
 
     Source: RoFormer (arXiv 2104.09864); `LlamaRotaryEmbedding` of the reference library.
   }];
-  let arguments = (ins Transformer_I32<[2]>:$positions, Transformer_F32<[1, 2]>:$inv_freq,
+  let arguments = (ins Transformer_I32<[1, 2]>:$positions, Transformer_F32<[1, 2]>:$inv_freq,
                        DefaultValuedAttr<F64Attr, "1.0">:$attention_factor);
-  let results = (outs Transformer_F32<[3]>:$cos, Transformer_F32<[3]>:$sin);
+  let results = (outs Transformer_F32<[2, 3]>:$cos, Transformer_F32<[2, 3]>:$sin);
   let assemblyFormat = "$positions `,` $inv_freq attr-dict `:` functional-type(operands, results)";
 }
 
@@ -121,21 +122,27 @@ def Transformer_DynamicRopeFrequenciesOp : Transformer_TensorOp<"dynamic_rope_fr
 def Transformer_RopeOp : Transformer_TensorOp<"rope"> {
   let summary = "rotary position embedding";
   let description = [{
-    Rotates pairs of elements of each head: `x : [B, H, S, D]`, `cos, sin : [B, S, R/2]`, result as x.
-    For j < R/2 with the pair (lo, hi):
+    Rotates pairs of elements of each head. `x` is one of
+    * by head `[B, H, S, D]`, with `cos, sin : [B, S, R/2]`;
+    * by token `[B, S, heads * D]`, with `cos, sin : [B, S, R/2]`;
+    * packed `[T, heads * D]`, with `cos, sin : [T, R/2]`.
+
+    The result is as x. In each head, for j < R/2 with the pair (lo, hi):
     `result[lo] = x[lo] * cos[j] - x[hi] * sin[j]`, `result[hi] = x[hi] * cos[j] + x[lo] * sin[j]`.
     The pair is (j, j + R/2), or (2 j, 2 j + 1) if `interleaved`. Elements from R on pass through.
 
     Constraints:
     * C1: `cos` and `sin` have the same shape.
-    * C2: B and S of `cos` are those of `x`.
+    * C2: the axes of `cos` before its last are the B and S, or the T, of `x`.
     * C3: R = 2 * (last dimension of `cos`) is at most D.
+    * C4: `heads` is given unless `x` is by head; it is positive and divides the last axis of `x`.
 
     Source: RoFormer (arXiv 2104.09864); `apply_rotary_pos_emb` of Llama (half) and GPT-J (interleaved).
   }];
-  let arguments = (ins Transformer_Float<[4]>:$x, Transformer_F32<[3]>:$cos, Transformer_F32<[3]>:$sin,
+  let arguments = (ins Transformer_Float<[2, 3, 4]>:$x, Transformer_F32<[2, 3]>:$cos,
+                       Transformer_F32<[2, 3]>:$sin, OptionalAttr<I64Attr>:$heads,
                        UnitAttr:$interleaved);
-  let results = (outs Transformer_Float<[4]>:$result);
+  let results = (outs Transformer_Float<[2, 3, 4]>:$result);
   let assemblyFormat = "$x `,` $cos `,` $sin attr-dict `:` functional-type(operands, results)";
 }
 

@@ -183,6 +183,15 @@ LogicalResult requireEqualDims(Operation *op, StringRef constraint, OperandDim e
                            << ": expected " << expectedSize << ", got " << gotSize;
 }
 
+LogicalResult requireRepeatable(Operation *op, StringRef constraint, OperandDim expected,
+                                OperandDim got) {
+  for (int64_t i = 0; i < 2; ++i, ++expected.dim, ++got.dim)
+    if (cast<RankedTensorType>(got.value.getType()).getDimSize(got.dim) != 1 &&
+        failed(requireEqualDims(op, constraint, expected, got)))
+      return failure();
+  return success();
+}
+
 LogicalResult requireSameElementType(Operation *op, StringRef constraint, StringRef expectedName,
                                      Value expected, StringRef gotName, Value got) {
   if (elementTypeOf(expected) == elementTypeOf(got))

@@ -86,6 +86,10 @@ struct OperandDim {
 mlir::LogicalResult requireEqualDims(mlir::Operation *op, llvm::StringRef constraint,
                                      OperandDim expected, OperandDim got);
 
+/// Fails unless the first two dimensions of `got`, from its dim on, are 1 or those of `expected`.
+mlir::LogicalResult requireRepeatable(mlir::Operation *op, llvm::StringRef constraint,
+                                      OperandDim expected, OperandDim got);
+
 /// Fails unless both have the same element type.
 mlir::LogicalResult requireSameElementType(mlir::Operation *op, llvm::StringRef constraint,
                                            llvm::StringRef expectedName, mlir::Value expected,

@@ -1,6 +1,6 @@
 //===- TransformerAttrs.td - Attributes and enums ----------*- tablegen -*-===//
 //
-// The activation kinds and the steps of a weight's recipe.
+// The activation kinds, the back ends of attention and the steps of a weight's recipe.
 //
 //===----------------------------------------------------------------------===//
 #ifndef INGOT_TRANSFORMER_ATTRS_TD
@@ -31,6 +31,20 @@ def Transformer_ActivationKind : I32EnumAttr<"ActivationKind", "activation funct
 
 def Transformer_ActivationKindAttr
     : EnumAttr<Transformer_Dialect, Transformer_ActivationKind, "activation_kind"> {
+  let assemblyFormat = "$value";
+}
+
+// Ways to run attention, strategies of the one op.
+def Transformer_AttentionBackend : I32EnumAttr<"AttentionBackend", "attention back end", [
+    I32EnumAttrCase<"Flash", 0, "flash">,
+    I32EnumAttrCase<"Efficient", 1, "efficient">,
+    I32EnumAttrCase<"Math", 2, "math">]> {
+  let cppNamespace = "::ingot::transformer";
+  let genSpecializedAttr = 0;
+}
+
+def Transformer_AttentionBackendAttr
+    : EnumAttr<Transformer_Dialect, Transformer_AttentionBackend, "attention_backend"> {
   let assemblyFormat = "$value";
 }
 

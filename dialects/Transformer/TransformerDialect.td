@@ -81,6 +81,8 @@ class Transformer_TensorOp<string mnemonic, list<Trait> traits = []>
         DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>,
         AggregatedOpInterface], traits)> {
   let hasVerifier = 1;
+  // Members of one op, beside those that all have.
+  code members = [{}];
   let extraClassDeclaration = [{
     /// Where each dimension of each result comes from; failure on operands of the wrong rank.
     static ::mlir::FailureOr<::ingot::transformer::ResultShapes> resultShapes(Adaptor adaptor);
@@ -89,7 +91,7 @@ class Transformer_TensorOp<string mnemonic, list<Trait> traits = []>
     ::mlir::FailureOr<::llvm::SmallVector<::mlir::Value>> decomposeOperation(
         ::mlir::OpBuilder &builder);
     static bool isCompatibleReturnTypes(::mlir::TypeRange inferred, ::mlir::TypeRange actual);
-  }];
+  }] # members;
   let extraClassDefinition = [{
     ::llvm::LogicalResult $cppClass::inferReturnTypes(::mlir::MLIRContext *context,
         std::optional<::mlir::Location> location, ::mlir::ValueRange operands,

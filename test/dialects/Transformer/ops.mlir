@@ -136,8 +136,67 @@ func.func @attention_ops(%x: tensor<?x7x16xf32>, %q: tensor<?x7xi32>, %k: tensor
   return
 }
 
+// CHECK-LABEL: func.func @score_ops
+func.func @score_ops(%s: tensor<?x4x7x9xf32>, %bias: tensor<1x4x7x9xf32>, %h: tensor<4xf32>, %q: tensor<?x7xi32>,
+    %k: tensor<?x9xi32>) {
+  // CHECK: transformer.add_bias %{{.*}}, %{{.*}} : (tensor<?x4x7x9xf32>, tensor<1x4x7x9xf32>) -> tensor<?x4x7x9xf32>
+  %0 = transformer.add_bias %s, %bias : (tensor<?x4x7x9xf32>, tensor<1x4x7x9xf32>) -> tensor<?x4x7x9xf32>
+  // CHECK: transformer.add_alibi %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} : (tensor<?x4x7x9xf32>, tensor<4xf32>, tensor<?x7xi32>, tensor<?x9xi32>) -> tensor<?x4x7x9xf32>
+  %1 = transformer.add_alibi %0, %h, %q, %k : (tensor<?x4x7x9xf32>, tensor<4xf32>, tensor<?x7xi32>, tensor<?x9xi32>) -> tensor<?x4x7x9xf32>
+  // CHECK: transformer.softmax %{{.*}}, %{{.*}} : (tensor<?x4x7x9xf32>, tensor<4xf32>) -> tensor<?x4x7x9xf32>
+  %2 = transformer.softmax %1, %h : (tensor<?x4x7x9xf32>, tensor<4xf32>) -> tensor<?x4x7x9xf32>
+  // CHECK: transformer.scale_heads %{{.*}}, %{{.*}} : (tensor<?x4x7x9xf32>, tensor<4xf32>) -> tensor<?x4x7x9xf32>
+  %3 = transformer.scale_heads %2, %h : (tensor<?x4x7x9xf32>, tensor<4xf32>) -> tensor<?x4x7x9xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @token_major
+func.func @token_major(%x: tensor<?x7x32xf16>, %t: tensor<?x32xf16>, %p: tensor<?xi32>, %f: tensor<4xf32>, %by_token: tensor<?x4xf32>,
+    %cos: tensor<?x7x4xf32>) {
+  // CHECK: transformer.rope_table %{{.*}}, %{{.*}} : (tensor<?xi32>, tensor<4xf32>) -> (tensor<?x4xf32>, tensor<?x4xf32>)
+  %c, %s = transformer.rope_table %p, %f : (tensor<?xi32>, tensor<4xf32>) -> (tensor<?x4xf32>, tensor<?x4xf32>)
+  // CHECK: transformer.rope_table %{{.*}}, %{{.*}} : (tensor<?xi32>, tensor<?x4xf32>) -> (tensor<?x4xf32>, tensor<?x4xf32>)
+  %c1, %s1 = transformer.rope_table %p, %by_token : (tensor<?xi32>, tensor<?x4xf32>) -> (tensor<?x4xf32>, tensor<?x4xf32>)
+  // CHECK: transformer.rope %{{.*}}, %{{.*}}, %{{.*}} {heads = 4 : i64} : (tensor<?x7x32xf16>, tensor<?x7x4xf32>, tensor<?x7x4xf32>) -> tensor<?x7x32xf16>
+  %0 = transformer.rope %x, %cos, %cos {heads = 4} : (tensor<?x7x32xf16>, tensor<?x7x4xf32>, tensor<?x7x4xf32>) -> tensor<?x7x32xf16>
+  // CHECK: transformer.rope %{{.*}}, %{{.*}}, %{{.*}} {heads = 2 : i64, interleaved} : (tensor<?x32xf16>, tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x32xf16>
+  %1 = transformer.rope %t, %c, %s {heads = 2, interleaved} : (tensor<?x32xf16>, tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x32xf16>
+  return
+}
+
+// CHECK-LABEL: func.func @attention_padded
+func.func @attention_padded(%q: tensor<?x7x32xf32>, %k: tensor<?x9x16xf32>, %v: tensor<?x9x12xf32>, %qp: tensor<?x7xi32>,
+    %kp: tensor<?x9xi32>, %valid: tensor<?x9xi1>, %bias: tensor<?x1x7x9xf32>, %h: tensor<4xf32>) {
+  // CHECK: transformer.attention %{{.*}}, %{{.*}}, %{{.*}} query_positions(%{{.*}}) key_positions(%{{.*}}) {causal, heads = 4 : i64, kv_heads = 2 : i64, scale = 5.000000e-01 : f64, window = 3 : i64} : (tensor<?x7x32xf32>, tensor<?x9x16xf32>, tensor<?x9x12xf32>, tensor<?x7xi32>, tensor<?x9xi32>) -> tensor<?x7x24xf32>
+  %0 = transformer.attention %q, %k, %v query_positions(%qp) key_positions(%kp) {heads = 4, kv_heads = 2, scale = 0.5, causal, window = 3} : (tensor<?x7x32xf32>, tensor<?x9x16xf32>, tensor<?x9x12xf32>, tensor<?x7xi32>, tensor<?x9xi32>) -> tensor<?x7x24xf32>
+  // CHECK: transformer.attention by math %{{.*}} query_positions(%{{.*}}) key_positions(%{{.*}}) key_valid(%{{.*}}) bias(%{{.*}}) alibi_slopes(%{{.*}}) sinks(%{{.*}}) head_mask(%{{.*}}) {alibi_before_scale, heads = 4 : i64, kv_heads = 2 : i64, return_probabilities, scale = 5.000000e-01 : f64, softcap = 3.000000e+01 : f64}
+  // CHECK-SAME: -> (tensor<?x7x24xf32>, tensor<?x4x7x9xf32>)
+  %1, %p = transformer.attention by math %q, %k, %v sinks(%h) head_mask(%h) bias(%bias) alibi_slopes(%h) key_valid(%valid) query_positions(%qp) key_positions(%kp)
+    {heads = 4, kv_heads = 2, scale = 0.5, softcap = 30.0, alibi_before_scale, return_probabilities}
+    : (tensor<?x7x32xf32>, tensor<?x9x16xf32>, tensor<?x9x12xf32>, tensor<?x7xi32>, tensor<?x9xi32>, tensor<?x9xi1>, tensor<?x1x7x9xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>)
+    -> (tensor<?x7x24xf32>, tensor<?x4x7x9xf32>)
+  return
+}
+
+// CHECK-LABEL: func.func @attention_forms
+func.func @attention_forms(%q: tensor<?x?x32xbf16>, %t: tensor<?x32xbf16>, %kt: tensor<?x16xbf16>, %cache: tensor<9x2x4x8xbf16>, %table: tensor<?x?xi32>,
+    %past: tensor<?xi32>, %cu: tensor<9xi32>) {
+  // CHECK: transformer.attention by flash %{{.*}} block_table(%{{.*}}) past(%{{.*}}) {causal
+  %0 = transformer.attention by flash %q, %cache, %cache block_table(%table) past(%past) {heads = 4, kv_heads = 2, scale = 0.5, causal} : (tensor<?x?x32xbf16>, tensor<9x2x4x8xbf16>, tensor<9x2x4x8xbf16>, tensor<?x?xi32>, tensor<?xi32>) -> tensor<?x?x32xbf16>
+  // CHECK: transformer.attention by efficient %{{.*}} cu_seqlens(%{{.*}}) {heads
+  %1 = transformer.attention by efficient %t, %kt, %kt cu_seqlens(%cu) {heads = 4, kv_heads = 2, scale = 0.5} : (tensor<?x32xbf16>, tensor<?x16xbf16>, tensor<?x16xbf16>, tensor<9xi32>) -> tensor<?x32xbf16>
+  // CHECK: transformer.attention %{{.*}} cu_seqlens(%{{.*}}) block_table(%{{.*}}) past(%{{.*}}) {heads
+  %2 = transformer.attention %t, %cache, %cache cu_seqlens(%cu) block_table(%table) past(%past) {heads = 4, kv_heads = 2, scale = 0.5} : (tensor<?x32xbf16>, tensor<9x2x4x8xbf16>, tensor<9x2x4x8xbf16>, tensor<9xi32>, tensor<?x?xi32>, tensor<?xi32>) -> tensor<?x32xbf16>
+  return
+}
+
 // CHECK-LABEL: func.func @cache_ops
-func.func @cache_ops(%cache: tensor<32x2x16x8xf32>, %x: tensor<?x2x?x8xf32>, %table: tensor<?x?xi32>, %n: tensor<?xi32>) {
+func.func @cache_ops(%cache: tensor<32x2x16x8xf32>, %x: tensor<?x2x?x8xf32>, %table: tensor<?x?xi32>, %n: tensor<?xi32>,
+    %by_token: tensor<?x?x16xf32>, %packed: tensor<?x16xf32>, %cu: tensor<5xi32>) {
+  // CHECK: transformer.cache_append %{{.*}} : (tensor<32x2x16x8xf32>, tensor<?x?x16xf32>, tensor<?x?xi32>, tensor<?xi32>, tensor<?xi32>) -> tensor<32x2x16x8xf32>
+  %t0 = transformer.cache_append %cache, %by_token, %table, %n, %n : (tensor<32x2x16x8xf32>, tensor<?x?x16xf32>, tensor<?x?xi32>, tensor<?xi32>, tensor<?xi32>) -> tensor<32x2x16x8xf32>
+  // CHECK: transformer.cache_append %{{.*}} cu_seqlens(%{{.*}}) : (tensor<32x2x16x8xf32>, tensor<?x16xf32>, tensor<?x?xi32>, tensor<?xi32>, tensor<5xi32>) -> tensor<32x2x16x8xf32>
+  %t1 = transformer.cache_append %cache, %packed, %table, %n cu_seqlens(%cu) : (tensor<32x2x16x8xf32>, tensor<?x16xf32>, tensor<?x?xi32>, tensor<?xi32>, tensor<5xi32>) -> tensor<32x2x16x8xf32>
   // CHECK: transformer.cache_append %{{.*}} : (tensor<32x2x16x8xf32>, tensor<?x2x?x8xf32>, tensor<?x?xi32>, tensor<?xi32>, tensor<?xi32>) -> tensor<32x2x16x8xf32>
   %0 = transformer.cache_append %cache, %x, %table, %n, %n : (tensor<32x2x16x8xf32>, tensor<?x2x?x8xf32>, tensor<?x?xi32>, tensor<?xi32>, tensor<?xi32>) -> tensor<32x2x16x8xf32>
   // CHECK: transformer.cache_gather %{{.*}}, %{{.*}} : (tensor<32x2x16x8xf32>, tensor<?x?xi32>) -> tensor<?x2x?x8xf32>

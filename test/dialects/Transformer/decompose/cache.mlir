@@ -38,3 +38,22 @@ func.func @gather(%cache: tensor<32x2x16x8xf32>, %table: tensor<?x?xi32>) -> ten
   %0 = transformer.cache_gather %cache, %table : (tensor<32x2x16x8xf32>, tensor<?x?xi32>) -> tensor<?x2x?x8xf32>
   return %0 : tensor<?x2x?x8xf32>
 }
+
+// Packed tokens are found by their row's offset, and the cache is rewritten in place here too.
+// CHECK-LABEL: func.func @append_packed
+// BUFFER-LABEL: func.func @append_packed
+func.func @append_packed(%cache: tensor<32x2x16x8xf32>, %x: tensor<?x16xf32>, %table: tensor<?x?xi32>,
+    %past: tensor<?xi32>, %cu: tensor<9xi32>) -> tensor<32x2x16x8xf32> {
+  // CHECK: %[[X:.*]] = tensor.expand_shape %{{.*}} {{\[}}[0], [1, 2]]
+  // CHECK: scf.for %[[ROW:[a-z0-9]+]] =
+  // CHECK: scf.for %[[TOKEN:[a-z0-9]+]] =
+  // CHECK: tensor.extract_slice %[[X]][%{{.*}}, 0, 0] [1, 2, 8]
+  // CHECK: tensor.insert_slice %{{.*}} into %{{.*}} [1, 2, 1, 8]
+
+  // BUFFER-NOT: memref.alloc
+  // BUFFER: linalg.copy
+  // BUFFER-NOT: memref.copy
+  // BUFFER: return
+  %0 = transformer.cache_append %cache, %x, %table, %past cu_seqlens(%cu) : (tensor<32x2x16x8xf32>, tensor<?x16xf32>, tensor<?x?xi32>, tensor<?xi32>, tensor<9xi32>) -> tensor<32x2x16x8xf32>
+  return %0 : tensor<32x2x16x8xf32>
+}

@@ -119,3 +119,67 @@ func.func @repeat_kv_too_large(%x: tensor<?x8x?x4xf32>) {
   %0 = transformer.repeat_kv %x {repeats = 4611686018427387904} : (tensor<?x8x?x4xf32>) -> tensor<?x?x?x4xf32>
   return
 }
+
+// -----
+
+func.func @add_bias_c1(%s: tensor<?x4x7x9xf32>, %b: tensor<1x4x7x8xf32>) {
+  // expected-error @+1 {{C1: dimension 3 of bias must be dimension 3 of scores: expected 9, got 8}}
+  %0 = transformer.add_bias %s, %b : (tensor<?x4x7x9xf32>, tensor<1x4x7x8xf32>) -> tensor<?x4x7x9xf32>
+  return
+}
+
+// -----
+
+func.func @add_bias_c2(%s: tensor<?x4x7x9xf32>, %b: tensor<1x2x7x9xf32>) {
+  // expected-error @+1 {{C2: dimension 1 of bias must be dimension 1 of scores: expected 4, got 2}}
+  %0 = transformer.add_bias %s, %b : (tensor<?x4x7x9xf32>, tensor<1x2x7x9xf32>) -> tensor<?x4x7x9xf32>
+  return
+}
+
+// -----
+
+func.func @add_alibi_c1(%s: tensor<?x4x7x9xf32>, %a: tensor<3xf32>, %q: tensor<?x7xi32>, %k: tensor<?x9xi32>) {
+  // expected-error @+1 {{C1: dimension 0 of slopes must be dimension 1 of scores: expected 4, got 3}}
+  %0 = transformer.add_alibi %s, %a, %q, %k : (tensor<?x4x7x9xf32>, tensor<3xf32>, tensor<?x7xi32>, tensor<?x9xi32>) -> tensor<?x4x7x9xf32>
+  return
+}
+
+// -----
+
+func.func @add_alibi_c2(%s: tensor<?x4x7x9xf32>, %a: tensor<4xf32>, %q: tensor<?x9xi32>, %k: tensor<?x9xi32>) {
+  // expected-error @+1 {{C2: dimension 1 of query_positions must be dimension 2 of scores: expected 7, got 9}}
+  %0 = transformer.add_alibi %s, %a, %q, %k : (tensor<?x4x7x9xf32>, tensor<4xf32>, tensor<?x9xi32>, tensor<?x9xi32>) -> tensor<?x4x7x9xf32>
+  return
+}
+
+// -----
+
+func.func @add_alibi_c3(%s: tensor<?x4x7x9xf32>, %a: tensor<4xf32>, %q: tensor<?x7xi32>, %k: tensor<?x7xi32>) {
+  // expected-error @+1 {{C3: dimension 1 of key_positions must be dimension 3 of scores: expected 9, got 7}}
+  %0 = transformer.add_alibi %s, %a, %q, %k : (tensor<?x4x7x9xf32>, tensor<4xf32>, tensor<?x7xi32>, tensor<?x7xi32>) -> tensor<?x4x7x9xf32>
+  return
+}
+
+// -----
+
+func.func @scale_heads_c1(%s: tensor<?x4x7x9xf32>, %f: tensor<7xf32>) {
+  // expected-error @+1 {{C1: dimension 0 of factors must be dimension 1 of x: expected 4, got 7}}
+  %0 = transformer.scale_heads %s, %f : (tensor<?x4x7x9xf32>, tensor<7xf32>) -> tensor<?x4x7x9xf32>
+  return
+}
+
+// -----
+
+func.func @softmax_c1_rank(%s: tensor<?x4xf32>, %f: tensor<4xf32>) {
+  // expected-error @+1 {{C1: x must have at least three axes with sinks, got 'tensor<?x4xf32>'}}
+  %0 = transformer.softmax %s, %f : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+func.func @softmax_c1(%s: tensor<?x4x7x9xf32>, %f: tensor<7xf32>) {
+  // expected-error @+1 {{C1: dimension 0 of sinks must be dimension 1 of x: expected 4, got 7}}
+  %0 = transformer.softmax %s, %f : (tensor<?x4x7x9xf32>, tensor<7xf32>) -> tensor<?x4x7x9xf32>
+  return
+}

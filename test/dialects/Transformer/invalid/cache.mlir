@@ -70,3 +70,59 @@ func.func @cache_gather_result(%c: tensor<9x2x16x4xf32>, %t: tensor<?x3xi32>) {
   %0 = transformer.cache_gather %c, %t : (tensor<9x2x16x4xf32>, tensor<?x3xi32>) -> tensor<?x2x47x4xf32>
   return
 }
+
+// -----
+
+func.func @cache_append_c1_by_token(%c: tensor<9x2x16x4xf32>, %x: tensor<?x?x9xf32>, %t: tensor<?x?xi32>, %p: tensor<?xi32>, %n: tensor<?xi32>) {
+  // expected-error @+1 {{C1: the last axis of x must be Hkv * D of cache: expected 8, got 9}}
+  %0 = transformer.cache_append %c, %x, %t, %p, %n : (tensor<9x2x16x4xf32>, tensor<?x?x9xf32>, tensor<?x?xi32>, tensor<?xi32>, tensor<?xi32>) -> tensor<9x2x16x4xf32>
+  return
+}
+
+// -----
+
+func.func @cache_append_c1_packed(%c: tensor<9x2x16x4xf32>, %x: tensor<?x9xf32>, %t: tensor<?x?xi32>, %p: tensor<?xi32>, %n: tensor<?xi32>) {
+  // expected-error @+1 {{C1: the last axis of x must be Hkv * D of cache: expected 8, got 9}}
+  %0 = transformer.cache_append %c, %x, %t, %p cu_seqlens(%n) : (tensor<9x2x16x4xf32>, tensor<?x9xf32>, tensor<?x?xi32>, tensor<?xi32>, tensor<?xi32>) -> tensor<9x2x16x4xf32>
+  return
+}
+
+// -----
+
+func.func @cache_append_c2_packed(%c: tensor<9x2x16x4xf32>, %x: tensor<?x8xf32>, %t: tensor<2x?xi32>, %p: tensor<3xi32>, %n: tensor<?xi32>) {
+  // expected-error @+1 {{C2: dimension 0 of past must be dimension 0 of block_table: expected 2, got 3}}
+  %0 = transformer.cache_append %c, %x, %t, %p cu_seqlens(%n) : (tensor<9x2x16x4xf32>, tensor<?x8xf32>, tensor<2x?xi32>, tensor<3xi32>, tensor<?xi32>) -> tensor<9x2x16x4xf32>
+  return
+}
+
+// -----
+
+func.func @cache_append_c5_packed(%c: tensor<9x2x16x4xf32>, %x: tensor<?x8xf32>, %t: tensor<?x?xi32>, %p: tensor<?xi32>, %n: tensor<?xi32>) {
+  // expected-error @+1 {{C5: x of 'tensor<?x8xf32>' needs cu_seqlens and no num_tokens}}
+  %0 = transformer.cache_append %c, %x, %t, %p, %n : (tensor<9x2x16x4xf32>, tensor<?x8xf32>, tensor<?x?xi32>, tensor<?xi32>, tensor<?xi32>) -> tensor<9x2x16x4xf32>
+  return
+}
+
+// -----
+
+func.func @cache_append_c5_by_token(%c: tensor<9x2x16x4xf32>, %x: tensor<?x?x8xf32>, %t: tensor<?x?xi32>, %p: tensor<?xi32>, %n: tensor<?xi32>) {
+  // expected-error @+1 {{C5: x of 'tensor<?x?x8xf32>' needs num_tokens and no cu_seqlens}}
+  %0 = transformer.cache_append %c, %x, %t, %p cu_seqlens(%n) : (tensor<9x2x16x4xf32>, tensor<?x?x8xf32>, tensor<?x?xi32>, tensor<?xi32>, tensor<?xi32>) -> tensor<9x2x16x4xf32>
+  return
+}
+
+// -----
+
+func.func @cache_append_c5_both(%c: tensor<9x2x16x4xf32>, %x: tensor<?x?x8xf32>, %t: tensor<?x?xi32>, %p: tensor<?xi32>, %n: tensor<?xi32>) {
+  // expected-error @+1 {{C5: x of 'tensor<?x?x8xf32>' needs num_tokens and no cu_seqlens}}
+  %0 = transformer.cache_append %c, %x, %t, %p, %n cu_seqlens(%n) : (tensor<9x2x16x4xf32>, tensor<?x?x8xf32>, tensor<?x?xi32>, tensor<?xi32>, tensor<?xi32>, tensor<?xi32>) -> tensor<9x2x16x4xf32>
+  return
+}
+
+// -----
+
+func.func @cache_append_c3_by_token(%c: tensor<9x?x16x4xf32>, %x: tensor<?x?x8xf32>, %t: tensor<?x?xi32>, %p: tensor<?xi32>, %n: tensor<?xi32>) {
+  // expected-error @+1 {{C3: Hkv and D of cache must be static for x of 'tensor<?x?x8xf32>', got 'tensor<9x?x16x4xf32>'}}
+  %0 = transformer.cache_append %c, %x, %t, %p, %n : (tensor<9x?x16x4xf32>, tensor<?x?x8xf32>, tensor<?x?xi32>, tensor<?xi32>, tensor<?xi32>) -> tensor<9x?x16x4xf32>
+  return
+}

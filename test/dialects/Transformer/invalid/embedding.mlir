@@ -118,3 +118,75 @@ func.func @rope_c3(%x: tensor<?x3x5x8xf32>, %c: tensor<2x5x5xf32>) {
   %0 = transformer.rope %x, %c, %c : (tensor<?x3x5x8xf32>, tensor<2x5x5xf32>, tensor<2x5x5xf32>) -> tensor<?x3x5x8xf32>
   return
 }
+
+// -----
+
+func.func @rope_table_c1_packed(%p: tensor<5xi32>, %f: tensor<3x4xf32>) {
+  // expected-error @+1 {{C1: dimension 0 of inv_freq must be dimension 0 of positions: expected 5, got 3}}
+  %0, %1 = transformer.rope_table %p, %f : (tensor<5xi32>, tensor<3x4xf32>) -> (tensor<5x4xf32>, tensor<5x4xf32>)
+  return
+}
+
+// -----
+
+func.func @rope_c1_rank(%x: tensor<?x24xf32>, %c: tensor<?x4xf32>, %s: tensor<?x5x4xf32>) {
+  // expected-error @+1 {{C1: cos and sin must have the same shape, got 'tensor<?x4xf32>' and 'tensor<?x5x4xf32>'}}
+  %0 = transformer.rope %x, %c, %s {heads = 3} : (tensor<?x24xf32>, tensor<?x4xf32>, tensor<?x5x4xf32>) -> tensor<?x24xf32>
+  return
+}
+
+// -----
+
+func.func @rope_c2_rank(%x: tensor<?x5x24xf32>, %c: tensor<?x4xf32>, %s: tensor<?x4xf32>) {
+  // expected-error @+1 {{C2: cos must be of rank 3 for x of 'tensor<?x5x24xf32>', got 'tensor<?x4xf32>'}}
+  %0 = transformer.rope %x, %c, %s {heads = 3} : (tensor<?x5x24xf32>, tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x5x24xf32>
+  return
+}
+
+// -----
+
+func.func @rope_c2_by_token(%x: tensor<?x5x24xf32>, %c: tensor<?x6x4xf32>, %s: tensor<?x6x4xf32>) {
+  // expected-error @+1 {{C2: dimension 1 of cos must be dimension 1 of x: expected 5, got 6}}
+  %0 = transformer.rope %x, %c, %s {heads = 3} : (tensor<?x5x24xf32>, tensor<?x6x4xf32>, tensor<?x6x4xf32>) -> tensor<?x5x24xf32>
+  return
+}
+
+// -----
+
+func.func @rope_c3_by_token(%x: tensor<?x5x24xf32>, %c: tensor<?x5x4xf32>, %s: tensor<?x5x4xf32>) {
+  // expected-error @+1 {{C3: twice the last dimension of cos must be at most D = 6, got 8}}
+  %0 = transformer.rope %x, %c, %s {heads = 4} : (tensor<?x5x24xf32>, tensor<?x5x4xf32>, tensor<?x5x4xf32>) -> tensor<?x5x24xf32>
+  return
+}
+
+// -----
+
+func.func @rope_c4_missing(%x: tensor<?x5x24xf32>, %c: tensor<?x5x4xf32>, %s: tensor<?x5x4xf32>) {
+  // expected-error @+1 {{C4: heads must be given unless x is of rank 4}}
+  %0 = transformer.rope %x, %c, %s : (tensor<?x5x24xf32>, tensor<?x5x4xf32>, tensor<?x5x4xf32>) -> tensor<?x5x24xf32>
+  return
+}
+
+// -----
+
+func.func @rope_c4_by_head(%x: tensor<?x3x5x8xf32>, %c: tensor<?x5x4xf32>, %s: tensor<?x5x4xf32>) {
+  // expected-error @+1 {{C4: heads must be given unless x is of rank 4}}
+  %0 = transformer.rope %x, %c, %s {heads = 3} : (tensor<?x3x5x8xf32>, tensor<?x5x4xf32>, tensor<?x5x4xf32>) -> tensor<?x3x5x8xf32>
+  return
+}
+
+// -----
+
+func.func @rope_c4_positive(%x: tensor<?x5x24xf32>, %c: tensor<?x5x4xf32>, %s: tensor<?x5x4xf32>) {
+  // expected-error @+1 {{C4: heads must be at least 1, got 0}}
+  %0 = transformer.rope %x, %c, %s {heads = 0} : (tensor<?x5x24xf32>, tensor<?x5x4xf32>, tensor<?x5x4xf32>) -> tensor<?x5x24xf32>
+  return
+}
+
+// -----
+
+func.func @rope_c4_multiple(%x: tensor<?x5x24xf32>, %c: tensor<?x5x4xf32>, %s: tensor<?x5x4xf32>) {
+  // expected-error @+1 {{C4: the last axis of x must be a multiple of heads = 5, got 24}}
+  %0 = transformer.rope %x, %c, %s {heads = 5} : (tensor<?x5x24xf32>, tensor<?x5x4xf32>, tensor<?x5x4xf32>) -> tensor<?x5x24xf32>
+  return
+}

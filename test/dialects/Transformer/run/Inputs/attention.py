@@ -69,4 +69,21 @@ hidden[0, :3] = [-60, 5, -70]
 case("softmax with hidden scores", "%r0 = transformer.softmax %x : ({x}) -> {r0}", {"x": hidden},
      [softmax(hidden)], atol=0, rtol=5e-6)
 
+biased = scores.astype(np.float64)
+for name, bias in (("", f32(2, 4, 3, 7)), (" of all rows", f32(1, 4, 3, 7)),
+                   (" of all heads", f32(2, 1, 3, 7)), (" of all", f32(1, 1, 3, 7))):
+    case("add_bias" + name, "%r0 = transformer.add_bias %s, %b : ({s}, {b}) -> {r0}",
+         {"s": scores, "b": bias}, biased + bias, static={"b": [i for i in (0, 1) if bias.shape[i] == 1]})
+slopes = f32(4)
+case("add_alibi", "%r0 = transformer.add_alibi %s, %a, %q, %k : ({s}, {a}, {q}, {k}) -> {r0}",
+     {"s": scores, "a": slopes, "q": q_pos, "k": k_pos},
+     biased + slopes[:, None, None] * (c - q)[:, None], atol=1e-6)
+case("scale_heads", "%r0 = transformer.scale_heads %s, %f : ({s}, {f}) -> {r0}",
+     {"s": scores, "f": slopes}, biased * slopes[:, None, None])
+sunk = np.where(mask[:, None], scores, LOWEST)
+sunk[1, 2] = LOWEST
+with_sink = np.concatenate([sunk, np.broadcast_to(slopes[:, None, None], (2, 4, 3, 1))], -1)
+case("softmax with sinks", "%r0 = transformer.softmax %s, %f : ({s}, {f}) -> {r0}",
+     {"s": sunk, "f": slopes}, softmax(with_sink)[..., :-1], atol=0, rtol=5e-6)
+
 evaluate.main()

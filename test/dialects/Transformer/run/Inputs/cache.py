@@ -26,9 +26,22 @@ def append(cache, x, table, past, count):
 
 def check_append(name, tokens, table, past, count):
     x = rng.standard_normal((len(past), HEADS, tokens, WIDTH)).astype(np.float32)
-    case(name, "%r0 = transformer.cache_append %c, %x, %t, %p, %n : ({c}, {x}, {t}, {p}, {n}) -> {r0}",
-         {"c": cache, "x": x, "t": i32(table), "p": i32(past), "n": i32(count)},
-         append(cache, x, i32(table), past, count), static={"c": [2], "r0": [2]}, rtol=0, atol=0)
+    ins = {"c": cache, "x": x, "t": i32(table), "p": i32(past), "n": i32(count)}
+    op = "%r0 = transformer.cache_append %c, %x, %t, %p, %n : ({c}, {x}, {t}, {p}, {n}) -> {r0}"
+    expected = append(cache, x, i32(table), past, count)
+    case(name, op, ins, expected, static={"c": [2], "r0": [2]}, rtol=0, atol=0)
+    by_token = x.transpose(0, 2, 1, 3).reshape(len(past), tokens, HEADS * WIDTH)
+    case(name + ", by token", op, ins | {"x": np.ascontiguousarray(by_token)}, expected,
+         static={"c": [1, 2, 3], "r0": [1, 2, 3]}, rtol=0, atol=0)
+    # Packed: the same rows, each as long as it may be.
+    lengths = [min(max(n, 0), tokens) for n in count]
+    tokens = np.concatenate([by_token[b, :n] for b, n in enumerate(lengths)])
+    if len(tokens):
+        case(name + ", packed",
+             "%r0 = transformer.cache_append %c, %x, %t, %p cu_seqlens(%n) : "
+             "({c}, {x}, {t}, {p}, {n}) -> {r0}",
+             ins | {"x": tokens, "n": i32([0, *np.cumsum(lengths), sum(lengths)])}, expected,
+             static={"c": [1, 2, 3], "r0": [1, 2, 3]}, rtol=0, atol=0)
 
 
 # Prefill of rows of different lengths; blocks in any order.
@@ -39,6 +52,16 @@ check_append("cache_append of no tokens", 3, [[3, 1], [5, 2]], [2, 4], [0, 0])
 # What the runtime refuses must still be harmless: past the table's end, negative, out of the cache.
 check_append("cache_append out of range", 4, [[3, 1], [5, 2], [99, -7]], [6, -3, 2], [4, 9, -1])
 check_append("cache_append to blocks out of range", 2, [[99, -7]], [3], [2])
+
+# Lengths that disagree with the tokens that there are.
+x = rng.standard_normal((3, HEADS * WIDTH)).astype(np.float32)
+case("cache_append, packed, cu_seqlens out of range",
+     "%r0 = transformer.cache_append %c, %x, %t, %p cu_seqlens(%n) : ({c}, {x}, {t}, {p}, {n}) -> {r0}",
+     {"c": cache, "x": x, "t": i32([[3, 1], [5, 2]]), "p": i32([0, 1]), "n": i32([-4, 2, 9])},
+     append(append(cache, x[None, :2].reshape(1, 2, HEADS, WIDTH).transpose(0, 2, 1, 3),
+                   i32([[3, 1]]), [0], [2]),
+            x[None, 2:].reshape(1, 1, HEADS, WIDTH).transpose(0, 2, 1, 3), i32([[5, 2]]), [1], [1]),
+     static={"c": [1, 2, 3], "r0": [1, 2, 3]}, rtol=0, atol=0)
 
 table = i32([[3, 1, 0], [5, 99, -1]])
 case("cache_gather", "%r0 = transformer.cache_gather %c, %t : ({c}, {t}) -> {r0}",

@@ -42,10 +42,16 @@ angle = (positions.astype(np.float32)[..., None] * inverse).astype(np.float64)
 rope_table = "%r0, %r1 = transformer.rope_table %p, %f : ({p}, {f}) -> ({r0}, {r1})"
 case("rope_table", rope_table, {"p": positions, "f": inverse}, [np.cos(angle), np.sin(angle)],
      rtol=6e-8, atol=1e-11)
+case("rope_table, packed", rope_table, {"p": positions[0], "f": inverse},
+     [np.cos(angle[0]), np.sin(angle[0])], rtol=6e-8, atol=1e-11)
 rows = np.stack([inverse, inverse[::-1]])
 angle_rows = (positions.astype(np.float32)[..., None] * rows[:, None]).astype(np.float64)
 case("rope_table by row", rope_table, {"p": positions, "f": rows},
      [np.cos(angle_rows), np.sin(angle_rows)], rtol=6e-8, atol=1e-11)
+by_token = np.stack([inverse, inverse[::-1], inverse])[np.arange(positions.shape[1]) % 3]
+angle_token = (positions[0].astype(np.float32)[:, None] * by_token).astype(np.float64)
+case("rope_table by token, packed", rope_table, {"p": positions[0], "f": by_token},
+     [np.cos(angle_token), np.sin(angle_token)], rtol=6e-8, atol=1e-11)
 case("rope_table, scaled", rope_table.replace(" :", " {{attention_factor = 1.25}} :", 1),
      {"p": positions, "f": inverse}, [1.25 * np.cos(angle), 1.25 * np.sin(angle)], rtol=1.3e-7,
      atol=1e-11)
@@ -83,5 +89,14 @@ for width in (4, 2):
         case(f"rope of {2 * width} of 8{', interleaved' if interleaved else ''}",
              f"%r0 = transformer.rope %x, %c, %s {attribute} : ({{x}}, {{c}}, {{s}}) -> {{r0}}",
              {"x": x, "c": cos, "s": sin}, rope(x, cos, sin, interleaved), atol=5e-7)
+        # By token [B, S, H * D], and packed: the tokens of the first row.
+        tokens = x.transpose(0, 2, 1, 3).reshape(2, 4, 24)
+        turned = rope(x, cos, sin, interleaved).transpose(0, 2, 1, 3).reshape(2, 4, 24)
+        attributes = "{{heads = 3 : i64" + (", interleaved}}" if interleaved else "}}")
+        for form, at in (("by token", np.s_[:]), ("packed", 0)):
+            case(f"rope {form}, {attributes}, {2 * width} of 8",
+                 f"%r0 = transformer.rope %x, %c, %s {attributes} : ({{x}}, {{c}}, {{s}}) -> {{r0}}",
+                 {"x": np.ascontiguousarray(tokens[at]), "c": np.ascontiguousarray(cos[at]),
+                  "s": np.ascontiguousarray(sin[at])}, turned[at], atol=5e-7)
 
 evaluate.main()
