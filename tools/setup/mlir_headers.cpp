@@ -1,0 +1,2 @@
+// The library that owns the precompiled header.
+#include "tools/setup/mlir_headers.h"
