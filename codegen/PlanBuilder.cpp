@@ -516,9 +516,8 @@ Offset<format::Generation> PlanBuilder::buildGeneration() {
     auto tokens = name("tokens"), temperature = name("temperature"), topK = name("top_k");
     auto topP = name("top_p"), minP = name("min_p"), penalty = name("repetition_penalty");
     auto seed = name("seed"), draw = name("draw"), slot = name("slot");
-    auto feedback = ports.getAs<BoolAttr>("feedback");
     sampling = format::CreateSampling(fbb, tokens, temperature, topK, topP, minP, penalty, seed,
-                                      draw, slot, feedback && feedback.getValue());
+                                      draw, slot);
   }
   return format::CreateGeneration(
       fbb, program, inputIds, numTokens, pastTokens, blockTable, logits,

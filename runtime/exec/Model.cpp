@@ -1,11 +1,9 @@
 //===- Model.cpp - Loading --------------------------------------*- C++ -*-===//
 #include "runtime/exec/Model.h"
 
-#include "runtime/format/PlanRecipes.h"
 #include "runtime/support/CheckedMath.h"
 #include "runtime/support/Text.h"
 #include "runtime/support/Try.h"
-#include "runtime/weights/WeightSource.h"
 
 #include <algorithm>
 
@@ -37,6 +35,7 @@ Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const Artifact> artif
   for (size_t i = 0; i < plan.devices()->size(); ++i) {
     const format::Device &table = *plan.devices()->Get(unsigned(i));
     LoadedDevice &device = model->devices_[i];
+    INGOT_TRY(model->checkRoom(i));
     std::pair<Space, uint64_t> const spaces[] = {{Space::Arena, table.arena_bytes()},
                                                  {Space::Constants, table.constant_bytes()},
                                                  {Space::State, table.state_bytes()}};
@@ -60,153 +59,127 @@ Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const Artifact> artif
   return model;
 }
 
+/// The targets that a device of the plan can be: its own, then those of the same kind for which
+/// every kernel of its own has a variant.
+static std::vector<uint16_t> targetsOf(const format::Plan &plan, uint16_t own) {
+  std::vector<uint16_t> out{own};
+  auto targetOf = [&](uint32_t kernel) {
+    return plan.images()->Get(plan.kernels()->Get(kernel)->image())->target();
+  };
+  for (uint16_t other = 0; other < plan.targets()->size(); ++other) {
+    if (other == own || plan.targets()->Get(other)->kind()->string_view() !=
+                            plan.targets()->Get(own)->kind()->string_view())
+      continue;
+    bool complete = plan.kernels() && plan.kernels()->size() != 0;
+    for (unsigned i = 0; plan.kernels() && i < plan.kernels()->size() && complete; ++i) {
+      if (targetOf(i) != own)
+        continue;
+      const auto *variants = plan.kernels()->Get(i)->variants();
+      complete = variants && std::any_of(variants->begin(), variants->end(), [&](uint32_t variant) {
+                   return targetOf(variant) == other;
+                 });
+    }
+    if (complete)
+      out.push_back(other);
+  }
+  return out;
+}
+
 Status Model::loadDevice(size_t index, const LoadOptions &options) {
   const format::Plan &plan = artifact_->plan();
-  const format::Target &target =
-      *plan.targets()->Get(plan.devices()->Get(unsigned(index))->target());
-  auto device =
-      options.makeDevice(target.kind()->string_view(), target.arch()->string_view(), *pool_);
+  uint16_t own = plan.devices()->Get(unsigned(index))->target();
+  std::string_view kind = plan.targets()->Get(own)->kind()->string_view();
+  std::vector<uint16_t> targets = targetsOf(plan, own);
+  std::vector<std::string_view> archs;
+  for (uint16_t target : targets)
+    archs.push_back(plan.targets()->Get(target)->arch()->string_view());
+  unsigned ordinal = 0;
+  for (unsigned i = 0; i < index; ++i)
+    ordinal += plan.targets()->Get(plan.devices()->Get(i)->target())->kind()->string_view() == kind;
+  auto device = options.makeDevice({kind, archs, ordinal, *pool_});
   if (!device.ok())
     return device.status();
-  devices_.emplace_back().device = std::move(*device);
+  LoadedDevice &loaded = devices_.emplace_back();
+  loaded.target = targets[(*device)->archIndex()];
+  loaded.device = std::move(*device);
   return {};
 }
 
 Status Model::loadKernels(size_t index) {
   const format::Plan &plan = artifact_->plan();
-  Device &device = *devices_[index].device;
-  uint16_t target = plan.devices()->Get(unsigned(index))->target();
+  LoadedDevice &loaded = devices_[index];
+  Device &device = *loaded.device;
+  uint16_t own = plan.devices()->Get(unsigned(index))->target();
+  auto targetOf = [&](uint32_t kernel) {
+    return plan.images()->Get(plan.kernels()->Get(kernel)->image())->target();
+  };
   std::vector<uint32_t> images(plan.images() ? plan.images()->size() : 0);
   for (unsigned i = 0; i < images.size(); ++i) {
-    if (plan.images()->Get(i)->target() != target)
+    if (plan.images()->Get(i)->target() != loaded.target)
       continue;
-    auto handle =
-        device.loadImage(artifact_->image(i), plan.targets()->Get(target)->arch()->string_view());
+    auto handle = device.loadImage(artifact_->image(i),
+                                   plan.targets()->Get(loaded.target)->arch()->string_view());
     if (!handle.ok())
       return handle.status();
     images[i] = *handle;
   }
-  std::vector<uint32_t> &kernels = devices_[index].kernels;
-  kernels.assign(plan.kernels() ? plan.kernels()->size() : 0, UINT32_MAX);
-  for (unsigned i = 0; i < kernels.size(); ++i) {
-    const format::Kernel &kernel = *plan.kernels()->Get(i);
-    if (plan.images()->Get(kernel.image())->target() != target)
+  loaded.kernels.assign(plan.kernels() ? plan.kernels()->size() : 0, UINT32_MAX);
+  loaded.chosen.assign(loaded.kernels.size(), UINT32_MAX);
+  for (unsigned i = 0; i < loaded.kernels.size(); ++i) {
+    if (targetOf(i) != own)
       continue;
-    KernelSpec spec;
-    spec.entry = kernel.entry()->c_str();
-    spec.image = images[kernel.image()];
-    spec.numBuffers = kernel.num_buffers();
-    spec.numSizes = kernel.num_sizes();
-    for (unsigned j = 0; kernel.block() && j < kernel.block()->size(); ++j)
-      spec.block[j] = kernel.block()->Get(j);
-    spec.sharedBytes = kernel.shared_bytes();
-    spec.scratchBytes = kernel.scratch_bytes();
-    auto handle = device.resolveKernel(spec);
+    uint32_t chosen = i;
+    const auto *variants = plan.kernels()->Get(i)->variants();
+    for (unsigned j = 0; targetOf(chosen) != loaded.target; ++j)
+      chosen = variants->Get(j); // there is one: targetsOf
+    auto handle = resolve(device, *plan.kernels()->Get(chosen), images);
     if (!handle.ok())
       return handle.status();
-    kernels[i] = *handle;
+    loaded.kernels[i] = *handle;
+    loaded.chosen[i] = chosen;
   }
   return device.finishLoad();
 }
 
-Status Model::loadWeights(const LoadOptions &options) {
-  const format::Plan &plan = artifact_->plan();
-  weightsInPlace_.assign(devices_.size(), false);
-  bool embedded = plan.weights_embedded() && options.weights.empty();
-  bool needed = plan.weights() && plan.weights()->size() != 0;
-  if (!embedded && needed && options.weights.empty())
-    return Status(ExitCode::Usage, "the file holds no weights: give a checkpoint folder or "
-                                   "random:SEED (--weights)");
-  for (size_t i = 0; i < devices_.size(); ++i) {
-    Device &device = *devices_[i].device;
-    void *&base = devices_[i].bases[unsigned(Space::Weights)];
-    uint64_t bytes = plan.devices()->Get(unsigned(i))->weight_bytes();
-    if (embedded) {
-      if (const void *adopted = device.adoptReadOnly(artifact_->weights(i))) {
-        base = const_cast<void *>(adopted); // V6: no launch writes to weights
-        weightsInPlace_[i] = true;
-        continue;
-      }
-    }
-    auto data = device.allocate(bytes, text("weights on device ", i));
-    if (!data.ok())
-      return data.status();
-    base = *data;
-    if (embedded)
-      INGOT_TRY(device.upload(base, artifact_->weights(i).data(), bytes));
-  }
-  if (embedded || !needed)
-    return {};
-  return bindWeights(options.weights);
+Result<uint32_t> Model::resolve(Device &device, const format::Kernel &kernel,
+                                std::span<const uint32_t> images) {
+  KernelSpec spec;
+  spec.entry = kernel.entry()->c_str();
+  spec.image = images[kernel.image()];
+  spec.numBuffers = kernel.num_buffers();
+  spec.numSizes = kernel.num_sizes();
+  for (unsigned i = 0; kernel.block() && i < kernel.block()->size(); ++i)
+    spec.block[i] = kernel.block()->Get(i);
+  for (unsigned i = 0; kernel.cluster() && i < kernel.cluster()->size(); ++i)
+    spec.cluster[i] = kernel.cluster()->Get(i);
+  spec.sharedBytes = kernel.shared_bytes();
+  spec.scratchBytes = kernel.scratch_bytes();
+  spec.overlaps = kernel.overlaps();
+  spec.numSizeAddresses = kernel.device_sizes() ? kernel.device_sizes()->size() : 0;
+  spec.numTensorMaps = kernel.tensor_maps() ? kernel.tensor_maps()->size() : 0;
+  return device.resolveKernel(spec);
 }
 
-namespace {
-
-/// One weight an item: recipes are independent and single-threaded.
-struct RecipeJob {
-  const format::Plan &plan;
-  const std::vector<SourceTensor> &sources;
-  std::vector<LoadedDevice> &devices;
-  std::vector<Status> results;
-
-  Status make(unsigned index, std::span<std::byte> to) const {
-    const format::Weight &weight = *plan.weights()->Get(index);
-    auto recipe = planRecipe(weight.name()->str(), weight);
-    if (!recipe.ok())
-      return recipe.status();
-    TensorType type;
-    INGOT_TRY(tensorType(weight.name()->str(), weight.dtype(), weight.shape(), type));
-    std::vector<SourceTensor> operands;
-    for (unsigned i = 0; weight.sources() && i < weight.sources()->size(); ++i)
-      operands.push_back(sources[weight.sources()->Get(i)]);
-    return executeRecipe(*recipe, operands, type, to)
-        .withContext(text("weight ", quoted(weight.name()->string_view()), ": "));
-  }
-
-  static void body(void *context, unsigned, int64_t begin, int64_t end) {
-    auto *self = static_cast<RecipeJob *>(context);
-    for (int64_t i = begin; i < end; ++i) {
-      const format::Weight &weight = *self->plan.weights()->Get(unsigned(i));
-      LoadedDevice &device = self->devices[weight.device()];
-      if (!device.device->hostAccessible())
-        continue;
-      auto *at = static_cast<std::byte *>(device.bases[unsigned(Space::Weights)]) + weight.offset();
-      self->results[size_t(i)] = self->make(unsigned(i), {at, weight.bytes()});
-    }
-  }
-};
-
-} // namespace
-
-Status Model::bindWeights(const std::string &from) {
-  const format::Plan &plan = artifact_->plan();
-  auto source = openWeightSource(from);
-  if (!source.ok())
-    return source.status();
-  std::vector<SourceSpec> specs;
-  for (unsigned i = 0; plan.sources() && i < plan.sources()->size(); ++i)
-    specs.push_back(planSource(*plan.sources()->Get(i)));
-  auto tensors = bindSources(**source, specs);
-  if (!tensors.ok())
-    return tensors.status();
-  RecipeJob job{plan, *tensors, devices_, std::vector<Status>(plan.weights()->size())};
-  pool_->run(int64_t(plan.weights()->size()), RecipeJob::body, &job);
-  for (const Status &status : job.results)
-    INGOT_TRY(status);
-  // Devices that the host cannot write: through a buffer, one weight after the other.
-  std::vector<std::byte> buffer;
-  for (unsigned i = 0; i < plan.weights()->size(); ++i) {
-    const format::Weight &weight = *plan.weights()->Get(i);
-    LoadedDevice &device = devices_[weight.device()];
-    if (device.device->hostAccessible())
-      continue;
-    buffer.resize(weight.bytes());
-    INGOT_TRY(job.make(i, buffer));
-    auto *at = static_cast<std::byte *>(device.bases[unsigned(Space::Weights)]) + weight.offset();
-    INGOT_TRY(device.device->upload(at, buffer.data(), weight.bytes()));
-    INGOT_TRY(device.device->synchronize());
-  }
-  return {};
+/// Before anything is taken: does the plan fit what is free?
+Status Model::checkRoom(size_t index) const {
+  auto info = devices_[index].device->memoryInfo();
+  if (!info)
+    return {};
+  const format::Device &table = *artifact_->plan().devices()->Get(unsigned(index));
+  uint64_t need = table.arena_bytes() + table.weight_bytes() + table.constant_bytes() +
+                  table.state_bytes(); // each at most 2^46 (V11)
+  if (need <= info->free)
+    return {};
+  return Status(
+      ExitCode::OutOfResources,
+      text("device ", index, " (", devices_[index].device->description(), "): the plan needs ",
+           bytesText(need), " (weights ", bytesText(table.weight_bytes()), ", activations ",
+           bytesText(table.arena_bytes()), ", KV cache and other state ",
+           bytesText(table.state_bytes()), ", constants ", bytesText(table.constant_bytes()),
+           "), free are ", bytesText(info->free), " of ", bytesText(info->total), ", ",
+           bytesText(need - info->free),
+           " too few; free memory there (`nvidia-smi` lists who uses "
+           "it), or compile the model with a smaller --max-batch, --max-tokens or --max-context"));
 }
 
 Status Model::uploadConstants() {

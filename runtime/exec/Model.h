@@ -56,7 +56,11 @@ private:
   Model() = default;
   Status loadDevice(size_t index, const LoadOptions &options);
   Status loadKernels(size_t index);
+  static Result<uint32_t> resolve(Device &device, const format::Kernel &kernel,
+                                  std::span<const uint32_t> images);
+  Status checkRoom(size_t index) const;
   Status loadWeights(const LoadOptions &options);
+  Status uploadWeights(size_t index);
   Status bindWeights(const std::string &from);
   Status uploadConstants();
   Status checkMemory() const;

@@ -9,6 +9,10 @@
 
 namespace ingot {
 
+// Enough for every batch size of a decode step at some context lengths. A recording of some hundred
+// launches takes a few hundred KiB of the driver's memory.
+static constexpr size_t kMostRecordings = 64;
+
 Result<std::unique_ptr<Program>> Program::create(const format::Plan &plan, unsigned index,
                                                  std::vector<LoadedDevice> &devices) {
   const format::Program &table = *plan.programs()->Get(index);
@@ -29,6 +33,7 @@ Result<std::unique_ptr<Program>> Program::create(const format::Plan &plan, unsig
     }
   }
   program->given_.resize(program->inputs_.size());
+  INGOT_TRY(program->makeHostSides(devices));
   for (unsigned i = 0; table.steps() && i < table.steps()->size(); ++i) {
     const format::Step &step = *table.steps()->Get(i);
     if (const format::Launch *launch = step.action_as_Launch()) {
@@ -39,7 +44,26 @@ Result<std::unique_ptr<Program>> Program::create(const format::Plan &plan, unsig
   }
   program->values_.resize(program->sizes_.size());
   program->sizeArgs_.resize(program->sizeIndex_.size());
+  program->mapImages_.resize(program->maps_.size());
+  // What the driver refuses, it should refuse now.
+  INGOT_TRY(program->encodeMaps(/*atMaxima=*/true));
+  program->setRecordings(kMostRecordings);
   return program;
+}
+
+Program::~Program() { setRecordings(0); }
+
+void Program::setRecordings(size_t most) {
+  // They are of one queue.
+  if (devices_.size() != 1 || !devices_[0]->canRecord())
+    return;
+  for (Recorded &entry : recorded_)
+    if (entry.recording)
+      devices_[0]->dropRecording(*entry.recording);
+  recorded_.clear();
+  recorded_.resize(most);
+  for (Recorded &entry : recorded_)
+    entry.symbols.reserve(symbols_.size());
 }
 
 void Program::addSymbols(const format::Program &table) {
@@ -86,15 +110,59 @@ Result<Port> Program::makePort(const format::Port &table, bool output,
   port.device = buffer.device();
   port.address = addressOf(table.buffer(), devices);
   port.host = port.address;
-  Device &device = *devices[port.device].device;
-  if (!device.hostAccessible()) {
-    auto staging = device.allocateHost(uint64_t(port.maxElements) * dtypeBytes(port.dtype),
-                                       text("the host side of ", quoted(port.name)));
-    if (!staging.ok())
-      return staging.status();
-    port.host = *staging;
-  }
   return port;
+}
+
+// Inputs of up to this many bytes move together where no more than a page lies between them: an
+// upload costs some microseconds whatever its size.
+static constexpr uint64_t kSmallInput = 64 << 10, kMostGap = 4096;
+
+/// Host memory for the ports of devices that the host cannot reach, laid out as on the device where
+/// that lets inputs move together. Bytes between inputs hold nothing: a program begins with them.
+Status Program::makeHostSides(std::vector<LoadedDevice> &devices) {
+  auto bytesOf = [](const Port &port) {
+    return uint64_t(port.maxElements) * dtypeBytes(port.dtype);
+  };
+  auto allocate = [&](const Port &port, uint64_t bytes) {
+    return devices[port.device].device->allocateHost(bytes,
+                                                     text("the host side of ", quoted(port.name)));
+  };
+  std::vector<uint32_t> order;
+  for (uint32_t i = 0; i < inputs_.size(); ++i)
+    if (!devices[inputs_[i].device].device->hostAccessible())
+      order.push_back(i);
+  auto address = [&](uint32_t i) { return reinterpret_cast<uintptr_t>(inputs_[i].address); };
+  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+    return std::pair(inputs_[a].device, address(a)) < std::pair(inputs_[b].device, address(b));
+  });
+  for (uint32_t i : order) {
+    if (!transfers_.empty() && transfers_.back().device == inputs_[i].device) {
+      uint32_t last = transfers_.back().inputs.back();
+      uint64_t end = address(last) + bytesOf(inputs_[last]);
+      if (address(i) - end <= kMostGap && bytesOf(inputs_[i]) <= kSmallInput &&
+          bytesOf(inputs_[last]) <= kSmallInput) {
+        transfers_.back().inputs.push_back(i);
+        continue;
+      }
+    }
+    transfers_.push_back({inputs_[i].device, {i}});
+  }
+  for (Transfer &transfer : transfers_) {
+    uint32_t first = transfer.inputs.front(), last = transfer.inputs.back();
+    auto memory = allocate(inputs_[first], address(last) + bytesOf(inputs_[last]) - address(first));
+    if (!memory.ok())
+      return memory.status();
+    for (uint32_t i : transfer.inputs)
+      inputs_[i].host = static_cast<char *>(*memory) + (address(i) - address(first));
+  }
+  for (Port &port : outputs_)
+    if (!devices[port.device].device->hostAccessible()) {
+      auto memory = allocate(port, bytesOf(port));
+      if (!memory.ok())
+        return memory.status();
+      port.host = *memory;
+    }
+  return {};
 }
 
 void Program::addLaunch(const format::Launch &launch, const std::vector<LoadedDevice> &devices) {
@@ -109,7 +177,46 @@ void Program::addLaunch(const format::Launch &launch, const std::vector<LoadedDe
     sizeIndex_.push_back(internSize(sizeExpr(*launch.sizes()->Get(i))));
   for (unsigned i = 0; i < 3; ++i)
     step.grid[i] = internSize(sizeExpr(*launch.grid()->Get(i)));
+  uint32_t chosen = devices[launch.device()].chosen[launch.kernel()];
+  const format::Kernel &kernel = *plan_->kernels()->Get(chosen);
+  if (chosen != launch.kernel()) {
+    step.variantGrid = int32_t(variantGrids_.size());
+    auto &grid = variantGrids_.emplace_back();
+    for (unsigned i = 0; i < 3; ++i)
+      grid[i] = sizeExpr(*kernel.grid()->Get(i));
+  }
+  step.firstSizeAddress = uint32_t(sizeAddresses_.size());
+  sizeAddresses_.resize(sizeAddresses_.size() +
+                        (kernel.device_sizes() ? kernel.device_sizes()->size() : 0));
+  step.firstMap = uint32_t(maps_.size());
+  addTensorMaps(launch, kernel, step);
   steps_.push_back(std::move(step));
+}
+
+void Program::addTensorMaps(const format::Launch &launch, const format::Kernel &kernel,
+                            const Step &step) {
+  for (unsigned i = 0; kernel.tensor_maps() && i < kernel.tensor_maps()->size(); ++i) {
+    const format::TensorMap &table = *kernel.tensor_maps()->Get(i);
+    MapUse &map = maps_.emplace_back();
+    map.device = launch.device();
+    map.firstSize = step.firstSize;
+    map.numSizes = uint32_t(sizeIndex_.size()) - step.firstSize;
+    TensorMapSpec &spec = map.spec;
+    spec.address =
+        static_cast<char *>(addresses_[step.firstBuffer + table.buffer()]) + table.offset();
+    spec.type = ElementType(table.dtype());
+    for (unsigned d = 0; d < table.dims()->size(); ++d) {
+      map.dims.push_back(sizeExpr(*table.dims()->Get(d)));
+      if (d != 0)
+        map.strides.push_back(sizeExpr(*table.strides()->Get(d - 1)));
+      spec.box[d] = table.box()->Get(d);
+      if (table.element_strides() && table.element_strides()->size() != 0)
+        spec.elementStrides[d] = table.element_strides()->Get(d);
+    }
+    spec.swizzle = uint32_t(table.swizzle());
+    spec.promotion = uint32_t(table.promotion());
+    spec.nanFill = table.nan_fill();
+  }
 }
 
 Status Program::addCopy(const format::Copy &copy, std::vector<LoadedDevice> &devices,

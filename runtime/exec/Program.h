@@ -5,6 +5,9 @@
 // inputs, evaluates every distinct size once (not at all if no symbol changed), and walks the
 // steps. Nothing is allocated after creation, except for the message of an error.
 //
+// On a device that records (a GPU), a set of sizes that comes again is recorded with its uploads
+// and steps, and from then on replayed as a whole.
+//
 //===----------------------------------------------------------------------===//
 #pragma once
 
@@ -16,6 +19,7 @@
 
 #include <array>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,8 +31,10 @@ namespace ingot {
 /// constants are never written.
 struct LoadedDevice {
   std::unique_ptr<Device> device;
+  uint16_t target = 0; // the plan's target whose images it took: its own, or an alternative
   std::array<void *, 4> bases = {};
   std::vector<uint32_t> kernels; // its handle of each kernel of the plan that is for its target
+  std::vector<uint32_t> chosen;  // the kernel that runs in place of each: itself, or a variant
 };
 
 /// An input or output of a program.
@@ -92,6 +98,8 @@ public:
   // The parts of run(), for callers that fill ports themselves (the generation loop):
   /// Sets the symbols (in plan order) and all shapes. Usage error outside bounds or limits.
   Status bind(std::span<const int64_t> symbols);
+  /// Is it better to bind few different sets of sizes?
+  bool prefersFewSizes() const { return !recorded_.empty(); }
   /// Writes an optional input's fill at the bound shape.
   void fillDefault(Port &port);
   /// Moves inputs to their devices, walks the steps, waits. The inputs' host memory has been
@@ -99,6 +107,10 @@ public:
   Status execute();
   /// Makes port.host hold the result of the last execute().
   Status fetch(Port &output);
+
+  /// How many sets of sizes are kept as recordings at most; 0: every run walks the steps. Does
+  /// nothing where the device does not record.
+  void setRecordings(size_t most);
 
   /// While set, execute() adds the seconds of every step to (*seconds)[step].
   void setProfile(std::vector<double> *seconds) { profile_ = seconds; }
@@ -112,8 +124,9 @@ private:
     bool isCopy = false;
     uint16_t device = 0; // of the launch, or of the copy's target
     uint32_t kernel = 0; // device handle
-    uint32_t firstBuffer = 0, firstSize = 0;
+    uint32_t firstBuffer = 0, firstSize = 0, firstSizeAddress = 0, firstMap = 0;
     uint32_t grid[3] = {0, 0, 0}; // indices into values_
+    int32_t variantGrid = -1;     // or into variantGrids_
     // A copy: element bytes and dimensions of its source.
     uint16_t sourceDevice = 0;
     void *source = nullptr, *target = nullptr;
@@ -121,11 +134,37 @@ private:
     std::vector<uint32_t> dims;
   };
 
+  /// A tensor map of a launch: its sizes are over the launch's size arguments.
+  struct MapUse {
+    uint16_t device = 0;
+    uint32_t firstSize = 0, numSizes = 0; // in sizeArgs_
+    std::vector<SizeExpr> dims, strides;
+    TensorMapSpec spec; // as encoded last; rank 0 before
+  };
+  /// Inputs whose host and device memory lie alike, so that one upload moves them all.
+  struct Transfer {
+    uint16_t device = 0;
+    std::vector<uint32_t> inputs; // by address
+  };
+  /// A set of symbols that was run.
+  struct Recorded {
+    std::vector<int64_t> symbols; // empty: unused
+    uint64_t lastUse = 0;
+    std::optional<uint32_t> recording; // after its second run
+  };
+
+public:
+  Program(const Program &) = delete;
+  ~Program();
+
+private:
   Program() = default;
   void addSymbols(const format::Program &program);
   uint32_t internSize(const SizeExpr &size);
   Result<Port> makePort(const format::Port &table, bool output, std::vector<LoadedDevice> &devices);
   void addLaunch(const format::Launch &launch, const std::vector<LoadedDevice> &devices);
+  void addTensorMaps(const format::Launch &launch, const format::Kernel &kernel, const Step &step);
+  Status makeHostSides(std::vector<LoadedDevice> &devices);
   Status addCopy(const format::Copy &copy, std::vector<LoadedDevice> &devices, size_t index);
   void *addressOf(uint32_t buffer, const std::vector<LoadedDevice> &devices) const;
 
@@ -135,6 +174,11 @@ private:
   Status loadInput(Port &port, const InputTensor &input);
   Status checkOutputs(std::span<OutputTensor> outputs);
   Status handOut(OutputTensor &output);
+  Status encodeMaps(bool atMaxima);
+  Status enqueue();
+  Status uploadInputs();
+  Status executeRecorded();
+  Status record(Recorded &entry);
   Status runStep(const Step &step);
   Status runCopy(const Step &step);
   std::string portList(bool outputs) const;
@@ -156,6 +200,13 @@ private:
   std::vector<void *> addresses_;            // arguments of all launches, one after the other
   std::vector<uint32_t> sizeIndex_;          // the same for size arguments: indices into values_
   std::vector<int64_t> sizeArgs_;            // and their values
+  std::vector<const void *> sizeAddresses_;  // arguments of all launches
+  std::vector<MapUse> maps_;                 // of all launches
+  std::vector<TensorMapImage> mapImages_;    // the same, encoded for sizeArgs_
+  std::vector<std::array<SizeExpr, 3>> variantGrids_; // over a launch's size arguments
+  std::vector<Transfer> transfers_;
+  std::vector<Recorded> recorded_; // empty: nothing is recorded
+  uint64_t runs_ = 0;
   std::vector<Step> steps_;
   std::vector<double> *profile_ = nullptr;
 };

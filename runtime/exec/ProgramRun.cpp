@@ -119,6 +119,38 @@ Status Program::bind(std::span<const int64_t> symbols) {
         port.elements *= size_t(port.shape[d]);
       }
     }
+  if (maps_.empty())
+    return {};
+  Status status = encodeMaps(/*atMaxima=*/false);
+  if (!status.ok() && !symbols_.empty())
+    symbols_[0] = 0; // nothing is bound: the next run begins here again
+  return status;
+}
+
+/// Encodes the maps whose sizes have changed. At the maxima each size argument counts with its own.
+Status Program::encodeMaps(bool atMaxima) {
+  std::vector<int64_t> maxima;
+  for (size_t i = 0; atMaxima && !maps_.empty() && i < sizeIndex_.size(); ++i)
+    maxima.push_back(*maxSize(sizes_[sizeIndex_[i]], bounds_));
+  std::span<const int64_t> arguments = atMaxima ? maxima : sizeArgs_;
+  for (size_t i = 0; i < maps_.size(); ++i) {
+    MapUse &map = maps_[i];
+    std::span<const int64_t> sizes = arguments.subspan(map.firstSize, map.numSizes);
+    TensorMapSpec spec = map.spec;
+    spec.rank = uint32_t(map.dims.size());
+    for (size_t d = 0; d < map.dims.size(); ++d) {
+      spec.dims[d] = uint64_t(evaluate(map.dims[d], sizes));
+      if (d != 0)
+        spec.strides[d - 1] = uint64_t(evaluate(map.strides[d - 1], sizes));
+    }
+    if (spec == map.spec)
+      continue;
+    map.spec.rank = 0; // mapImages_[i] is void until this succeeds
+    INGOT_TRY(devices_[map.device]
+                  ->encodeTensorMap(spec, mapImages_[i])
+                  .withContext(text("program ", quoted(name_), ": ")));
+    map.spec = spec;
+  }
   return {};
 }
 
@@ -175,10 +207,26 @@ static double now() {
 }
 
 Status Program::execute() {
-  for (Port &port : inputs_)
-    if (port.host != port.address)
-      INGOT_TRY(devices_[port.device]->upload(port.address, port.host,
-                                              port.elements * dtypeBytes(port.dtype)));
+  if (!recorded_.empty() && !profile_)
+    return executeRecorded();
+  INGOT_TRY(enqueue());
+  for (Device *device : devices_)
+    INGOT_TRY(device->synchronize());
+  return {};
+}
+
+Status Program::uploadInputs() {
+  for (const Transfer &transfer : transfers_) {
+    const Port &first = inputs_[transfer.inputs.front()], &last = inputs_[transfer.inputs.back()];
+    auto gap = uint64_t(static_cast<char *>(last.address) - static_cast<char *>(first.address));
+    INGOT_TRY(devices_[transfer.device]->upload(first.address, first.host,
+                                                gap + last.elements * dtypeBytes(last.dtype)));
+  }
+  return {};
+}
+
+Status Program::enqueue() {
+  INGOT_TRY(uploadInputs());
   for (size_t i = 0; i < steps_.size(); ++i) {
     double begin = profile_ ? now() : 0;
     Status status = runStep(steps_[i]);
@@ -190,8 +238,47 @@ Status Program::execute() {
       return status.withContext(text("program ", quoted(name_), ", step ", i, " (", stepKernel(i),
                                      ", ", quoted(stepLocation(i)), "): "));
   }
-  for (Device *device : devices_)
-    INGOT_TRY(device->synchronize());
+  return {};
+}
+
+/// The first run of a set of sizes walks the steps, the second records them: most prefills never
+/// come again, every decode step does.
+Status Program::executeRecorded() {
+  Device &device = *devices_[0];
+  Recorded *entry = nullptr, *oldest = &recorded_[0];
+  for (Recorded &candidate : recorded_) {
+    if (candidate.lastUse != 0 && candidate.symbols == symbols_)
+      entry = &candidate;
+    if (candidate.lastUse < oldest->lastUse)
+      oldest = &candidate;
+  }
+  if (!entry) {
+    entry = oldest;
+    if (entry->recording)
+      device.dropRecording(*entry->recording);
+    entry->recording.reset();
+    entry->symbols.assign(symbols_.begin(), symbols_.end());
+    INGOT_TRY(enqueue());
+  } else {
+    if (!entry->recording)
+      INGOT_TRY(record(*entry));
+    INGOT_TRY(device.replay(*entry->recording).withContext(text("program ", quoted(name_), ": ")));
+  }
+  entry->lastUse = ++runs_;
+  return device.synchronize().withContext(text("program ", quoted(name_), ": "));
+}
+
+Status Program::record(Recorded &entry) {
+  Device &device = *devices_[0];
+  INGOT_TRY(device.beginRecording());
+  if (Status status = enqueue(); !status.ok()) {
+    device.abandonRecording();
+    return status;
+  }
+  auto recording = device.endRecording();
+  if (!recording.ok())
+    return recording.status().withContext(text("program ", quoted(name_), ": "));
+  entry.recording = *recording;
   return {};
 }
 
@@ -202,8 +289,13 @@ Status Program::runStep(const Step &step) {
   launch.kernel = step.kernel;
   launch.buffers = addresses_.data() + step.firstBuffer;
   launch.sizes = sizeArgs_.data() + step.firstSize;
+  launch.sizeAddresses = sizeAddresses_.data() + step.firstSizeAddress;
+  launch.tensorMaps = mapImages_.data() + step.firstMap;
   for (int i = 0; i < 3; ++i)
-    launch.grid[i] = values_[step.grid[i]];
+    launch.grid[i] = step.variantGrid < 0
+                         ? values_[step.grid[i]]
+                         : evaluate(variantGrids_[size_t(step.variantGrid)][size_t(i)],
+                                    std::span(sizeArgs_).subspan(step.firstSize));
   return devices_[step.device]->launch(launch);
 }
 

@@ -194,9 +194,7 @@ Status GenerationChecker::checkNumbers() const {
     const format::Port *port;
     int64_t low, high;
   } const ranges[] = {
-      {"input_ids", inputIds_,
-       generation_.sampling() && generation_.sampling()->feedback() ? -1 : 0,
-       int64_t(generation_.vocab_size()) - 1},
+      {"input_ids", inputIds_, 0, int64_t(generation_.vocab_size()) - 1},
       {"block_table", blockTable_, 0, int64_t(numBlocks) - 1},
   };
   for (const auto &range : ranges)

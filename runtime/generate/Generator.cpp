@@ -5,6 +5,7 @@
 #include "runtime/support/Try.h"
 
 #include <algorithm>
+#include <bit>
 #include <ctime>
 
 namespace ingot {
@@ -40,6 +41,20 @@ Result<std::unique_ptr<Generator>> Generator::create(Model &model) {
   out->pastTokens_ = out->program_->findPort(table->past_tokens()->string_view(), false);
   out->blockTable_ = out->program_->findPort(table->block_table()->string_view(), false);
   out->logits_ = out->program_->findPort(table->logits()->string_view(), true);
+  if (const format::Sampling *sampling = table->sampling()) {
+    auto input = [&](const flatbuffers::String *name) {
+      return out->program_->findPort(name->string_view(), false);
+    };
+    out->sampling_ = {out->program_->findPort(sampling->tokens()->string_view(), true),
+                      input(sampling->temperature()),
+                      input(sampling->top_k()),
+                      input(sampling->top_p()),
+                      input(sampling->min_p()),
+                      input(sampling->repetition_penalty()),
+                      input(sampling->seed()),
+                      input(sampling->draw()),
+                      input(sampling->slot())};
+  }
   out->rowsSymbol_ = out->inputIds_->dims[0].symbols[0];
   out->tokensSymbol_ = out->inputIds_->dims[1].symbols[0];
   out->blocksSymbol_ = out->blockTable_->dims[1].symbols[0];
@@ -145,6 +160,9 @@ size_t Generator::tableWidth(std::span<Row *const> batch, size_t tokens) const {
     size_t left = row->prefilling() ? row->tokens.size() - row->fed : 1;
     width = std::max(width, blocksFor(row->fed + std::min(left, tokens)));
   }
+  // A few widths instead of one more for every block: what was recorded can be used again.
+  if (program_->prefersFewSizes())
+    width = std::min(std::bit_ceil(width), size_t(program_->bounds().ranges[blocksSymbol_].max));
   return width;
 }
 
@@ -174,7 +192,7 @@ void Generator::chooseBatch(bool prefill, size_t &tokens) {
   tokens = low;
 }
 
-Status Generator::call(size_t tokens) {
+Status Generator::call(size_t tokens, const Run &run) {
   size_t width = tableWidth(batch_, tokens);
   int64_t symbols[3] = {};
   symbols[rowsSymbol_] = int64_t(batch_.size());
@@ -202,21 +220,56 @@ Status Generator::call(size_t tokens) {
     num[i] = int32_t(row.feeding);
     past[i] = int32_t(row.fed);
   }
+  if (sampling_.tokens)
+    fillSampling(run);
   INGOT_TRY(program_->execute());
   for (Row *row : batch_)
     row->fed += row->feeding;
-  return program_->fetch(*logits_);
+  return program_->fetch(sampling_.tokens ? *sampling_.tokens : *logits_);
+}
+
+void Generator::fillSampling(const Run &run) {
+  const SamplingOptions &options = run.settings.sampling;
+  auto set = [](Port *port, size_t i, auto value) {
+    static_cast<decltype(value) *>(port->host)[i] = value;
+  };
+  for (size_t i = 0; i < batch_.size(); ++i) {
+    const Row &row = *batch_[i];
+    set(sampling_.temperature, i, options.sample ? options.temperature : 0.0f);
+    set(sampling_.topK, i, int32_t(std::min<uint32_t>(options.topK, INT32_MAX)));
+    set(sampling_.topP, i, options.topP);
+    set(sampling_.minP, i, options.minP);
+    set(sampling_.repetitionPenalty, i, options.repetitionPenalty);
+    set(sampling_.seed, i, int64_t(run.settings.seed + row.prompt));
+    set(sampling_.draw, i, int64_t(run.results[row.prompt].tokens.size()));
+    set(sampling_.slot, i, int32_t(&row - rows_.data()));
+  }
+}
+
+/// The token that row `index` of the last call goes on with.
+Result<int32_t> Generator::nextToken(size_t index, const Run &run) {
+  const Row &row = *batch_[index];
+  if (!sampling_.tokens) {
+    const auto *logits = static_cast<const float *>(logits_->host);
+    return sampler_->pick({logits + index * vocabulary_, vocabulary_}, run.settings.sampling,
+                          row.seen, run.settings.seed + row.prompt,
+                          run.results[row.prompt].tokens.size());
+  }
+  int32_t token = static_cast<const int32_t *>(sampling_.tokens->host)[index];
+  if (token < 0 || size_t(token) >= vocabulary_)
+    return Status(ExitCode::MalformedInput,
+                  text("the logits are not finite (the program sampled ", token,
+                       "): the weights are damaged, or their values overflow"));
+  return token;
 }
 
 Status Generator::sampleRows(Run &run) {
-  const auto *logits = static_cast<const float *>(logits_->host);
   for (size_t i = 0; i < batch_.size() && !run.cancelled; ++i) {
     Row *row = batch_[i];
     if (row->prefilling())
       continue;
     GeneratedRow &result = run.results[row->prompt];
-    auto token = sampler_->pick({logits + i * vocabulary_, vocabulary_}, run.settings.sampling,
-                                row->seen, run.settings.seed + row->prompt, result.tokens.size());
+    auto token = nextToken(i, run);
     if (!token.ok())
       return token.status().withContext(
           text("prompt ", row->prompt, ", new token ", result.tokens.size(), ": "));
@@ -277,7 +330,7 @@ Status Generator::generate(std::span<const std::span<const int32_t>> prompts,
     size_t tokens = 1;
     chooseBatch(prefill, tokens);
     double begin = now();
-    status = call(tokens);
+    status = call(tokens, run);
     (prefill ? counts.prefillSeconds : counts.decodeSeconds) += now() - begin;
     ++(prefill ? counts.prefillCalls : counts.decodeCalls);
     if (status.ok())

@@ -10,6 +10,8 @@
 //   as
 //     the compiled limits allow (long prompts take several calls); otherwise a call feeds every row
 //     its last token.
+//   * The next tokens are sampled by the host from the logits, or by the program itself where the
+//     plan says so (Sampling in plan.fbs): then only token ids come back.
 //   * A finished row leaves the batch at once and frees its blocks.
 //
 // All memory is allocated by create(), except for the results, which generate() allocates before
@@ -95,8 +97,10 @@ private:
   size_t blocksFor(size_t tokens) const { return (tokens + blockSize_ - 1) / blockSize_; }
   size_t tableWidth(std::span<Row *const> batch, size_t tokens) const;
   void chooseBatch(bool prefill, size_t &tokens);
-  Status call(size_t tokens);
+  Status call(size_t tokens, const Run &run);
   Status sampleRows(Run &run);
+  Result<int32_t> nextToken(size_t index, const Run &run);
+  void fillSampling(const Run &run);
   void finish(Row *row, Run &run, StopReason reason);
   void releaseAll();
 
@@ -105,6 +109,12 @@ private:
   const format::Generation *table_ = nullptr;
   Port *inputIds_ = nullptr, *numTokens_ = nullptr, *pastTokens_ = nullptr, *blockTable_ = nullptr,
        *logits_ = nullptr;
+  /// The ports by which the program samples; `tokens` null: the host does.
+  struct DeviceSampling {
+    Port *tokens = nullptr;
+    Port *temperature = nullptr, *topK = nullptr, *topP = nullptr, *minP = nullptr,
+         *repetitionPenalty = nullptr, *seed = nullptr, *draw = nullptr, *slot = nullptr;
+  } sampling_;
   uint16_t rowsSymbol_ = 0, tokensSymbol_ = 0, blocksSymbol_ = 0;
   size_t maxContext_ = 0, blockSize_ = 1, vocabulary_ = 0;
   std::unique_ptr<BlockAllocator> allocator_;

@@ -111,4 +111,8 @@ Status executeRecipe(std::span<const RecipeStep> recipe, std::span<const SourceT
                      const TensorType &weight, std::span<std::byte> to,
                      const RecipeOptions &options = {});
 
+/// Would running `recipe`, which has been checked, copy anything into temporary memory? If not, a
+/// slice behind it costs only what it keeps.
+bool recipeCopies(std::span<const RecipeStep> recipe, std::span<const SourceTensor> sources);
+
 } // namespace ingot

@@ -107,6 +107,14 @@ public:
   /// The recipe has been checked: every operand fits.
   Status run(std::span<const RecipeStep> recipe, const TensorType &weight, std::byte *to);
 
+  /// Does the steps without touching an element; would one of them copy?
+  bool copies(std::span<const RecipeStep> recipe) {
+    dry_ = true;
+    for (const RecipeStep &step : recipe)
+      (void)this->step(step); // copies alone can fail, and none is done
+    return copied_;
+  }
+
 private:
   struct Free {
     void operator()(void *memory) const { std::free(memory); }
@@ -133,6 +141,7 @@ private:
   std::vector<Value> stack_;
   std::vector<std::unique_ptr<void, Free>> temporaries_;
   uint64_t temporaryBytes_ = 0;
+  bool dry_ = false, copied_ = false;
 };
 
 Status Executor::run(std::span<const RecipeStep> recipe, const TensorType &weight, std::byte *to) {
@@ -347,6 +356,11 @@ Status Executor::reshape(Value &value, const std::vector<int64_t> &shape) {
 /// Replaces a value by a copy in temporary memory, of the value's own type and one piece.
 Status Executor::materialize(Value &value) {
   uint64_t bytes = *numBytes(value.type);
+  if (dry_) {
+    copied_ = true;
+    value = view({value.type, kZero}); // never read
+    return Status();
+  }
   std::optional<uint64_t> total = checkedAdd(temporaryBytes_, bytes);
   if (!total || *total > options_.maxTemporaryBytes)
     return Status(ExitCode::OutOfResources,
@@ -393,6 +407,11 @@ void Executor::write(const Value &value, const TensorType &type, std::byte *to) 
 }
 
 } // namespace
+
+bool recipeCopies(std::span<const RecipeStep> recipe, std::span<const SourceTensor> sources) {
+  RecipeOptions options;
+  return Executor(sources, options).copies(recipe);
+}
 
 Status executeRecipe(std::span<const RecipeStep> recipe, std::span<const SourceTensor> sources,
                      const TensorType &weight, std::span<std::byte> to,

@@ -16,10 +16,20 @@ namespace ingot {
 static constexpr uint64_t kPageBytes = 4096;
 static constexpr uint64_t kHugePageBytes = 2 << 20;
 
-Result<std::unique_ptr<Device>> CpuDevice::create(std::string_view arch, ThreadPool &pool) {
-  if (Status status = checkCpuArch(arch, cpuLevel(readCpuid())); !status.ok())
-    return status;
-  return std::unique_ptr<Device>(new CpuDevice(pool));
+Result<std::unique_ptr<Device>> CpuDevice::create(const DeviceRequest &request) {
+  Status first;
+  std::optional<size_t> best;
+  for (size_t i = 0; i < request.archs.size(); ++i) {
+    Status status = checkCpuArch(request.archs[i], cpuLevel(readCpuid()));
+    // Names of levels sort by level: "x86-64" < "x86-64-v2" < ...
+    if (status.ok() && (!best || request.archs[i] > request.archs[*best]))
+      best = i;
+    if (i == 0)
+      first = status;
+  }
+  if (!best)
+    return first;
+  return std::unique_ptr<Device>(new CpuDevice(request.pool, *best));
 }
 
 CpuDevice::~CpuDevice() {

@@ -11,11 +11,13 @@ namespace ingot {
 
 class CpuDevice final : public Device {
 public:
-  /// DeviceMismatch unless this CPU runs code for `arch` (CpuFeatures.h).
-  static Result<std::unique_ptr<Device>> create(std::string_view arch, ThreadPool &pool);
+  /// Takes the highest of the architectures that this CPU runs (CpuFeatures.h); DeviceMismatch where
+  /// there is none.
+  static Result<std::unique_ptr<Device>> create(const DeviceRequest &request);
   ~CpuDevice() override;
 
   std::string_view kind() const override { return "host"; }
+  size_t archIndex() const override { return archIndex_; }
   std::string description() const override;
   bool hostAccessible() const override { return true; }
 
@@ -41,10 +43,11 @@ private:
     uint64_t bytes;
   };
 
-  explicit CpuDevice(ThreadPool &pool) : pool_(pool) {}
+  CpuDevice(ThreadPool &pool, size_t archIndex) : pool_(pool), archIndex_(archIndex) {}
   Result<void *> map(uint64_t bytes, std::string_view what);
 
   ThreadPool &pool_;
+  size_t archIndex_ = 0;
   std::vector<ElfImage> images_;
   std::vector<ingot_host_kernel> kernels_;
   std::vector<Mapping> mappings_;

@@ -73,7 +73,8 @@ std::unique_ptr<LoadedKernels> LoadedKernels::compile(const std::string &source,
     return nullptr;
   }
   loaded->pool = std::move(*pool);
-  Result<std::unique_ptr<Device>> device = makeDevice("host", target->level, *loaded->pool);
+  const std::string_view archs[] = {target->level};
+  Result<std::unique_ptr<Device>> device = makeDevice({"host", archs, 0, *loaded->pool});
   if (!device.ok()) {
     error = device.status().message();
     return nullptr;

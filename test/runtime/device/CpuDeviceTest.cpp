@@ -13,12 +13,17 @@ using namespace ingot::testing;
 
 namespace {
 struct CpuDeviceTest : ::testing::Test {
+  DeviceRequest request(std::string_view kind, std::string_view arch) {
+    archs = {arch};
+    return {kind, archs, 0, *pool};
+  }
   void SetUp() override {
     pool = std::move(*ThreadPool::create(3));
-    device = std::move(*makeDevice("host", "x86-64", *pool));
+    device = std::move(*makeDevice(request("host", "x86-64")));
   }
   std::unique_ptr<ThreadPool> pool;
   std::unique_ptr<Device> device;
+  std::vector<std::string_view> archs;
 };
 } // namespace
 
@@ -75,8 +80,13 @@ TEST_F(CpuDeviceTest, MoreThanTheMachineHas) {
 }
 
 TEST_F(CpuDeviceTest, OtherDevices) {
-  EXPECT_EQ(makeDevice("cuda", "sm_90a", *pool).status().code(), ExitCode::DeviceMismatch);
-  EXPECT_EQ(makeDevice("host", "x86-64-v9", *pool).status().code(), ExitCode::DeviceMismatch);
+  EXPECT_EQ(makeDevice(request("metal", "m1")).status().code(), ExitCode::DeviceMismatch);
+  EXPECT_EQ(makeDevice(request("host", "x86-64-v9")).status().code(), ExitCode::DeviceMismatch);
+  // Of several levels the highest that runs.
+  const std::string_view levels[] = {"x86-64-v9", "x86-64", "x86-64-v2"};
+  auto best = makeDevice({"host", levels, 0, *pool});
+  ASSERT_TRUE(best.ok());
+  EXPECT_EQ((*best)->archIndex(), 2u);
   EXPECT_EQ(device->loadImage(kernelImage(), "armv9").status().code(), ExitCode::DeviceMismatch);
 }
 

@@ -87,7 +87,7 @@ private:
   uint32_t images = 0, kernels = 0;
 };
 
-Result<std::unique_ptr<Device>> makeFake(std::string_view, std::string_view, ThreadPool &) {
+Result<std::unique_ptr<Device>> makeFake(const DeviceRequest &) {
   return std::unique_ptr<Device>(new FakeDevice);
 }
 
@@ -126,7 +126,7 @@ TEST_F(FakeDeviceTest, RunsInOrder) {
   calls.clear();
   ASSERT_TRUE(run(*loaded.model).ok());
   EXPECT_EQ(calls, (std::vector<std::string>{
-                       "upload 24", "upload 24", "upload 24",             // x, ids, mask
+                       "upload 152",                                      // x, ids, mask
                        "launch 40 grid 2", "copy 24", "launch 42 grid 1", // handles, not indices
                        "synchronize",                                     // all done
                        "download 24", "synchronize", "download 4", "synchronize"}));

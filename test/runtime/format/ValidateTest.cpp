@@ -177,6 +177,25 @@ TEST(Validate, V10_Generation) {
   refuses("another shape", [](PlanT &p) { p.generation->input_ids = "num_tokens"; });
 }
 
+TEST(Validate, V10_Sampling) {
+  auto refusesSampling = [](const std::string &words, const std::function<void(PlanT &)> &change) {
+    refuses(words, [&](PlanT &p) {
+      addSampling(p);
+      change(p);
+    });
+  };
+  refusesSampling("version", [](PlanT &p) { p.version = 0; });
+  refusesSampling("the name of an output", [](PlanT &p) { p.generation->sampling->tokens = "x"; });
+  refusesSampling("the name of an input", [](PlanT &p) { p.generation->sampling->seed = "x"; });
+  refusesSampling("expected i64", [](PlanT &p) { p.generation->sampling->seed = "top_k"; });
+  refusesSampling("a port for nothing else",
+                  [](PlanT &p) { p.generation->sampling->top_p = "temperature"; });
+  refusesSampling("the range [0, 2]", [](PlanT &p) { p.programs[1]->inputs[11]->maximum = 3; });
+  refusesSampling("another shape", [](PlanT &p) {
+    p.programs[1]->buffers[p.programs[1]->inputs[4]->buffer]->shape.clear();
+  });
+}
+
 TEST(Validate, V11_Caps) {
   refuses("spaces of at most", [](PlanT &p) { p.devices[0]->state_bytes = UINT64_MAX; });
   refuses("of scratch", [](PlanT &p) { p.kernels[0]->scratch_bytes = UINT64_MAX; });

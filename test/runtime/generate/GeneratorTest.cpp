@@ -196,3 +196,29 @@ TEST(GeneratorLoad, EncodersDoNotGenerate) {
   LoadedModel loaded = loadModel([](format::PlanT &plan) { plan.generation.reset(); });
   EXPECT_EQ(Generator::create(*loaded.model).status().code(), ExitCode::Usage);
 }
+
+TEST(GeneratorDeviceSampling, TheProgramSamples) {
+  LoadedModel loaded = loadModel(addSampling);
+  ASSERT_TRUE(loaded.model);
+  auto generator = Generator::create(*loaded.model);
+  ASSERT_TRUE(generator.ok());
+  std::vector<std::vector<int32_t>> prompts = {{1}, {2, 3, 4, 5, 6, 7, 8}, {9, 1, 2}, {3, 3}, {5}};
+  std::vector<std::span<const int32_t>> views(prompts.begin(), prompts.end());
+  GenerateSettings settings;
+  settings.maxNewTokens = 6;
+  settings.seed = 11;
+  std::vector<GeneratedRow> rows;
+  ASSERT_TRUE((*generator)->generate(views, settings, rows).ok());
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    std::vector<int32_t> tokens = prompts[i];
+    for (int32_t token : rows[i].tokens) {
+      EXPECT_EQ(token, nextToken(tokens));
+      tokens.push_back(token);
+    }
+  }
+  settings.sampling.sample = true;
+  ASSERT_TRUE((*generator)->generate(views, settings, rows).ok());
+  for (size_t i = 0; i < prompts.size(); ++i)
+    for (size_t draw = 0; draw < 6; ++draw)
+      EXPECT_EQ(rows[i].tokens[draw], int32_t(((11 + i) * 7 + draw * 3) % kVocabulary));
+}

@@ -235,6 +235,49 @@ std::unique_ptr<PlanT> makePlan() {
   return plan;
 }
 
+void addSampling(PlanT &plan) {
+  plan.devices[0]->arena_bytes = 1280;
+  addKernel(plan, "sample", {0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, 1);
+  ProgramT &program = *plan.programs[1];
+  auto sampling = std::make_unique<SamplingT>();
+  struct {
+    const char *name;
+    std::string &role;
+    DType dtype;
+    uint64_t bytes;
+    int64_t fill;
+  } const ports[] = {
+      {"temperature", sampling->temperature, DType::F32, 12, 0},
+      {"top_k", sampling->top_k, DType::I32, 12, 0},
+      {"top_p", sampling->top_p, DType::F32, 12, 1},
+      {"min_p", sampling->min_p, DType::F32, 12, 0},
+      {"repetition_penalty", sampling->repetition_penalty, DType::F32, 12, 1},
+      {"seed", sampling->seed, DType::I64, 24, 0},
+      {"draw", sampling->draw, DType::I64, 24, 0},
+      {"slot", sampling->slot, DType::I32, 12, 0},
+  };
+  std::vector<uint32_t> buffers{5}; // the logits
+  uint64_t offset = 448;
+  for (const auto &entry : ports) {
+    buffers.push_back(
+        addBuffer(program, Space::Arena, offset, entry.bytes, entry.dtype, sizes(size({0}))));
+    offset += 64;
+    PortT &port = addPort(program.inputs, entry.name, buffers.back());
+    port.optional = true;
+    port.fill = entry.fill;
+    entry.role = entry.name;
+  }
+  PortT &slot = *program.inputs.back();
+  slot.has_range = true;
+  slot.maximum = 2;
+  buffers.push_back(addBuffer(program, Space::Arena, offset, 12, DType::I32, sizes(size({0}))));
+  addPort(program.outputs, "tokens", buffers.back());
+  sampling->tokens = "tokens";
+  addLaunch(program, uint32_t(plan.kernels.size() - 1), buffers, sizes(size({}, kVocabulary)),
+            sizes(size({0}), size({}), size({})));
+  plan.generation->sampling = std::move(sampling);
+}
+
 std::vector<std::byte> packPlan(const PlanT &plan) {
   flatbuffers::FlatBufferBuilder builder;
   FinishPlanBuffer(builder, Plan::Pack(builder, &plan));
@@ -242,7 +285,7 @@ std::vector<std::byte> packPlan(const PlanT &plan) {
   return {data, data + builder.GetSize()};
 }
 
-std::vector<std::byte> makeFile(const PlanT &plan) {
+std::vector<std::byte> makeFile(const PlanT &plan, std::span<const std::byte> code) {
   std::string path = temporaryPath("make.ingot");
   auto writer = ArtifactWriter::create(path);
   EXPECT_TRUE(writer.ok()) << writer.status().message();
@@ -250,7 +293,7 @@ std::vector<std::byte> makeFile(const PlanT &plan) {
   expectOk((*writer)->beginSection(SectionKind::Plan));
   expectOk((*writer)->write(packPlan(plan)));
   expectOk((*writer)->beginSection(SectionKind::Code));
-  expectOk((*writer)->write(kernelImage()));
+  expectOk((*writer)->write(code));
   if (plan.weights_embedded) {
     const float values[4] = {2, 3, 4, 5};
     expectOk((*writer)->beginSection(SectionKind::Weights));

@@ -17,6 +17,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -29,10 +30,13 @@ const std::vector<std::byte> &kernelImage();
 
 /// The plan as objects that a test may change before it is packed.
 std::unique_ptr<format::PlanT> makePlan();
+/// Lets the plan's step program sample (kernels.c's sample), by ports named as in plan.fbs.
+void addSampling(format::PlanT &plan);
 /// The bytes of a plan section.
 std::vector<std::byte> packPlan(const format::PlanT &plan);
 /// A whole file: plan, code, and the weights section if plan.weights_embedded.
-std::vector<std::byte> makeFile(const format::PlanT &plan);
+std::vector<std::byte> makeFile(const format::PlanT &plan,
+                                std::span<const std::byte> code = kernelImage());
 /// Recomputes the header's checksums after a test changed bytes.
 void reseal(std::vector<std::byte> &file);
 

@@ -49,3 +49,18 @@ KERNEL void step(void *const *buffers, const int64_t *sizes, void *scratch, int6
   logits[row * v + hash % (uint32_t)v] = 8;
   logits[row * v + (hash + 1) % (uint32_t)v] = 7;
 }
+
+/* A sampler that shows what it was given: greedy where the temperature is 0, else a function of seed
+ * and draw. One block a row. sizes: V. */
+KERNEL void sample(void *const *buffers, const int64_t *sizes, void *scratch, int64_t row, int64_t y,
+                   int64_t z) {
+  const float *logits = (const float *)buffers[0] + row * sizes[0];
+  const float *temperature = buffers[1];
+  const int64_t *seed = buffers[6], *draw = buffers[7];
+  int32_t *tokens = buffers[9];
+  int32_t best = 0;
+  for (int32_t i = 1; i < sizes[0]; ++i)
+    if (logits[i] > logits[best])
+      best = i;
+  tokens[row] = temperature[row] == 0.0f ? best : (int32_t)((seed[row] * 7 + draw[row] * 3) % sizes[0]);
+}

@@ -1,0 +1,167 @@
+//===- ModelWeights.cpp - Weights at load -----------------------*- C++ -*-===//
+//
+// Weights are made in pieces of some megabytes, so that all threads have work to the end whatever
+// the sizes of the weights, and so that a device can upload what is done while more is made.
+//
+//===----------------------------------------------------------------------===//
+#include "runtime/exec/Model.h"
+
+#include "runtime/format/PlanRecipes.h"
+#include "runtime/support/Text.h"
+#include "runtime/support/Try.h"
+#include "runtime/weights/WeightSource.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace ingot {
+
+using format::Space;
+
+static constexpr uint64_t kPieceBytes = uint64_t(4) << 20;
+
+Status Model::loadWeights(const LoadOptions &options) {
+  const format::Plan &plan = artifact_->plan();
+  weightsInPlace_.assign(devices_.size(), false);
+  bool embedded = plan.weights_embedded() && options.weights.empty();
+  bool needed = plan.weights() && plan.weights()->size() != 0;
+  if (!embedded && needed && options.weights.empty())
+    return Status(ExitCode::Usage, "the file holds no weights: give a checkpoint folder or "
+                                   "random:SEED (--weights)");
+  for (size_t i = 0; i < devices_.size(); ++i) {
+    Device &device = *devices_[i].device;
+    void *&base = devices_[i].bases[unsigned(Space::Weights)];
+    uint64_t bytes = plan.devices()->Get(unsigned(i))->weight_bytes();
+    if (embedded) {
+      if (const void *adopted = device.adoptReadOnly(artifact_->weights(i))) {
+        base = const_cast<void *>(adopted); // V6: no launch writes to weights
+        weightsInPlace_[i] = true;
+        continue;
+      }
+    }
+    auto data = device.allocate(bytes, text("weights on device ", i));
+    if (!data.ok())
+      return data.status();
+    base = *data;
+    if (embedded)
+      INGOT_TRY(uploadWeights(i));
+  }
+  if (embedded || !needed)
+    return {};
+  return bindWeights(options.weights);
+}
+
+/// The device's range of the mapped file as it is.
+Status Model::uploadWeights(size_t index) {
+  std::span<const std::byte> bytes = artifact_->weights(index);
+  auto *base = static_cast<std::byte *>(devices_[index].bases[unsigned(Space::Weights)]);
+  std::vector<UploadPiece> pieces;
+  for (uint64_t at = 0; at < bytes.size(); at += kPieceBytes)
+    pieces.push_back({base + at, std::min<uint64_t>(kPieceBytes, bytes.size() - at)});
+  auto fill = [](void *context, size_t piece, std::byte *to) -> Status {
+    auto &source = *static_cast<std::span<const std::byte> *>(context);
+    uint64_t at = piece * kPieceBytes;
+    std::memcpy(to, source.data() + at, std::min<uint64_t>(kPieceBytes, source.size() - at));
+    return {};
+  };
+  return devices_[index].device->fillPieces(pieces, fill, &bytes, *pool_);
+}
+
+namespace {
+
+/// A weight with all that its recipe needs.
+struct WeightJob {
+  const format::Weight *table = nullptr;
+  TensorType type;
+  std::vector<RecipeStep> recipe;
+  std::vector<SourceTensor> operands;
+
+  std::string where() const { return text("weight ", quoted(table->name()->string_view()), ": "); }
+};
+
+/// Elements [begin, end) of `axis` of a weight, an axis with nothing but ones in front of it.
+struct WeightPart {
+  const WeightJob *job = nullptr;
+  size_t axis = 0;
+  int64_t begin = 0, end = 0;
+
+  Status make(std::byte *to, uint64_t bytes) const {
+    TensorType type = job->type;
+    std::vector<RecipeStep> recipe = job->recipe;
+    if (!type.shape.empty() && end - begin != type.shape[axis]) {
+      recipe.push_back(RecipeStep::slice(int64_t(axis), begin, end));
+      type.shape[axis] = end - begin;
+    }
+    return executeRecipe(recipe, job->operands, type, {to, bytes}).withContext(job->where());
+  }
+};
+
+struct DeviceParts {
+  std::vector<UploadPiece> pieces;
+  std::vector<WeightPart> parts;
+
+  void add(const WeightJob &job, std::byte *base) {
+    const std::vector<int64_t> &shape = job.type.shape;
+    size_t axis = 0;
+    while (axis + 1 < shape.size() && shape[axis] == 1)
+      ++axis;
+    int64_t extent = shape.empty() ? 1 : shape[axis];
+    uint64_t rowBytes = job.table->bytes() / uint64_t(extent);
+    int64_t rows = std::max<int64_t>(1, int64_t(kPieceBytes / std::max<uint64_t>(rowBytes, 1)));
+    // A recipe that copies would copy the whole for every piece.
+    if (rows < extent && recipeCopies(job.recipe, job.operands))
+      rows = extent;
+    for (int64_t begin = 0; begin < extent; begin += rows) {
+      int64_t end = std::min(extent, begin + rows);
+      parts.push_back({&job, axis, begin, end});
+      pieces.push_back({base + job.table->offset() + uint64_t(begin) * rowBytes,
+                        uint64_t(end - begin) * rowBytes});
+    }
+  }
+};
+
+} // namespace
+
+Status Model::bindWeights(const std::string &from) {
+  const format::Plan &plan = artifact_->plan();
+  auto source = openWeightSource(from);
+  if (!source.ok())
+    return source.status();
+  std::vector<SourceSpec> specs;
+  for (unsigned i = 0; plan.sources() && i < plan.sources()->size(); ++i)
+    specs.push_back(planSource(*plan.sources()->Get(i)));
+  auto tensors = bindSources(**source, specs);
+  if (!tensors.ok())
+    return tensors.status();
+  std::vector<WeightJob> jobs(plan.weights()->size());
+  std::vector<DeviceParts> parts(devices_.size());
+  for (unsigned i = 0; i < jobs.size(); ++i) {
+    WeightJob &job = jobs[i];
+    const format::Weight &weight = *plan.weights()->Get(i);
+    job.table = &weight;
+    auto recipe = planRecipe(weight.name()->str(), weight);
+    if (!recipe.ok())
+      return recipe.status();
+    job.recipe = std::move(*recipe);
+    INGOT_TRY(tensorType(weight.name()->str(), weight.dtype(), weight.shape(), job.type));
+    for (unsigned j = 0; weight.sources() && j < weight.sources()->size(); ++j)
+      job.operands.push_back((*tensors)[weight.sources()->Get(j)]);
+    // Against the types that the checkpoint really has.
+    std::vector<TensorType> types;
+    for (const SourceTensor &operand : job.operands)
+      types.push_back(operand.type);
+    INGOT_TRY(checkRecipe(job.recipe, types, job.type).withContext(job.where()));
+    parts[weight.device()].add(
+        job, static_cast<std::byte *>(devices_[weight.device()].bases[unsigned(Space::Weights)]));
+  }
+  for (size_t i = 0; i < devices_.size(); ++i) {
+    auto fill = [](void *context, size_t piece, std::byte *to) {
+      auto &self = *static_cast<DeviceParts *>(context);
+      return self.parts[piece].make(to, self.pieces[piece].bytes);
+    };
+    INGOT_TRY(devices_[i].device->fillPieces(parts[i].pieces, fill, &parts[i], *pool_));
+  }
+  return {};
+}
+
+} // namespace ingot
