@@ -75,6 +75,8 @@ private:
     return cuda::cudaStatus(driver_, result, operation);
   }
   Status outOfMemory(cuda::CUresult result, const std::string &operation);
+  Status uploadWave(std::span<const UploadPiece> pieces, const std::byte *staged,
+                    std::span<const uint64_t> offsets);
   Status checkKernelFits(const KernelSpec &spec, cuda::CUfunction function,
                          const std::string &what);
   std::string gridText(const int64_t (&grid)[3]) const;

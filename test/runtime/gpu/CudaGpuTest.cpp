@@ -206,12 +206,14 @@ TEST_F(CudaGpuTest, UploadsAtTheSpeedOfTheLink) {
   auto made = makeDevice({"cuda", archs, 0, *pool});
   ASSERT_TRUE(made.ok());
   Device &device = **made;
-  constexpr size_t kPiece = size_t(4) << 20, kPieces = 1024; // 4 GiB
+  constexpr size_t kPiece = size_t(1) << 20, kPieces = 4096; // 4 GiB
   auto memory = device.allocate(kPiece * kPieces, "the test");
   ASSERT_TRUE(memory.ok()) << memory.status().message();
   constexpr size_t kPinned = size_t(256) << 20;
+  double pinning = now();
   auto pinned = device.allocateHost(kPinned, "the test");
   ASSERT_TRUE(pinned.ok());
+  std::printf("pinning: %.1f GB/s\n", double(kPinned) / (now() - pinning) * 1e-9);
   std::memset(*pinned, 7, kPinned);
   auto plain = [&] {
     double begin = now();
@@ -232,6 +234,25 @@ TEST_F(CudaGpuTest, UploadsAtTheSpeedOfTheLink) {
     std::memcpy(to, static_cast<std::byte *>(context) + index * kPiece, kPiece);
     return {};
   };
+  // What the threads alone can do, and the fixed cost of an upload.
+  struct Copy {
+    std::byte *from, *to;
+  } copy{source.data(), static_cast<std::byte *>(*pinned)};
+  double copying = now();
+  for (int pass = 0; pass < 16; ++pass)
+    pool->run(
+        kPinned / kPiece,
+        [](void *argument, unsigned, int64_t begin, int64_t end) {
+          auto *self = static_cast<Copy *>(argument);
+          std::memcpy(self->to + begin * kPiece, self->from + begin * kPiece,
+                      size_t(end - begin) * kPiece);
+        },
+        &copy);
+  std::printf("%u threads copy %.1f GB/s\n", pool->threads(),
+              16.0 * kPinned / (now() - copying) * 1e-9);
+  double small = now();
+  ASSERT_TRUE(device.fillPieces(std::span(pieces).first(64), fill, source.data(), *pool).ok());
+  std::printf("64 MiB in %.1f ms\n", (now() - small) * 1e3);
   double reached = 0;
   for (int run = 0; run < 3; ++run) {
     double begin = now();

@@ -359,7 +359,7 @@ TEST_F(CudaDeviceTest, WeightsAreTheHosts) {
   };
   LoadedModel gpu = load(large, "random:5");
   ASSERT_TRUE(gpu.model);
-  EXPECT_GT(fakeGpu().callsOf["copyToDevice"], 10u);
+  EXPECT_GE(fakeGpu().callsOf["copyToDevice"], 3u); // adjacent pieces move together
   std::vector<float> expected(kRows * kColumns);
   RandomFill(5, "w.weight", ingot::Init::Normal, 0.5f).fill(expected.data(), 0, 1, expected.size());
   std::span<const std::byte> memory = fakeGpu().largest();
