@@ -12,6 +12,7 @@
 #include "compiler/MemoryMeter.h"
 #include "compiler/ModelFolder.h"
 #include "compiler/Pipelines.h"
+#include "compiler/Suggest.h"
 #include "compiler/import/Import.h"
 #include "dialects/Exec/ExecOps.h"
 #include "dialects/Transformer/TransformerDialect.h"
@@ -63,6 +64,7 @@ private:
   Status writeArtifact();
   Status checkRemarks(Phase phase);
   Status dump(Phase phase);
+  void reportAttention();
   void reportPlan();
 
   const CompileOptions &options;
@@ -102,6 +104,12 @@ Status Compilation::checkOptions() {
       return phase.status();
     last = *phase;
   }
+  static const std::vector<std::string_view> outputs{"attentions"};
+  for (const std::string &output : options.outputs)
+    if (!llvm::is_contained(outputs, output))
+      return Status(ExitCode::Usage, "--outputs: unknown output '" + output + "'" +
+                                         didYouMean(output, outputs) +
+                                         "; those that can be asked for are " + listNames(outputs));
   if (Status status = makeFolder("--dump-phases", options.dumpPhases); !status.ok())
     return status;
   if (Status status = makeFolder("--dump-kernels", options.dumpKernels); !status.ok())
@@ -136,6 +144,7 @@ Status Compilation::importModel() {
   importOptions.maxContext = options.maxContext;
   importOptions.maxTokens = options.maxTokens;
   importOptions.checkpoint = checkpoint ? &*checkpoint : nullptr;
+  importOptions.attentions = llvm::is_contained(options.outputs, "attentions");
   Result<import::ImportedModel> imported = import::importModel(context, importOptions);
   if (!imported.ok())
     return imported.status();
@@ -229,6 +238,20 @@ Status Compilation::dump(Phase phase) {
   return Status();
 }
 
+/// What select-attention wrote into the provenance.
+void Compilation::reportAttention() {
+  auto model = (*module)->getAttrOfType<DictionaryAttr>(transformer::kModelAttr);
+  auto provenance = model ? model.getAs<DictionaryAttr>("provenance") : DictionaryAttr();
+  for (NamedAttribute entry : provenance ? provenance : DictionaryAttr::get(&context)) {
+    StringRef key = entry.getName().getValue();
+    if (!key.consume_front("attention/"))
+      continue;
+    auto [program, layers] = key.rsplit('/');
+    report.attention.push_back({program.str(), layers.str(),
+                                cast<StringAttr>(entry.getValue()).getValue().str()});
+  }
+}
+
 /// What the plan says about memory and launches.
 void Compilation::reportPlan() {
   for (exec::DeviceOp device : module->getOps<exec::DeviceOp>()) {
@@ -259,6 +282,8 @@ Status Compilation::runPhase(Phase phase) {
   if (status.ok())
     status = dump(phase);
   report.phases.push_back({phase, secondsSince(start), memory.takePeak()});
+  if (status.ok() && phase == Phase::Fuse)
+    reportAttention();
   if (status.ok() && phase == Phase::Plan)
     reportPlan();
   return status;

@@ -29,6 +29,12 @@ struct CompileOptions {
   int64_t maxTokens = 0;
   /// Most bytes that a device may need at run time (weights, state, activations); 0 for no limit.
   uint64_t maxMemory = 0;
+  /// Back ends of attention, "math:0,3-5" (passes/AttentionRequest.h); later ones win.
+  std::vector<std::string> attention;
+  /// Passes to leave out, of those that a compilation can do without.
+  std::vector<std::string> disabledPasses;
+  /// Outputs that a model has only if asked for: "attentions".
+  std::vector<std::string> outputs;
   /// false: the ingot names its weights and binds them at load.
   bool embedWeights = true;
   /// Name of the phase to stop after; its IR goes to `CompileReport::ir`.
@@ -55,6 +61,15 @@ struct ProgramReport {
   uint64_t launches = 0;
 };
 
+/// How some layers of a program run their attention.
+struct AttentionReport {
+  std::string program;
+  /// "0-3,5".
+  std::string layers;
+  /// "efficient: why".
+  std::string choice;
+};
+
 /// What a person wants to know about a compilation; filled as far as it came.
 struct CompileReport {
   std::string modelType;
@@ -72,6 +87,7 @@ struct CompileReport {
   uint64_t codeBytes = 0;
   uint64_t fileBytes = 0;
   std::vector<ProgramReport> programs;
+  std::vector<AttentionReport> attention;
   /// Remarks and warnings, one a line, located.
   std::vector<std::string> remarks;
   /// With `stopAfter`: the IR after that phase.

@@ -59,6 +59,8 @@ static std::string located(Location location, std::string message) {
 static ExitCode codeOf(llvm::StringRef message) {
   if (message.starts_with(kUnsupportedPrefix))
     return ExitCode::Unsupported;
+  if (message.starts_with(kUsagePrefix))
+    return ExitCode::Usage;
   if (message.starts_with(kOutOfResourcesPrefix))
     return ExitCode::OutOfResources;
   return ExitCode::Internal;

@@ -25,7 +25,7 @@ struct PhaseInfo {
 /// All phases in the order in which they run.
 inline constexpr std::array<PhaseInfo, 5> phaseTable{{
     {Phase::Import, "import", "primitive transformer ops on a padded batch"},
-    {Phase::Fuse, "fuse", "canonical transformer ops, each weight named once"},
+    {Phase::Fuse, "fuse", "fused transformer ops, back ends of attention chosen, each weight named once"},
     {Phase::Lower, "lower", "exec programs that launch deduplicated kernels"},
     {Phase::Plan, "plan", "every buffer placed, every launch resolved"},
     {Phase::Codegen, "codegen", "code images and the artifact"},

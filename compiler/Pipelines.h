@@ -5,13 +5,26 @@
 #include "compiler/Target.h"
 #include "mlir/Pass/PassManager.h"
 
+#include <string>
+#include <string_view>
+#include <vector>
+
 namespace ingot {
 
 struct PipelineOptions {
   Target target;
   /// Most bytes a device may need at run time; 0 for no limit.
   uint64_t maxMemory = 0;
+  /// The request of select-attention; empty for auto.
+  std::string attention;
+  /// Optional passes that are left out.
+  std::vector<std::string> disabledPasses;
+
+  bool runs(std::string_view pass) const;
 };
+
+/// The passes that a compilation can do without, in pipeline order: `--disable` takes these.
+const std::vector<std::string_view> &optionalPasses();
 
 /// What `options` asks of the passes. Everything that runs phases (compile, verify) takes its pipeline
 /// options from here, so that what is verified is what is compiled. A target or type that is not

@@ -10,8 +10,129 @@
 include "mlir/Pass/PassBase.td"
 
 //===----------------------------------------------------------------------===//
+// fuse
+//===----------------------------------------------------------------------===//
+
+def FuseAttention : Pass<"fuse-attention", "::mlir::func::FuncOp"> {
+  let summary = "Attention's parts become one op on tokens";
+  let description = [{
+    Before: programs as importers emit them, canonical: scores, mask, softmax and mix by head.
+
+    After: each attention of the following form is one `transformer.attention`, on tokens as linear
+    layers give them. No `split_heads`, `merge_heads`, `repeat_kv` or `cache_gather` is left around
+    it; `rope` and `cache_append` take tokens, and norms of heads have heads as an axis.
+
+        merge_heads(matmul(p, v)), p = [scale_heads] softmax([apply_mask] s [, sinks])
+        s = [+ bias] [add_alibi] [cap * tanh(. / cap)] [* scale] ([add_alibi] matmul(q, k^T))
+        q = [* scale] [rope | norm]* split_heads(x)
+        k, v = [repeat_kv] [cache_gather(cache_append(cache, .))] [rope | norm]* split_heads(x)
+
+    A bias is `add_bias` or `arith.addf`; a scale is a product with or a quotient by a splat, on
+    scores, queries or keys. A mask is an `attention_mask`, on paged keys the causal one from each row's
+    past. Probabilities that are used elsewhere become the second result; scores, masked scores and
+    heads that are used elsewhere keep it from being fused, or are computed for those uses as before.
+
+    ```mlir
+    %q = transformer.split_heads %x {heads = 4 : i64} : (tensor<?x?x32xf32>) -> tensor<?x4x?x8xf32>
+    %k = transformer.split_heads %y {heads = 4 : i64} : (tensor<?x?x32xf32>) -> tensor<?x4x?x8xf32>
+    %s = transformer.matmul %q, %k {transpose_rhs} : …
+    %c = arith.mulf %s, %splat : tensor<?x4x?x?xf32>
+    %m = transformer.apply_mask %c, %mask : …
+    %p = transformer.softmax %m : …
+    %o = transformer.matmul %p, %v : …
+    %r = transformer.merge_heads %o : …
+    ```
+    becomes
+    ```mlir
+    %r = transformer.attention %x, %y, %z query_positions(%a) key_positions(%b) key_valid(%valid)
+      {causal, heads = 4 : i64, kv_heads = 4 : i64, scale = 0.35355339059327379 : f64} : …
+    ```
+
+    Each fusion is a passed remark of category `fuse-attention` at the softmax's location; each softmax
+    that is multiplied with something and isn't fused is a missed remark that says why.
+  }];
+  let options = [
+    Option<"testDropScale", "test-drop-scale", "int64_t", "-1",
+           "Break the attention of this index on purpose: its scale becomes 1 (for tests)">
+  ];
+  let dependentDialects = ["::ingot::transformer::TransformerDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def SelectAttention : Pass<"select-attention", "::mlir::ModuleOp"> {
+  let summary = "Chooses a back end for every attention";
+  let description = [{
+    Before: `transformer.attention` without back ends. In the example it is on bf16, and the target no host.
+
+    After: each has one. Where `attention` names one for the layer, it is that one. Otherwise it is the
+    first legal one of `flash`, `efficient`, `math`; on the host it is `math`, whose matmuls the host
+    tiles as it does any. What is legal, the op says (its constraint C11): `flash` takes f16 and bf16 and no
+    bias; neither it nor `efficient` takes a head mask or returns probabilities. So a program
+    that returns probabilities of one layer has that layer alone on `math`.
+
+    An op's layer is the first number in its location (`model.layers.3.self_attn`), else its place in
+    the program.
+
+    ```mlir
+    %0 = transformer.attention %q, %k, %v query_positions(%a) key_positions(%b) {…}
+    %1:2 = transformer.attention %q, %k, %v query_positions(%a) key_positions(%b) {return_probabilities, …}
+    ```
+    becomes
+    ```mlir
+    %0 = transformer.attention by flash %q, %k, %v query_positions(%a) key_positions(%b) {…}
+    %1:2 = transformer.attention by math %q, %k, %v query_positions(%a) key_positions(%b) {return_probabilities, …}
+    ```
+
+    The choices are added to the model's provenance as `attention/PROGRAM/LAYERS` = "back end: reason",
+    which `ingot inspect --section attention` shows.
+
+    Each choice is a passed remark of category `select-attention`; each layer that is on `math` by
+    necessity a missed one.
+
+    Diagnoses: a request that doesn't parse or names a layer that isn't there (usage); a back end asked
+    for that cannot run the op, with the rule and the types, or whose attention isn't fused
+    (unsupported).
+  }];
+  let options = [
+    Option<"attention", "attention", "std::string", "\"auto\"",
+           "auto, flash, efficient or math, with :LAYERS for some layers; several with ; between">,
+    Option<"targetKind", "target-kind", "std::string", "\"host\"", "Kind of the target">
+  ];
+  let dependentDialects = ["::ingot::transformer::TransformerDialect"];
+}
+
+//===----------------------------------------------------------------------===//
 // lower
 //===----------------------------------------------------------------------===//
+
+def ExpandAttention : Pass<"expand-attention", "::mlir::func::FuncOp"> {
+  let summary = "Attention by math becomes its parts";
+  let description = [{
+    Before: programs with back ends chosen.
+
+    After: no `transformer.attention by math` is left; each is what `expandAttention` makes of it, so
+    that scores and probabilities are buffers and each part a kernel of its own, as for
+    attention that was never fused. Other back ends are one kernel each and stay.
+
+    ```mlir
+    %0 = transformer.attention by math %q, %k, %v query_positions(%a) key_positions(%b) {heads = 4, …}
+    ```
+    becomes
+    ```mlir
+    %1 = transformer.split_heads %q {heads = 4 : i64} : …
+    %2 = transformer.split_heads %k {heads = 4 : i64} : …
+    %3 = transformer.split_heads %v {heads = 4 : i64} : …
+    %4 = transformer.matmul %1, %2 {transpose_rhs} : …
+    %5 = arith.mulf %4, %splat : …
+    %6 = transformer.softmax %5 : …
+    %7 = transformer.matmul %6, %3 : …
+    %8 = transformer.merge_heads %7 : …
+    ```
+  }];
+  let dependentDialects = ["::ingot::transformer::TransformerDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::affine::AffineDialect", "::mlir::tensor::TensorDialect"];
+}
 
 def ConvertTransformerToExec : Pass<"convert-transformer-to-exec", "::mlir::ModuleOp"> {
   let summary = "Programs in the transformer dialect become launches of outlined kernels";

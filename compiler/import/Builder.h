@@ -4,7 +4,8 @@
 //
 //   forward(input_ids [B,S], attention_mask [B,S] = 1, token_type_ids [B,S] = 0 where there are
 //   types)
-//     -> last_hidden_state [B,S,E] and/or the heads' outputs
+//     -> last_hidden_state [B,S,E] and/or the heads' outputs; if asked for, attentions.0 [B,Hq,S,S],
+//     attentions.1, ...
 //   step(input_ids [B,S], num_tokens [B], past_tokens [B], block_table [B,NB], K and V state per
 //   layer)
 //     -> logits [B,V] of each row's last new token, new states         (causal language models)

@@ -62,6 +62,7 @@ Value ProgramBuilder::attention(Value x, int64_t layer, LayerContext &context) {
   scores = arith::MulFOp::create(b, scores, scale);
   scores = transformer::ApplyMaskOp::create(b, scores, maskFor(layer, context));
   Value weights = transformer::SoftmaxOp::create(b, scores);
+  context.attentions.push_back(weights);
   Value mixed = transformer::MatmulOp::create(b, weights, v, /*transpose_rhs=*/UnitAttr());
   mixed = transformer::MergeHeadsOp::create(b, mixed);
   return linear(mixed, layerPath(layer, names.output), queryWidth, spec.hidden, a.outputBias);

@@ -40,6 +40,8 @@ struct LayerContext {
   mlir::Value blockTable, past, numTokens;
   /// In: the states before; out: after. Two a layer, K then V.
   std::vector<mlir::Value> states;
+  /// Out: each layer's probabilities [B, Hq, S, C].
+  std::vector<mlir::Value> attentions;
 };
 
 class ProgramBuilder {

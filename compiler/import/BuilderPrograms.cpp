@@ -120,6 +120,9 @@ void ProgramBuilder::buildForward() {
       firstToken();
     output("sentence_embedding", sentenceEmbedding(hidden, valid, first));
   }
+  if (spec.attentionsOutput)
+    for (auto [layer, probabilities] : llvm::enumerate(context.attentions))
+      output("attentions." + std::to_string(layer), probabilities);
   finish(outputs, values);
 }
 

@@ -112,6 +112,7 @@ Result<ImportedModel> importModel(MLIRContext &context, const ImportOptions &opt
   Result<TransformerSpec> spec = readFolder(options.model, imported.remarks);
   if (!spec.ok())
     return spec.status();
+  spec->attentionsOutput = options.attentions;
   if (options.checkpoint)
     fitToCheckpoint(*spec, *options.checkpoint, imported.remarks);
   Result<Maxima> maxima = chooseMaxima(*spec, options, imported.remarks);

@@ -39,6 +39,9 @@ struct ImportOptions {
   int64_t maxTokens = 0;
   /// Tokens of a block of the KV cache.
   int64_t blockSize = 16;
+  /// The probabilities of each layer's attention as outputs attentions.0, attentions.1, … of the
+  /// program forward, [B, Hq, S, S].
+  bool attentions = false;
   /// The weights, if there are any: decides on what a checkpoint may leave out (a pooler that
   /// nobody stored) and is checked against the sources (missing, misshapen, surplus:
   /// MalformedInput). Null where the ingot is bound to weights at load.

@@ -205,6 +205,8 @@ struct TransformerSpec {
 
   /// The output last_hidden_state; heads follow in order.
   bool hiddenStateOutput = false;
+  /// The outputs attentions.N, behind those of the heads.
+  bool attentionsOutput = false;
   std::vector<HeadSpec> heads;
   std::optional<SentenceSpec> sentence;
 

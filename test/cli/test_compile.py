@@ -47,6 +47,27 @@ class CompileErrors(CliTest):
         self.fails_compile(USAGE, r"did you mean 'lower'\?", "--stop-after", "lowr")
         self.fails_compile(USAGE, "import, fuse, lower, plan", "--stop-after", "link")
 
+    def test_attention(self):
+        self.fails_compile(UNSUPPORTED, r"layers.0.self_attn(.|\n)*flash takes f16 or bf16, got 'f32'",
+                           "--attention", "flash")
+        self.fails_compile(UNSUPPORTED, "on layer 1: flash takes", "--attention", "flash:1")
+        self.fails_compile(UNSUPPORTED, "isn't fused", "--attention", "efficient:0", "--disable",
+                           "fuse-attention")
+        self.fails_compile(USAGE, "no layer 2; the model has layers 0 to 1", "--attention", "math:0-2")
+        for request in ("fast", "", "math:", "math:x", "math:1-0", "math:-1", "math:1,,2", "math:0;",
+                        "math:99999999999999999999", ":0"):
+            with self.subTest(request):
+                self.fails_compile(USAGE, "--attention", "--attention", request)
+
+    def test_outputs(self):
+        self.fails_compile(USAGE, r"did you mean 'attentions'\?", "--outputs", "attention")
+        self.fails_compile(UNSUPPORTED, "efficient returns no probabilities", "--outputs", "attentions",
+                           "--attention", "efficient")
+
+    def test_disable(self):
+        self.fails_compile(USAGE, r"did you mean 'fuse-attention'\?", "--disable", "fuse-atention")
+        self.fails_compile(USAGE, "fuse-attention", "--disable", "canonicalize")
+
     def test_weights(self):
         self.fails_compile(USAGE, "embed or none", "--weights", "embd")
 

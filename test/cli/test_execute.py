@@ -196,6 +196,19 @@ class Inspect(WithIngots):
         path = self.compiled(BERT, "--debug-info")
         self.assertIn("transformer.program", self.ok("inspect", path, "--section", "debug"))
 
+    def test_attention(self):
+        rows = self.json("inspect", self.llama, "--section", "attention")["attention"]
+        self.assertEqual({row["program"] for row in rows}, {"forward", "step"})
+        # What is compiled is what is predicted for the folder.
+        self.assertEqual(self.json("inspect", model(LLAMA), "--section", "attention")["attention"], rows)
+        rows = self.json("inspect", model(LLAMA), "--section", "attention", "--attention", "efficient",
+                         "--attention", "math:1")["attention"]
+        self.assertEqual({(row["layers"], row["back end"], row["reason"]) for row in rows},
+                         {("0", "efficient", "asked for by --attention efficient"),
+                          ("1", "math", "asked for by --attention math:1")})
+        self.assertRegex(self.ok("inspect", self.llama, "--section", "attention"), "back end +reason")
+        self.fails(USAGE, "by itself", "inspect", self.llama, "--section", "attention,plan")
+
     def test_section_names(self):
         self.fails(USAGE, r"did you mean 'kernels'\?", "inspect", self.llama, "--section", "kernel")
         self.fails(USAGE, ".", "inspect", self.llama, "--section", "nothing")

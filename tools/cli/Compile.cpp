@@ -136,6 +136,26 @@ void addCompileCommand(CLI::App &app, Invocation &invocation) {
                    "Refuse to compile what needs more at run time (512M, 2.5GiB)")
       ->check(notEmpty());
   command
+      ->add_option("--attention", options.attention,
+                   "Back end of attention: auto, flash (f16, bf16), efficient (any type, any bias) or "
+                   "math (scores in memory), for all layers or BACKEND:LAYERS for some, as in "
+                   "math:0,3-5; may be repeated, the last one for a layer counts [auto]")
+      ->check(notEmpty())
+      ->allow_extra_args(false);
+  command
+      ->add_option("--outputs", options.outputs,
+                   "Outputs that a model has only if asked for: attentions (the probabilities of "
+                   "each layer, [B, heads, S, S]; its attention then runs by math)")
+      ->delimiter(',')
+      ->check(notEmpty())
+      ->allow_extra_args(false);
+  command
+      ->add_option("--disable", options.disabledPasses,
+                   "Passes to leave out, as in fuse-attention; for finding out which one is to blame")
+      ->delimiter(',')
+      ->check(notEmpty())
+      ->allow_extra_args(false);
+  command
       ->add_option("--stop-after", options.stopAfter,
                    "Print the IR after a phase and stop: import, fuse, lower, plan")
       ->check(notEmpty());
