@@ -106,6 +106,15 @@ bool isExpensive(linalg::LinalgOp op) {
   return found;
 }
 
+/// Whether `value` is a result of the kernel.
+bool isResult(Value value) {
+  return llvm::any_of(value.getUsers(), [](Operation *user) {
+    return isa<bufferization::MaterializeInDestinationOp>(user) ||
+           (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(user) &&
+            isResult(user->getResult(0)));
+  });
+}
+
 /// Fuse a producer into its consumer unless that repeats work or hides a contraction.
 bool shouldFuse(OpOperand *operand) {
   auto producer = operand->get().getDefiningOp<linalg::LinalgOp>();
@@ -113,6 +122,9 @@ bool shouldFuse(OpOperand *operand) {
   if (!producer || !consumer)
     return true;
   if (linalg::isaContractionOpInterface(consumer))
+    return false;
+  // It is made anyway, and on the way to the other results.
+  if (isResult(operand->get()))
     return false;
   bool once = producer->hasOneUse();
   // Each element of the producer is read once if the consumer's map is a permutation of its loops.

@@ -154,20 +154,17 @@ SmallVector<std::optional<GridSize>> loopExtents(Extents &extents, linalg::Linal
   return loops;
 }
 
-/// The contraction that `root` follows element by element: itself, or the only one among its
-/// producers whose result reaches it through elementwise ops of the same shape.
-linalg::LinalgOp contractionOf(linalg::LinalgOp root) {
-  SmallVector<linalg::LinalgOp> worklist{root};
-  linalg::LinalgOp found;
+/// The contractions that `root` follows element by element: itself, or those among its producers
+/// whose results reach it through elementwise ops of the same shape.
+SmallVector<linalg::LinalgOp> contractionsOf(linalg::LinalgOp root) {
+  SmallVector<linalg::LinalgOp> worklist{root}, found;
   llvm::SmallPtrSet<Operation *, 8> seen;
   while (!worklist.empty()) {
     linalg::LinalgOp op = worklist.pop_back_val();
     if (!seen.insert(op).second)
       continue;
     if (linalg::isaContractionOpInterface(op)) {
-      if (found)
-        return nullptr;
-      found = op;
+      found.push_back(op);
       continue;
     }
     if (op.getNumParallelLoops() != op.getNumLoops() || op->getNumResults() != 1 ||
@@ -179,6 +176,21 @@ linalg::LinalgOp contractionOf(linalg::LinalgOp root) {
           worklist.push_back(producer);
   }
   return found;
+}
+
+/// Whether all can share one tile of the result: of a gated linear layer, two matmuls.
+bool haveOneShape(ArrayRef<linalg::LinalgOp> contractions) {
+  linalg::LinalgOp one = contractions.front();
+  ContractionLoops first = contractionLoops(one);
+  SmallVector<int64_t, 4> ranges = one.getStaticLoopRanges();
+  return first.valid && llvm::all_of(contractions, [&](linalg::LinalgOp op) {
+           ContractionLoops loops = contractionLoops(op);
+           SmallVector<int64_t, 4> own = op.getStaticLoopRanges();
+           return loops.valid && (loops.row < 0) == (first.row < 0) &&
+                  loops.outer.size() == first.outer.size() &&
+                  own[loops.column] == ranges[first.column] &&
+                  own[loops.reduction] == ranges[first.reduction];
+         });
 }
 
 } // namespace
@@ -295,20 +307,23 @@ bool planForall(scf::ForallOp forall, Extents &extents, KernelPlan &plan) {
   return true;
 }
 
-/// Root and contraction have the same parallel dimensions in the result's order.
-bool planContraction(linalg::LinalgOp root, linalg::LinalgOp contraction,
+/// Root and contractions have the same parallel dimensions in the result's order.
+bool planContraction(linalg::LinalgOp root, ArrayRef<linalg::LinalgOp> contractions,
                      ArrayRef<std::optional<GridSize>> loops, const HostTarget &target,
                      KernelPlan &plan) {
-  ContractionLoops dims = contractionLoops(contraction);
-  if (!dims.valid)
+  if (contractions.empty() || !haveOneShape(contractions))
     return false;
+  linalg::LinalgOp contraction = contractions.front();
+  ContractionLoops dims = contractionLoops(contraction);
   for (auto [i, loop] : llvm::enumerate(loops))
     if (!loop && root.getIteratorTypesArray()[i] == utils::IteratorType::parallel)
       return false;
   SmallVector<int64_t, 4> shape = contraction.getStaticLoopRanges();
   int64_t n = shape[dims.column], k = shape[dims.reduction];
   plan.strategy = "contraction";
-  plan.reason = "a matmul with elementwise producers and consumers";
+  plan.reason = contractions.size() == 1
+                    ? "a matmul with elementwise producers and consumers"
+                    : std::to_string(contractions.size()) + " matmuls with one elementwise consumer";
   plan.columns = chooseColumns(n, target);
   unsigned rank = dims.outer.size() + (dims.row >= 0) + 1;
   unsigned column = root == contraction ? dims.column : rank - 1;
@@ -316,7 +331,7 @@ bool planContraction(linalg::LinalgOp root, linalg::LinalgOp contraction,
   int64_t panels = ShapedType::isDynamic(n) ? 0 : llvm::divideCeil(n, plan.columns);
   int64_t group = 4;
   if (!ShapedType::isDynamic(k))
-    group = std::clamp<int64_t>((256 << 10) / (plan.columns * k * 4), 1, 8);
+    group = std::clamp<int64_t>((256 << 10) / (plan.columns * k * 4 * static_cast<int64_t>(contractions.size())), 1, 8);
   while (panels && panels % group)
     --group;
   Cutter cutter{plan};
@@ -405,11 +420,11 @@ KernelPlan planKernel(func::FuncOp func, const KernelAbi &abi, const HostTarget 
   root->setAttr(rootMark, UnitAttr::get(func.getContext()));
   SmallVector<std::optional<GridSize>> loops = loopExtents(extents, root);
   plan.tile.assign(root.getNumLoops(), 0);
-  if (linalg::LinalgOp contraction = contractionOf(root)) {
-    if (planContraction(root, contraction, loops, target, plan)) {
+  SmallVector<linalg::LinalgOp> contractions = contractionsOf(root);
+  if (planContraction(root, contractions, loops, target, plan)) {
+    for (linalg::LinalgOp contraction : contractions)
       markContraction(contraction, plan.columns);
-      return plan;
-    }
+    return plan;
   }
   int64_t numOps = 0;
   func.walk([&](linalg::LinalgOp) { ++numOps; });
@@ -431,9 +446,21 @@ WeightPanel findWeightPanel(func::FuncOp func, const KernelPlan &plan) {
       return;
     for (OpOperand *operand : op.getDpsInputOperands()) {
       AffineMap map = op.getMatchingIndexingMap(operand);
-      auto read = operand->get().getDefiningOp<bufferization::ToTensorOp>();
-      if (!read || map.getNumResults() != 2 || !cast<RankedTensorType>(read.getType()).hasStaticShape() ||
-          !map.isFunctionOfDim(loops.column))
+      if (map.getNumResults() != 2 || !map.isFunctionOfDim(loops.column))
+        continue;
+      Value weight = operand->get();
+      // A run of whole panels is as good as the weight itself.
+      if (auto slice = weight.getDefiningOp<tensor::ExtractSliceOp>()) {
+        ArrayRef<int64_t> offsets = slice.getStaticOffsets();
+        if (slice.getSourceType().getRank() != 2 || slice.getType().getRank() != 2 ||
+            !slice.hasUnitStride() || offsets[1] != 0 || ShapedType::isDynamic(offsets[0]) ||
+            offsets[0] % plan.columns ||
+            slice.getSourceType().getDimSize(1) != slice.getType().getDimSize(1))
+          continue;
+        weight = slice.getSource();
+      }
+      auto read = weight.getDefiningOp<bufferization::ToTensorOp>();
+      if (!read || !cast<RankedTensorType>(read.getType()).hasStaticShape())
         continue;
       // Stored by rows of K, which is the order that a register tile does not want.
       if (cast<AffineDimExpr>(map.getResult(0)).getPosition() == loops.column)

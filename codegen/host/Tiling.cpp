@@ -120,7 +120,12 @@ LogicalResult tileKernel(func::FuncOp func, const KernelAbi &abi, const KernelPl
   if (failed(tileForVectors(func, target)) || failed(cleanup(func, abi)))
     return failure();
   dropUnitLoops(func);
-  return cleanup(func, abi);
+  if (failed(cleanup(func, abi)))
+    return failure();
+  // A tile that stays local needs the memory of a tile.
+  RewritePatternSet patterns(func.getContext());
+  tensor::populateFoldTensorEmptyPatterns(patterns);
+  return applyPatternsGreedily(func, std::move(patterns));
 }
 
 } // namespace ingot::host
