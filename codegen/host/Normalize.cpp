@@ -277,7 +277,12 @@ LogicalResult normalizeKernel(func::FuncOp func, const KernelAbi &abi) {
   auto fuse = [&](RewritePatternSet &patterns) {
     patterns.add<WriteThroughReshape>(context, func, abi);
     linalg::populateElementwiseOpsFusionPatterns(patterns, shouldFuse);
-    linalg::populateFoldReshapeOpsByCollapsingPatterns(patterns, [](OpOperand *) { return true; });
+    // A part of a wider buffer, as the body's own loops take it, cannot be collapsed in place.
+    linalg::populateFoldReshapeOpsByCollapsingPatterns(patterns, [&](OpOperand *operand) {
+      Operation *producer = operand->get().getDefiningOp();
+      return operand->getOwner()->getParentOp() == func &&
+             (!producer || producer->getParentOp() == func);
+    });
     tensor::populateReassociativeReshapeFoldingPatterns(patterns);
     tensor::populateFoldTensorEmptyPatterns(patterns);
     linalg::populateEraseUnusedOperandsAndResultsPatterns(patterns);

@@ -30,9 +30,9 @@ void markMostColumns(linalg::LinalgOp op) {
     return;
   FailureOr<int64_t> most = ValueBoundsConstraintSet::computeConstantBound(
       presburger::BoundType::UB,
-      {op.getDpsInits()[0], static_cast<int64_t>(op.getMatchingIndexingMap(op.getDpsInitOperand(0))
-                                                     .getNumResults()) -
-                                1},
+      {op.getDpsInits()[0],
+       static_cast<int64_t>(op.getMatchingIndexingMap(op.getDpsInitOperand(0)).getNumResults()) -
+           1},
       /*stopCondition=*/nullptr, /*closedUB=*/true);
   if (succeeded(most))
     op->setAttr(mostColumnsMark, Builder(op->getContext()).getI64IntegerAttr(*most));

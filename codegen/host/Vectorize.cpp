@@ -3,6 +3,7 @@
 
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Tensor/Transforms/Transforms.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Dialect/Vector/Transforms/LoweringPatterns.h"
@@ -13,6 +14,25 @@
 using namespace mlir;
 
 namespace ingot::host {
+
+/// A whole tensor is inserted as it is, not without its unit dimensions: upstream swaps the extraction
+/// of those with the write before it, and keeps the indices of the higher rank.
+struct InsertWhole : OpRewritePattern<tensor::InsertSliceOp> {
+  InsertWhole(MLIRContext *context) : OpRewritePattern(context, /*benefit=*/10) {}
+
+  LogicalResult matchAndRewrite(tensor::InsertSliceOp op,
+                                PatternRewriter &rewriter) const override {
+    auto extract = op.getSource().getDefiningOp<tensor::ExtractSliceOp>();
+    if (!extract || extract.getSourceType().getRank() != op.getDestType().getRank() ||
+        extract.getSourceType().getShape() != op.getStaticSizes() ||
+        extract.getSourceType().getShape() != extract.getStaticSizes() ||
+        ShapedType::isDynamicShape(extract.getStaticSizes()) ||
+        op.getSourceType().getRank() == op.getDestType().getRank())
+      return failure();
+    rewriter.modifyOpInPlace(op, [&] { op.getSourceMutable().set(extract.getSource()); });
+    return success();
+  }
+};
 
 LogicalResult vectorizeKernel(func::FuncOp func, const KernelAbi &abi, const HostTarget &target) {
   MLIRContext *context = func.getContext();
@@ -53,6 +73,7 @@ LogicalResult vectorizeKernel(func::FuncOp func, const KernelAbi &abi, const Hos
     RewritePatternSet patterns(context);
     populateCleanup(patterns, func, abi);
     tensor::populateFoldTensorSubsetIntoVectorTransferPatterns(patterns);
+    patterns.add<InsertWhole>(context);
     for (RegisteredOperationName op : context->getRegisteredOperations())
       if (op.getDialectNamespace() == "vector")
         op.getCanonicalizationPatterns(patterns, context);

@@ -108,6 +108,134 @@ TEST(Rows, ScoresOfDynamicShapes) {
     }
 }
 
+/// s = x + r and s / sqrt(mean(s^2) + 1): two results, one of them on the way to the other.
+constexpr const char *addNorm = R"(
+#row = affine_map<(m, n) -> (m)>
+#all = affine_map<(m, n) -> (m, n)>
+func.func @norm(%x: tensor<?x100xf32> {ingot.sizes = [0]}, %r: tensor<?x100xf32> {ingot.sizes = [0]})
+    -> (tensor<?x100xf32> {ingot.sizes = [0]}, tensor<?x100xf32> {ingot.sizes = [0]})
+    attributes {ingot.size_max = [512]} {
+  %zero = arith.constant 0.0 : f32
+  %one = arith.constant 1.0 : f32
+  %width = arith.constant 100.0 : f32
+  %c0 = arith.constant 0 : index
+  %m = tensor.dim %x, %c0 : tensor<?x100xf32>
+  %e = tensor.empty(%m) : tensor<?x100xf32>
+  %s = linalg.generic {indexing_maps = [#all, #all, #all], iterator_types = ["parallel", "parallel"]}
+      ins(%x, %r : tensor<?x100xf32>, tensor<?x100xf32>) outs(%e : tensor<?x100xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %t = arith.addf %a, %b : f32
+    linalg.yield %t : f32
+  } -> tensor<?x100xf32>
+  %v = tensor.empty(%m) : tensor<?xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%v : tensor<?xf32>) -> tensor<?xf32>
+  %q = linalg.generic {indexing_maps = [#all, #row], iterator_types = ["parallel", "reduction"]}
+      ins(%s : tensor<?x100xf32>) outs(%f : tensor<?xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %t = arith.mulf %a, %a : f32
+    %u = arith.addf %o, %t : f32
+    linalg.yield %u : f32
+  } -> tensor<?xf32>
+  %n = linalg.generic {indexing_maps = [#all, #row, #all], iterator_types = ["parallel", "parallel"]}
+      ins(%s, %q : tensor<?x100xf32>, tensor<?xf32>) outs(%e : tensor<?x100xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %t = arith.divf %b, %width : f32
+    %u = arith.addf %t, %one : f32
+    %w = math.sqrt %u : f32
+    %y = arith.divf %a, %w : f32
+    linalg.yield %y : f32
+  } -> tensor<?x100xf32>
+  return %s, %n : tensor<?x100xf32>, tensor<?x100xf32>
+}
+)";
+
+TEST(Rows, TwoResultsInOnePassOverTheRows) {
+  std::string error;
+  auto kernels = LoadedKernels::compile(addNorm, "host", error, 2);
+  ASSERT_TRUE(kernels) << error;
+  EXPECT_EQ(kernels->image().kernels[0].plan.strategy, "rows");
+  EXPECT_EQ(kernels->image().kernels[0].scratchBytes, 0u);
+  for (int64_t m : {1, 7, 300}) {
+    AlignedBytes x(m * 400), r(m * 400), s(m * 400), n(m * 400);
+    fill(x, m);
+    fill(r, m + 1);
+    kernels->run("norm", {x.as<void>(), r.as<void>(), s.as<void>(), n.as<void>()}, {m});
+    for (int64_t i = 0; i < m; ++i) {
+      double squares = 0;
+      for (int64_t j = 0; j < 100; ++j) {
+        float sum = x.as<float>()[i * 100 + j] + r.as<float>()[i * 100 + j];
+        ASSERT_EQ(s.as<float>()[i * 100 + j], sum);
+        squares += double(sum) * sum;
+      }
+      for (int64_t j = 0; j < 100; ++j)
+        ASSERT_NEAR(n.as<float>()[i * 100 + j],
+                    s.as<float>()[i * 100 + j] / std::sqrt(squares / 100 + 1), 1e-6);
+    }
+  }
+}
+
+/// g * (x . a^T) * (x . b^T): two matmuls whose tiles meet in one elementwise operation.
+constexpr const char *gated = R"(
+#x = affine_map<(m, n, k) -> (m, k)>
+#w = affine_map<(m, n, k) -> (n, k)>
+#y = affine_map<(m, n, k) -> (m, n)>
+#id = affine_map<(m, n) -> (m, n)>
+func.func @gated(%x: tensor<?x40xf32> {ingot.sizes = [0]}, %w: tensor<128x40xf32>)
+    -> (tensor<?x64xf32> {ingot.sizes = [0]}) attributes {ingot.size_max = [512]} {
+  %zero = arith.constant 0.0 : f32
+  %c0 = arith.constant 0 : index
+  %m = tensor.dim %x, %c0 : tensor<?x40xf32>
+  %a = tensor.extract_slice %w[0, 0] [64, 40] [1, 1] : tensor<128x40xf32> to tensor<64x40xf32>
+  %b = tensor.extract_slice %w[64, 0] [64, 40] [1, 1] : tensor<128x40xf32> to tensor<64x40xf32>
+  %e = tensor.empty(%m) : tensor<?x64xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<?x64xf32>) -> tensor<?x64xf32>
+  %p = linalg.generic {indexing_maps = [#x, #w, #y], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%x, %a : tensor<?x40xf32>, tensor<64x40xf32>) outs(%f : tensor<?x64xf32>) {
+  ^bb0(%u: f32, %v: f32, %s: f32):
+    %q = arith.mulf %u, %v : f32
+    %t = arith.addf %s, %q : f32
+    linalg.yield %t : f32
+  } -> tensor<?x64xf32>
+  %r = linalg.generic {indexing_maps = [#x, #w, #y], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%x, %b : tensor<?x40xf32>, tensor<64x40xf32>) outs(%f : tensor<?x64xf32>) {
+  ^bb0(%u: f32, %v: f32, %s: f32):
+    %q = arith.mulf %u, %v : f32
+    %t = arith.addf %s, %q : f32
+    linalg.yield %t : f32
+  } -> tensor<?x64xf32>
+  %y = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%p, %r : tensor<?x64xf32>, tensor<?x64xf32>) outs(%e : tensor<?x64xf32>) {
+  ^bb0(%u: f32, %v: f32, %o: f32):
+    %t = arith.mulf %u, %v : f32
+    linalg.yield %t : f32
+  } -> tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
+}
+)";
+
+TEST(Rows, TwoMatmulsShareATile) {
+  std::string error;
+  auto kernels = LoadedKernels::compile(gated, "host", error, 2);
+  ASSERT_TRUE(kernels) << error;
+  EXPECT_EQ(kernels->image().kernels[0].plan.strategy, "contraction");
+  AlignedBytes w(128 * 40 * 4);
+  fill(w, 5);
+  for (int64_t m : {1, 5, 29, 200}) {
+    AlignedBytes x(m * 160), y(m * 256);
+    fill(x, m);
+    kernels->run("gated", {x.as<void>(), w.as<void>(), y.as<void>()}, {m});
+    for (int64_t i = 0; i < m; ++i)
+      for (int64_t j = 0; j < 64; ++j) {
+        double p = 0, r = 0;
+        for (int64_t k = 0; k < 40; ++k) {
+          p += double(x.as<float>()[i * 40 + k]) * w.as<float>()[j * 40 + k];
+          r += double(x.as<float>()[i * 40 + k]) * w.as<float>()[(64 + j) * 40 + k];
+        }
+        ASSERT_NEAR(y.as<float>()[i * 64 + j], p * r, 1e-5) << m << " at " << i << ", " << j;
+      }
+  }
+}
+
 TEST(Image, SameBytesEveryTime) {
   std::string error;
   auto first = LoadedKernels::compile(softmax, "host", error);
