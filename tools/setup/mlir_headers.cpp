@@ -1,2 +1,2 @@
-// The library that owns the precompiled header.
+//===- mlir_headers.cpp - The owner of the precompiled header ---------------===//
 #include "tools/setup/mlir_headers.h"
