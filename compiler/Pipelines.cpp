@@ -31,7 +31,6 @@ static void buildFuse(OpPassManager &manager, const PipelineOptions &options) {
   // Attention that wasn't fused is reported and refused here too, so this runs in any case.
   SelectAttentionOptions attention;
   attention.attention = options.attention;
-  attention.targetKind = options.target.kind;
   manager.addPass(createSelectAttention(attention));
   // What fusing left of sizes and positions.
   manager.addNestedPass<func::FuncOp>(createCanonicalizerPass());

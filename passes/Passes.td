@@ -62,13 +62,12 @@ def FuseAttention : Pass<"fuse-attention", "::mlir::func::FuncOp"> {
 def SelectAttention : Pass<"select-attention", "::mlir::ModuleOp"> {
   let summary = "Chooses a back end for every attention";
   let description = [{
-    Before: `transformer.attention` without back ends. In the example it is on bf16, and the target no host.
+    Before: `transformer.attention` without back ends. In the example it is on bf16.
 
     After: each has one. Where `attention` names one for the layer, it is that one. Otherwise it is the
-    first legal one of `flash`, `efficient`, `math`; on the host it is `math`, whose matmuls the host
-    tiles as it does any. What is legal, the op says (its constraint C11): `flash` takes f16 and bf16 and no
-    bias; neither it nor `efficient` takes a head mask or returns probabilities. So a program
-    that returns probabilities of one layer has that layer alone on `math`.
+    first legal one of `flash`, `efficient`, `math`. What is legal, the op says (its constraint C11):
+    `flash` takes f16 and bf16 and no bias; neither it nor `efficient` takes a head mask or returns
+    probabilities. So a program that returns probabilities of one layer has that layer alone on `math`.
 
     An op's layer is the first number in its location (`model.layers.3.self_attn`), else its place in
     the program.
@@ -95,8 +94,7 @@ def SelectAttention : Pass<"select-attention", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"attention", "attention", "std::string", "\"auto\"",
-           "auto, flash, efficient or math, with :LAYERS for some layers; several with ; between">,
-    Option<"targetKind", "target-kind", "std::string", "\"host\"", "Kind of the target">
+           "auto, flash, efficient or math, with :LAYERS for some layers; several with ; between">
   ];
   let dependentDialects = ["::ingot::transformer::TransformerDialect"];
 }

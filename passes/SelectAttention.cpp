@@ -61,17 +61,11 @@ private:
 /// The first that is legal, least memory traffic first: a product of blocks that stays on the chip,
 /// then the same without matrix instructions, then scores written and read again.
 Choice SelectAttention::chooseFreely(AttentionOp op) {
-  if (targetKind != "host") {
-    std::optional<std::string> why = op.whyNot(AttentionBackend::Flash);
-    if (!why)
-      return {AttentionBackend::Flash, "the least memory traffic of those that are legal"};
-    if (!op.whyNot(AttentionBackend::Efficient))
-      return {AttentionBackend::Efficient, "scores stay on the chip; " + *why};
-    return {AttentionBackend::Math, *op.whyNot(AttentionBackend::Efficient)};
-  }
-  // The host runs blocks of keys as one kernel without tiles, slower than matmuls of their own.
+  std::optional<std::string> why = op.whyNot(AttentionBackend::Flash);
+  if (!why)
+    return {AttentionBackend::Flash, "the least memory traffic of those that are legal"};
   if (!op.whyNot(AttentionBackend::Efficient))
-    return {AttentionBackend::Math, "the host multiplies fastest by parts"};
+    return {AttentionBackend::Efficient, "scores stay on the chip; " + *why};
   return {AttentionBackend::Math, *op.whyNot(AttentionBackend::Efficient)};
 }
 
