@@ -1,5 +1,5 @@
 // attention.cu - The attention kernel against plain loops, and its rates.
-#include "Harness.cuh"
+#include "test/gpu/Harness.cuh"
 #include "codegen/cuda/kernels/attention.cuh"
 
 using namespace ingot;

@@ -1,5 +1,5 @@
 // linear.cu - The linear kernels against a plain loop, and their rates.
-#include "Harness.cuh"
+#include "test/gpu/Harness.cuh"
 #include "codegen/cuda/kernels/linear.cuh"
 #include "codegen/cuda/kernels/linear_sm90.cuh"
 
