@@ -7,7 +7,8 @@
 namespace ingot {
 
 static const std::vector<std::string_view> targetNames = {"host", "x86-64-v2", "x86-64-v3",
-                                                          "x86-64-v4"};
+                                                          "x86-64-v4", "sm_80", "sm_86", "sm_89",
+                                                          "sm_90", "sm_90a", "sm_100a"};
 
 /// The highest x86-64 level that this machine executes; empty on another architecture.
 static std::string hostLevel() {
@@ -34,10 +35,10 @@ Result<Target> parseTarget(std::string_view text) {
   }
   for (std::string_view name : targetNames)
     if (name == text)
-      return Target{"host", std::string(text)};
+      return Target{text.starts_with("sm_") ? "cuda" : "host", std::string(text)};
   if (text.starts_with("sm_"))
     return Status(ExitCode::Unsupported, "target '" + std::string(text) +
-                                             "' is not supported yet in this version; supported: " +
+                                             "' is not supported in this version; supported: " +
                                              listNames(targetNames));
   return Status(ExitCode::Usage, "unknown target '" + std::string(text) + "'" +
                                      didYouMean(text, targetNames) + "; supported: " +

@@ -19,8 +19,8 @@ struct Target {
 };
 
 /// Reads `--target`: "host" (the micro-architecture level of this machine), "x86-64-v2", "x86-64-v3"
-/// or "x86-64-v4". A GPU architecture ("sm_90a") is known by name but not supported by this version
-/// (exit code 4); anything else is a usage error with the nearest name.
+/// or "x86-64-v4", or a CUDA architecture from "sm_80" to "sm_100a". Another GPU architecture is not
+/// supported by this version (exit code 4); anything else is a usage error with the nearest name.
 Result<Target> parseTarget(std::string_view text);
 
 /// Reads `--dtype` for a target: the host computes in f32 (weights of other types are widened).

@@ -4,8 +4,15 @@
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/KernelRegistry.h"
+#include "codegen/families/Attention/Attention.h"
+#include "codegen/families/Generated/Generated.h"
 #include "codegen/families/HostLinalg/HostLinalg.h"
+#include "codegen/families/Linear/Linear.h"
 
 void ingot::codegen::registerStandardFamilies(KernelRegistry &registry) {
   registry.add(std::make_unique<HostLinalgFamily>());
+  registry.add(std::make_unique<AttentionFamily>());
+  registry.add(std::make_unique<LinearFamily>());
+  // Takes nearly everything: last.
+  registry.add(std::make_unique<GeneratedFamily>());
 }

@@ -23,8 +23,9 @@ class CompileErrors(CliTest):
                    self.path("no/such/out.ingot"))
 
     def test_target(self):
-        for target in ("sm_80", "sm_90a", "sm_100a"):
-            self.fails_compile(UNSUPPORTED, "not supported yet(.|\n)*x86-64-v3", "--target", target)
+        for target in ("sm_60", "sm_90b", "sm_999"):
+            self.fails_compile(UNSUPPORTED, "not supported in this version(.|\n)*x86-64-v3(.|\n)*sm_90a",
+                               "--target", target)
         self.fails_compile(USAGE, r"did you mean 'x86-64-v4'\?|did you mean 'x86-64-v3'\?",
                            "--target", "x86-64v3")
         self.fails_compile(USAGE, r"did you mean 'host'\?", "--target", "hots")
@@ -87,7 +88,7 @@ class CompileErrors(CliTest):
         self.fails(USAGE, ".", "compile", model(LLAMA), "-o", "/proc/out.ingot")
 
     def test_json_error(self):
-        done = self.run_tool("compile", model(LLAMA), "-o", self.path("x.ingot"), "--target", "sm_90a",
+        done = self.run_tool("compile", model(LLAMA), "-o", self.path("x.ingot"), "--target", "sm_60",
                              "--json")
         self.assertEqual(done.returncode, UNSUPPORTED)
         error = json.loads(done.stdout)["error"]

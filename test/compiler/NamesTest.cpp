@@ -41,8 +41,15 @@ TEST(Target, Levels) {
   }
 }
 
+TEST(Target, Gpus) {
+  Result<Target> target = parseTarget("sm_90a");
+  ASSERT_TRUE(target.ok());
+  EXPECT_EQ(target->kind, "cuda");
+  EXPECT_EQ(target->arch, "sm_90a");
+}
+
 TEST(Target, Refusals) {
-  EXPECT_EQ(parseTarget("sm_90a").status().code(), ExitCode::Unsupported);
+  EXPECT_EQ(parseTarget("sm_60").status().code(), ExitCode::Unsupported);
   EXPECT_EQ(parseTarget("").status().code(), ExitCode::Usage);
   EXPECT_EQ(parseTarget("x86-64").status().code(), ExitCode::Usage);
   EXPECT_THAT(parseTarget("hst").status().message(), HasSubstr("did you mean 'host'?"));

@@ -1,0 +1,66 @@
+//===- Stub.h - The generated part of a CUDA kernel -------------*- C++ -*-===//
+//
+// What is generated is short: a banner, includes, a struct of named constants, and one extern "C"
+// wrapper that calls the device library (or holds printed expressions). Everything else is in
+// codegen/cuda/**/*.cuh.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "codegen/KernelFamily.h"
+#include "codegen/cuda/Nvrtc.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace ingot::cuda {
+
+/// One kernel as CUDA C++.
+struct Stub {
+  /// "codegen/cuda/kernels/rows.cuh"
+  std::vector<std::string> includes;
+  /// Members of `struct Config`, in order: {"int kThreads", "256"}.
+  std::vector<std::pair<std::string, std::string>> constants;
+  /// Printed functors that the body passes to the device library, at namespace scope.
+  std::string declarations;
+  /// The wrapper's statements. Buffers are b0, b1, …, sizes as the kernel names them.
+  std::string body;
+  unsigned threads = 128;
+  /// Blocks that should fit on a multiprocessor; 0 leaves registers to the compiler.
+  unsigned blocksPerMultiprocessor = 0;
+  uint32_t sharedBytes = 0; // dynamic
+  /// Blocks of a cluster along x (sm_90); 1 for none.
+  unsigned cluster = 1;
+  /// The body itself says when it waits for the previous grid (weights are read before that).
+  bool waitsItself = false;
+  /// Size parameters that may be device-resident: the wrapper reads them where an address is given.
+  llvm::SmallVector<uint16_t> deviceSizes;
+  /// Tensor maps: parameters map0, map1, …
+  std::vector<codegen::TensorMapCode> tensorMaps;
+};
+
+/// The entry point of a kernel.
+std::string getEntryName(exec::KernelOp kernel);
+
+/// The whole source.
+std::string printSource(exec::KernelOp kernel, const codegen::TargetInfo &target, const Stub &stub);
+
+/// Compiles the stubs of `kernels` for one target, an image a kernel, and writes dumps.
+Result<codegen::Code> compileStubs(llvm::ArrayRef<exec::KernelOp> kernels,
+                                   llvm::ArrayRef<Stub> stubs, const codegen::TargetInfo &target,
+                                   const codegen::EmitOptions &options);
+
+/// What the code of a CUDA architecture may count on.
+struct ArchInfo {
+  int number = 0;        // 90
+  bool specific = false; // "a": wgmma, setmaxnreg
+  unsigned multiprocessors = 108;
+  unsigned sharedBytesPerBlock = 163 * 1024; // dynamic, at most
+};
+/// Nothing if `arch` is none that this version compiles for.
+std::optional<ArchInfo> getArchInfo(llvm::StringRef arch);
+/// "sm_80", "sm_86", …
+llvm::ArrayRef<llvm::StringLiteral> getArchNames();
+
+} // namespace ingot::cuda

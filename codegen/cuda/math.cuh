@@ -1,0 +1,41 @@
+// math.cuh - What the arith and math dialects mean, where C++ has no operator for it.
+#pragma once
+
+#include "codegen/cuda/types.cuh"
+
+namespace ingot {
+
+/// arith.maximumf and minimumf: NaN if either is.
+INGOT_DEVICE float maximum(float a, float b) {
+  float result;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
+  return result;
+}
+INGOT_DEVICE float minimum(float a, float b) {
+  float result;
+  asm("min.NaN.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
+  return result;
+}
+INGOT_DEVICE double maximum(double a, double b) { return a != a ? a : b != b ? b : fmax(a, b); }
+INGOT_DEVICE double minimum(double a, double b) { return a != a ? a : b != b ? b : fmin(a, b); }
+INGOT_DEVICE bf16 maximum(bf16 a, bf16 b) { return bf16(maximum(float(a), float(b))); }
+INGOT_DEVICE bf16 minimum(bf16 a, bf16 b) { return bf16(minimum(float(a), float(b))); }
+INGOT_DEVICE f16 maximum(f16 a, f16 b) { return f16(maximum(float(a), float(b))); }
+INGOT_DEVICE f16 minimum(f16 a, f16 b) { return f16(minimum(float(a), float(b))); }
+
+INGOT_DEVICE bf16 operator+(bf16 a, bf16 b) { return bf16(float(a) + float(b)); }
+INGOT_DEVICE bf16 operator-(bf16 a, bf16 b) { return bf16(float(a) - float(b)); }
+INGOT_DEVICE bf16 operator*(bf16 a, bf16 b) { return bf16(float(a) * float(b)); }
+INGOT_DEVICE bf16 operator/(bf16 a, bf16 b) { return bf16(float(a) / float(b)); }
+INGOT_DEVICE f16 operator+(f16 a, f16 b) { return f16(float(a) + float(b)); }
+INGOT_DEVICE f16 operator-(f16 a, f16 b) { return f16(float(a) - float(b)); }
+INGOT_DEVICE f16 operator*(f16 a, f16 b) { return f16(float(a) * float(b)); }
+INGOT_DEVICE f16 operator/(f16 a, f16 b) { return f16(float(a) / float(b)); }
+
+/// Rounds down, and up, where C++ division rounds to zero.
+INGOT_DEVICE i64 floor_div(i64 a, i64 b) { return a / b - ((a % b != 0) && ((a < 0) != (b < 0))); }
+INGOT_DEVICE i64 ceil_div_signed(i64 a, i64 b) {
+  return a / b + ((a % b != 0) && ((a < 0) == (b < 0)));
+}
+
+} // namespace ingot

@@ -1,0 +1,60 @@
+// barrier.cuh - mbarriers in shared memory and the tensor copy engine that completes on them
+// (sm_90), one instruction a function.
+#pragma once
+
+#include "codegen/cuda/types.cuh"
+
+namespace ingot {
+
+/// A CUtensorMap as a kernel parameter.
+struct alignas(64) TensorMap {
+  u64 opaque[16];
+};
+
+namespace ptx {
+
+#if __CUDA_ARCH__ >= 900
+
+INGOT_DEVICE void init_barrier(u32 barrier, u32 arrivals) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
+}
+/// Makes initialised barriers visible to the copy engine.
+INGOT_DEVICE void fence_barrier_init() {
+  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+}
+/// One arrival, and `bytes` that copies will bring before the phase ends.
+INGOT_DEVICE void arrive_expecting(u32 barrier, u32 bytes) {
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes)
+               : "memory");
+}
+INGOT_DEVICE void arrive(u32 barrier) {
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+/// Waits until the phase of this parity has ended.
+INGOT_DEVICE void wait_barrier(u32 barrier, u32 parity) {
+  asm volatile("{\n"
+               ".reg .pred done;\n"
+               "again:\n"
+               "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
+               "@done bra finished;\n"
+               "bra again;\n"
+               "finished:\n"
+               "}" ::"r"(barrier),
+               "r"(parity)
+               : "memory");
+}
+/// Copies the box at (x, y) of a two-dimensional map to shared memory.
+INGOT_DEVICE void copy_tensor_2d(u32 shared, const TensorMap *map, i32 x, i32 y, u32 barrier) {
+  asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes "
+               "[%0], [%1, {%2, %3}], [%4];" ::"r"(shared),
+               "l"(map), "r"(x), "r"(y), "r"(barrier)
+               : "memory");
+}
+INGOT_DEVICE void prefetch_map(const TensorMap *map) {
+  asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
+}
+
+#endif
+
+} // namespace ptx
+} // namespace ingot

@@ -1,0 +1,34 @@
+// copy.cuh - Copies between global and shared memory, one instruction a function.
+#pragma once
+
+#include "codegen/cuda/types.cuh"
+
+namespace ingot::ptx {
+
+INGOT_DEVICE u32 shared_address(const void *pointer) {
+  return static_cast<u32>(__cvta_generic_to_shared(pointer));
+}
+
+/// Copies 16 bytes, or writes zeros if `valid` is false (then nothing is read).
+INGOT_DEVICE void copy_async_16(u32 shared, const void *global, bool valid) {
+  const int bytes = valid ? 16 : 0;
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(global),
+               "r"(bytes)
+               : "memory");
+}
+INGOT_DEVICE void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+/// Waits until at most `Pending` of the committed groups are unfinished.
+template <int Pending> INGOT_DEVICE void wait_copies() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(Pending) : "memory");
+}
+
+/// 16 bytes that are read once: kept out of L1, first to leave L2.
+INGOT_DEVICE uint4 load_streaming(const void *address) {
+  uint4 value;
+  asm volatile("ld.global.L1::no_allocate.L2::128B.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(value.x), "=r"(value.y), "=r"(value.z), "=r"(value.w)
+               : "l"(address));
+  return value;
+}
+
+} // namespace ingot::ptx

@@ -1,0 +1,90 @@
+// types.cuh - Element types and vectors of them.
+//
+// No header of the toolkit is needed: NVRTC from the PyPI wheel has none, and 16-bit storage with
+// arithmetic in f32 is all that kernels do outside the tensor cores.
+#pragma once
+
+namespace ingot {
+
+using i8 = signed char;
+using u8 = unsigned char;
+using u16 = unsigned short;
+using i32 = int;
+using u32 = unsigned int;
+using i64 = long long;
+using u64 = unsigned long long;
+
+#define INGOT_DEVICE __device__ __forceinline__
+
+/// bfloat16: storage; arithmetic is in f32, rounded to nearest even when stored.
+struct bf16 {
+  u16 bits;
+  bf16() = default;
+  INGOT_DEVICE explicit bf16(float value) {
+    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(value));
+  }
+  INGOT_DEVICE explicit operator float() const {
+    return __uint_as_float(static_cast<u32>(bits) << 16);
+  }
+};
+
+/// IEEE binary16: storage, as bf16.
+struct f16 {
+  u16 bits;
+  f16() = default;
+  INGOT_DEVICE explicit f16(float value) {
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(value));
+  }
+  INGOT_DEVICE explicit operator float() const {
+    float value;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(bits));
+    return value;
+  }
+};
+
+/// Two f32 in one register of two 16-bit elements, `low` in the low half.
+template <typename T> INGOT_DEVICE u32 pack_pair(float low, float high);
+template <> INGOT_DEVICE u32 pack_pair<bf16>(float low, float high) {
+  u32 pair;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+  return pair;
+}
+template <> INGOT_DEVICE u32 pack_pair<f16>(float low, float high) {
+  u32 pair;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+  return pair;
+}
+
+/// The two elements of a register as f32.
+template <typename T> INGOT_DEVICE void unpack_pair(u32 pair, float &low, float &high);
+template <> INGOT_DEVICE void unpack_pair<bf16>(u32 pair, float &low, float &high) {
+  low = __uint_as_float(pair << 16);
+  high = __uint_as_float(pair & 0xffff0000u);
+}
+template <> INGOT_DEVICE void unpack_pair<f16>(u32 pair, float &low, float &high) {
+  asm("{.reg .b16 l, h; mov.b32 {l, h}, %2; cvt.f32.f16 %0, l; cvt.f32.f16 %1, h;}"
+      : "=f"(low), "=f"(high)
+      : "r"(pair));
+}
+
+/// N consecutive elements that are loaded and stored by one instruction.
+template <typename T, int N> struct alignas(sizeof(T) * N) Pack {
+  static_assert(sizeof(T) * N <= 16, "one instruction moves at most 16 bytes");
+  static_assert((N & (N - 1)) == 0, "a pack has a power of two of elements");
+  T elements[N];
+  INGOT_DEVICE T &operator[](int i) { return elements[i]; }
+  INGOT_DEVICE const T &operator[](int i) const { return elements[i]; }
+};
+
+template <typename T, int N> INGOT_DEVICE Pack<T, N> load_pack(const T *address) {
+  return *reinterpret_cast<const Pack<T, N> *>(address);
+}
+template <typename T, int N> INGOT_DEVICE void store_pack(T *address, const Pack<T, N> &pack) {
+  *reinterpret_cast<Pack<T, N> *>(address) = pack;
+}
+
+template <typename T> INGOT_DEVICE constexpr T ceil_div(T a, T b) { return (a + b - 1) / b; }
+template <typename T> INGOT_DEVICE constexpr T min_of(T a, T b) { return a < b ? a : b; }
+template <typename T> INGOT_DEVICE constexpr T max_of(T a, T b) { return a < b ? b : a; }
+
+} // namespace ingot

@@ -1,0 +1,253 @@
+//===- Generated.cpp - CUDA kernels of printed expressions ------------------===//
+#include "codegen/families/Generated/Generated.h"
+
+#include "codegen/cuda/KernelFunction.h"
+#include "codegen/cuda/Stub.h"
+#include "dialects/Exec/SizeExpr.h"
+
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+
+using namespace mlir;
+using namespace ingot;
+using namespace ingot::codegen;
+
+namespace {
+
+/// How a body is given to threads.
+struct Plan {
+  cuda::RowPlan rows;
+  unsigned threads = 256;
+  unsigned group = 256; // threads of a row
+  cuda::PrintedCosts costs;
+  std::string reason;
+};
+
+constexpr unsigned kElementThreads = 256;
+/// Rows whose elements are fewer than this many vectors per lane belong to a warp.
+constexpr int64_t kWarpVectorsPerLane = 4;
+constexpr unsigned kWarpRowThreads = 128;
+constexpr unsigned kMostRowThreads = 512;
+
+} // namespace
+
+/// The shape of the first output in the normal form.
+static RankedTensorType getRootType(const cuda::KernelFunction &function) {
+  RankedTensorType type;
+  const_cast<cuda::KernelFunction &>(function).func.walk(
+      [&](bufferization::MaterializeInDestinationOp op) {
+        if (!type)
+          type = cast<RankedTensorType>(op.getSource().getType());
+      });
+  return type;
+}
+
+/// Elements of a 16-byte vector of the widest float that the kernel touches, if the last axis of
+/// the output is whole vectors.
+static int chooseVector(exec::KernelOp kernel, RankedTensorType root) {
+  if (root.getRank() == 0 || root.isDynamicDim(root.getRank() - 1))
+    return 1;
+  int64_t bytes = 2;
+  for (exec::BufferType type : kernel.getBufferTypes())
+    bytes = std::max(bytes, type.getElementBytes());
+  int64_t columns = root.getDimSize(root.getRank() - 1);
+  int vector = 16 / bytes;
+  while (vector > 1 && columns % vector != 0)
+    vector /= 2;
+  return std::max(vector, 1);
+}
+
+/// Prints with a row plan; nothing if that doesn't work out (`problem` says why).
+static std::optional<cuda::PrintedCosts> tryPlan(const cuda::KernelFunction &function,
+                                                 cuda::RowPlan rows, std::string &problem,
+                                                 std::string *text = nullptr) {
+  cuda::Printer printer(function.func, function.abi, function.buffers, function.sizes, rows);
+  if (!printer.print()) {
+    problem = printer.getProblem();
+    return std::nullopt;
+  }
+  if (text)
+    *text = printer.getText();
+  return printer.getCosts();
+}
+
+/// The elements that the threads of a row share: of its columns, or of its longest reduction.
+static int64_t rowExtent(const cuda::KernelFunction &function, RankedTensorType root,
+                         unsigned rowDims) {
+  int64_t longest = 1;
+  auto count = [&](RankedTensorType type) {
+    int64_t columns = type.getRank() ? type.getDimSize(type.getRank() - 1) : 1;
+    longest = std::max(longest, columns == ShapedType::kDynamic ? int64_t(1024) : columns);
+  };
+  if (rowDims < root.getRank())
+    count(root);
+  const_cast<cuda::KernelFunction &>(function).func.walk([&](linalg::GenericOp op) {
+    if (op.getNumLoops() != op.getNumParallelLoops())
+      for (Value input : op.getDpsInputs())
+        if (auto type = dyn_cast<RankedTensorType>(input.getType()))
+          count(type);
+  });
+  return longest;
+}
+
+static Result<Plan> makePlan(exec::KernelOp kernel, const cuda::KernelFunction &function) {
+  RankedTensorType root = getRootType(function);
+  if (!root)
+    return Status(ExitCode::Unsupported, "it has no outputs");
+  int vector = function.scatters ? 1 : chooseVector(kernel, root);
+  unsigned rank = root.getRank();
+
+  // Threads over elements; over rows of the last axis; over single elements whose reductions a
+  // group of threads shares. Later ones have to be better, since they use more threads an element.
+  SmallVector<std::pair<std::optional<unsigned>, const char *>> choices{
+      {std::nullopt, "a thread an element"}};
+  if (rank > 0)
+    choices.push_back({rank - 1, "reductions shared by the threads of a row"});
+  choices.push_back({rank, "a reduction an element, shared by a group of threads"});
+  std::optional<Plan> best;
+  unsigned bestScore = 0;
+  std::string problem;
+  for (auto [rowDims, reason] : choices) {
+    Plan plan;
+    plan.rows = {rowDims, 1};
+    plan.reason = reason;
+    std::optional<cuda::PrintedCosts> costs = tryPlan(function, plan.rows, problem);
+    if (!costs)
+      return Status(ExitCode::Unsupported, problem);
+    plan.costs = *costs;
+    unsigned score =
+        10 * costs->serialReductions +
+        (costs->serialReductions || costs->rowReductions ? 100 * costs->uncoalescedLoads : 0);
+    if (!best || score < bestScore) {
+      best = plan;
+      bestScore = score;
+    }
+  }
+  // A serial loop a lane would keep neighbouring threads from reading neighbouring elements.
+  if (best->costs.serialReductions == 0)
+    best->rows.vector = vector;
+  if (!best->rows.rowDims) {
+    best->threads = best->group = kElementThreads;
+    return *best;
+  }
+  int64_t vectors =
+      llvm::divideCeil(rowExtent(function, root, *best->rows.rowDims), int64_t(best->rows.vector));
+  if (vectors <= 32 * kWarpVectorsPerLane) {
+    best->threads = kWarpRowThreads;
+    best->group = 32;
+  } else {
+    best->threads = 64;
+    while (best->threads < kMostRowThreads && best->threads * 2 <= vectors)
+      best->threads *= 2;
+    best->group = best->threads;
+  }
+  return *best;
+}
+
+/// The grid: a block for every group of elements or rows.
+static exec::SizeAttr makeGrid(exec::KernelOp kernel, const cuda::KernelFunction &function,
+                               const Plan &plan, const cuda::ArchInfo &arch) {
+  MLIRContext *context = kernel.getContext();
+  exec::SizeAttr fallback = exec::SizeAttr::get(context, arch.multiprocessors * 8);
+  RankedTensorType root = getRootType(function);
+  // Appended tokens are an input's shape; any other output has a buffer of its own.
+  SmallVector<exec::BufferType> types = kernel.getBufferTypes();
+  if (kernel.getOwnOutputs().empty())
+    return fallback;
+  ArrayRef<exec::SizeAttr> shape = kernel.getOutputType(kernel.getOwnOutputs().front()).getShape();
+  unsigned perBlock = plan.threads / plan.group;
+  if (!plan.rows.rowDims) {
+    exec::SizeAttr count = exec::countElements(context, shape);
+    exec::SizeAttr blocks =
+        count ? exec::ceilDivide(count, int64_t(plan.threads) * plan.rows.vector) : nullptr;
+    return blocks ? blocks : fallback;
+  }
+  // The normal form may have joined leading dimensions, never trailing ones.
+  unsigned columns = root.getRank() - *plan.rows.rowDims;
+  if (columns > shape.size())
+    return fallback;
+  exec::SizeAttr rows = exec::countElements(context, shape.drop_back(columns));
+  exec::SizeAttr blocks = rows ? exec::ceilDivide(rows, perBlock) : nullptr;
+  return blocks ? blocks : fallback;
+}
+
+static std::string describeOps(exec::KernelOp kernel) {
+  llvm::SetVector<StringRef> names;
+  for (Operation &op : kernel.getBody().front().without_terminator())
+    if (!isa<tensor::TensorDialect, linalg::LinalgDialect>(op.getDialect()) &&
+        !op.hasTrait<OpTrait::ConstantLike>())
+      names.insert(op.getName().stripDialect());
+  return llvm::join(names, ", ");
+}
+
+Match GeneratedFamily::match(exec::KernelOp kernel, const TargetInfo &target) const {
+  if (!cuda::getArchInfo(target.arch))
+    return Match::no("architecture " + target.arch + " is not known");
+  Result<std::unique_ptr<cuda::KernelFunction>> function = cuda::prepareKernelFunction(kernel);
+  if (!function.ok())
+    return Match::no(function.status().message());
+  std::string problem;
+  if (!tryPlan(**function, {}, problem))
+    return Match::no(problem);
+  return Match::yes();
+}
+
+Result<Selection> GeneratedFamily::select(exec::KernelOp kernel,
+                                          const SelectContext &context) const {
+  std::optional<cuda::ArchInfo> arch = cuda::getArchInfo(context.target.arch);
+  Result<std::unique_ptr<cuda::KernelFunction>> function = cuda::prepareKernelFunction(kernel);
+  if (!function.ok())
+    return function.status();
+  Result<Plan> plan = makePlan(kernel, **function);
+  if (!plan.ok())
+    return plan.status();
+  Builder builder(kernel.getContext());
+  Selection selection;
+  selection.desc.text = describeOps(kernel);
+  selection.config.attributes = builder.getDictionaryAttr(
+      {builder.getNamedAttr("rows", builder.getI64IntegerAttr(
+                                        plan->rows.rowDims ? int64_t(*plan->rows.rowDims) : -1)),
+       builder.getNamedAttr("vector", builder.getI64IntegerAttr(plan->rows.vector)),
+       builder.getNamedAttr("threads", builder.getI64IntegerAttr(plan->threads)),
+       builder.getNamedAttr("group", builder.getI64IntegerAttr(plan->group))});
+  selection.config.text = plan->reason;
+  if (plan->rows.rowDims)
+    selection.config.text += plan->group == 32 ? ", a warp a row" : ", a block a row";
+  if (plan->rows.vector > 1)
+    selection.config.text += ", vectors of " + std::to_string(plan->rows.vector);
+  selection.launch.grid = {makeGrid(kernel, **function, *plan, *arch),
+                           exec::SizeAttr::get(kernel.getContext(), 1),
+                           exec::SizeAttr::get(kernel.getContext(), 1)};
+  selection.launch.block = {plan->threads, 1, 1};
+  if (!plan->rows.rowDims && plan->costs.serialReductions == 0)
+    selection.inPlace = elementwiseInPlaceInputs(kernel);
+  return selection;
+}
+
+Result<Code> GeneratedFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetInfo &target,
+                                   const EmitOptions &options) const {
+  std::vector<cuda::Stub> stubs;
+  for (exec::KernelOp kernel : kernels) {
+    Result<std::unique_ptr<cuda::KernelFunction>> function = cuda::prepareKernelFunction(kernel);
+    if (!function.ok())
+      return function.status();
+    auto config = [&](StringRef name) {
+      return kernel.getConfig()->getAs<IntegerAttr>(name).getInt();
+    };
+    cuda::RowPlan rows;
+    if (config("rows") >= 0)
+      rows.rowDims = config("rows");
+    rows.vector = config("vector");
+    cuda::Stub stub;
+    std::string problem;
+    if (!tryPlan(**function, rows, problem, &stub.body))
+      return Status(ExitCode::Internal, "kernel @" + kernel.getSymName().str() +
+                                            " was selected but has no form: " + problem);
+    stub.includes = {"codegen/cuda/kernels/rows.cuh", "codegen/cuda/kernels/paged.cuh"};
+    stub.threads = config("threads");
+    stub.constants = {{"int kGroup", std::to_string(config("group"))}};
+    for (unsigned i = 0; i < kernel.getSizes().size(); ++i)
+      stub.deviceSizes.push_back(i);
+    stubs.push_back(std::move(stub));
+  }
+  return cuda::compileStubs(kernels, stubs, target, options);
+}

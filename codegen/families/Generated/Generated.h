@@ -1,0 +1,28 @@
+//===- Generated.h - CUDA kernels of printed expressions --------*- C++ -*-===//
+//
+// `cuda.generated` takes any body whose normal form is elementwise operations and reductions:
+// masks, positions, norms, softmax, embeddings, RoPE, gathers, scans, pooling, activations and
+// chains of all these. It prints what an element of the output is (codegen/cuda/Printer.h); the
+// loops are in codegen/cuda/kernels/rows.cuh.
+//
+// It is also the fallback of matmuls that no other family takes: a warp or a thread an element,
+// right but slow.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "codegen/KernelFamily.h"
+
+namespace ingot::codegen {
+
+class GeneratedFamily : public KernelFamily {
+public:
+  llvm::StringRef getName() const override { return "cuda.generated"; }
+  llvm::StringRef getTargetKind() const override { return "cuda"; }
+  Match match(exec::KernelOp kernel, const TargetInfo &target) const override;
+  Result<Selection> select(exec::KernelOp kernel, const SelectContext &context) const override;
+  Result<Code> emit(llvm::ArrayRef<exec::KernelOp> kernels, const TargetInfo &target,
+                    const EmitOptions &options) const override;
+};
+
+} // namespace ingot::codegen

@@ -1,0 +1,49 @@
+//===- LinearDesc.h - What, how and where of a linear kernel ----*- C++ -*-===//
+#pragma once
+
+#include "codegen/cuda/Stub.h"
+#include "dialects/Exec/ExecOps.h"
+
+#include <string>
+#include <variant>
+
+namespace ingot::codegen {
+
+/// What: result[M, N] = epilogue(x[M, K] weight[N, K]^T).
+struct LinearDesc {
+  mlir::Operation *root = nullptr; // transformer.linear or gated_linear
+  bool gated = false;
+  mlir::Type elementType;
+  int64_t columns = 0; // rows of the weight: N, or 2 F
+  int64_t k = 0;
+  unsigned x = 0, weight = 0; // buffers
+  int64_t rowStride = 0;      // elements of x from row to row
+  int64_t offset = 0;         // of x's first column
+  exec::SizeAttr rows;        // M
+
+  std::string str() const;
+};
+
+/// Reads the desc of a body, or says why it is no linear layer for this family.
+std::variant<LinearDesc, std::string> describeLinear(exec::KernelOp kernel);
+
+/// How.
+struct LinearConfig {
+  unsigned threads = 256;
+  /// Warpgroup instructions fed by the tensor copy engine (gemm_sm90.cuh), else mma.sync.
+  bool warpgroups = false;
+  int tileM = 128, tileN = 128, stages = 3, warpsM = 2;
+  /// Tiles of eight rows of W that a block reads together when there are few tokens.
+  int tilesAtOnce = 1;
+  unsigned blocksPerMultiprocessor = 2;
+  uint32_t sharedBytes = 0;
+  std::string reason;
+
+  std::string str() const;
+};
+
+/// The heuristics: a config for a shape on an architecture.
+LinearConfig chooseLinearConfig(const LinearDesc &desc, int64_t mostRows,
+                                const cuda::ArchInfo &arch);
+
+} // namespace ingot::codegen

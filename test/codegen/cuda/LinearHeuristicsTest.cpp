@@ -1,0 +1,59 @@
+//===- LinearHeuristicsTest.cpp - Choices of linear kernels -----------------===//
+#include "codegen/families/Linear/LinearDesc.h"
+
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/MLIRContext.h"
+
+#include <gtest/gtest.h>
+
+using namespace ingot;
+using namespace ingot::codegen;
+
+namespace {
+
+struct LinearHeuristics : testing::Test {
+  mlir::MLIRContext context;
+  LinearDesc describe(int64_t columns, int64_t k, bool wide = false) {
+    LinearDesc desc;
+    desc.columns = columns;
+    desc.k = desc.rowStride = k;
+    desc.elementType = wide ? mlir::Type(mlir::Float32Type::get(&context))
+                            : mlir::Type(mlir::BFloat16Type::get(&context));
+    return desc;
+  }
+};
+
+TEST_F(LinearHeuristics, FitSharedMemoryOfEveryArchitecture) {
+  for (llvm::StringRef name : cuda::getArchNames()) {
+    cuda::ArchInfo arch = *cuda::getArchInfo(name);
+    for (int64_t columns : {97, 768, 4096, 128256})
+      for (int64_t rows : {1, 64, 512, 8192})
+        for (bool wide : {false, true}) {
+          LinearConfig config = chooseLinearConfig(describe(columns, 768, wide), rows, arch);
+          EXPECT_LE(config.sharedBytes, arch.sharedBytesPerBlock) << name.str() << " " << columns;
+          EXPECT_LE(config.blocksPerMultiprocessor * (config.sharedBytes + 1024),
+                    arch.sharedBytesPerBlock + 1024)
+              << name.str() << " " << columns;
+          EXPECT_FALSE(config.reason.empty());
+        }
+  }
+}
+
+TEST_F(LinearHeuristics, TakeWarpgroupsForManyRowsOnHopperOnly) {
+  EXPECT_TRUE(
+      chooseLinearConfig(describe(4096, 4096), 4096, *cuda::getArchInfo("sm_90a")).warpgroups);
+  EXPECT_FALSE(
+      chooseLinearConfig(describe(4096, 4096), 4096, *cuda::getArchInfo("sm_90")).warpgroups);
+  EXPECT_FALSE(
+      chooseLinearConfig(describe(4096, 4096), 8, *cuda::getArchInfo("sm_90a")).warpgroups);
+  EXPECT_FALSE(chooseLinearConfig(describe(4096, 4096, true), 4096, *cuda::getArchInfo("sm_90a"))
+                   .warpgroups);
+}
+
+TEST_F(LinearHeuristics, NarrowTilesWhereWideOnesLeaveMultiprocessorsIdle) {
+  cuda::ArchInfo hopper = *cuda::getArchInfo("sm_90a");
+  EXPECT_EQ(chooseLinearConfig(describe(4096, 4096), 512, hopper).tileN, 128);
+  EXPECT_EQ(chooseLinearConfig(describe(4096, 4096), 4096, hopper).tileN, 256);
+}
+
+} // namespace

@@ -1,0 +1,185 @@
+// attention.cu - The attention kernel against plain loops, and its rates.
+#include "test/gpu/Harness.cuh"
+#include "codegen/cuda/kernels/attention.cuh"
+
+using namespace ingot;
+
+enum Flags { kFull = 0, kCausalBit = 1, kPagedBit = 2, kAlibiBit = 4, kSinksBit = 8 };
+
+template <typename T, int D, int G, int Hkv, int Bits, int Window, int Softcap> struct Config {
+  static constexpr int kThreads = 128, kWidth = D, kGroup = G, kKvHeads = Hkv, kBatchMost = 64;
+  static constexpr int kRowTiles = sizeof(T) == 2 && D <= 128 ? 2 : 1;
+  static constexpr int kWindow = Window, kBlock = 16, kBlocks = 8192, kCluster = 8;
+  static constexpr int kQueryStride = D * G * Hkv, kOutputStride = kQueryStride;
+  static constexpr int kKeyStride = D * Hkv, kValueStride = D * Hkv;
+  static constexpr float kScale = 0.125f, kSoftcap = Softcap;
+  static constexpr bool kCausal = Bits & kCausalBit, kPaged = Bits & kPagedBit;
+  static constexpr bool kAlibi = Bits & kAlibiBit, kSinks = Bits & kSinksBit;
+  static constexpr bool kAlibiBeforeScale = false;
+  static constexpr int kSharedBytes = 64 * kRowTiles * (D * sizeof(T) + 16) +
+                                      4 * (sizeof(T) == 2 ? 64 : 32) * (D * int(sizeof(T)) + 16);
+};
+
+template <typename C, typename T>
+__global__ void __cluster_dims__(8, 1, 1) __launch_bounds__(128) kernel(AttentionArguments<T> a) {
+  attention<C, T>(a);
+}
+
+/// A block a query and head.
+template <typename C, typename T> __global__ void reference(AttentionArguments<T> a, float *out) {
+  extern __shared__ float scores[];
+  __shared__ float total, largest;
+  int head = blockIdx.y, kv = head / C::kGroup;
+  i64 t = blockIdx.x, b = 0, first, count;
+  for (;; ++b) {
+    attention_row(a, b, first, count);
+    if (t < first + count)
+      break;
+  }
+  i64 past = C::kPaged ? a.past[b] : 0, query = past + t - first, keys = past + count;
+  const T *q = a.q + t * C::kQueryStride + head * C::kWidth;
+  AttentionItem item{b, first, count, past, kv, 0};
+  for (i64 k = threadIdx.x; k < keys; k += blockDim.x) {
+    const T *row = attention_key_row<C>(a.k, a, item, k, C::kKeyStride);
+    float dot = 0;
+    for (int d = 0; d < C::kWidth; ++d)
+      dot += float(q[d]) * float(row[d]);
+    float score = dot * C::kScale;
+    if constexpr (C::kSoftcap > 0)
+      score = C::kSoftcap * tanhf(score / C::kSoftcap);
+    if (C::kAlibi)
+      score += a.slopes[head] * float(k - query);
+    bool seen = !(C::kCausal && k > query) && !(C::kWindow > 0 && query - k >= C::kWindow);
+    scores[k] = seen ? score : -INFINITY;
+  }
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    float m = C::kSinks ? a.sinks[head] : -INFINITY, s = 0;
+    for (i64 k = 0; k < keys; ++k)
+      m = fmaxf(m, scores[k]);
+    for (i64 k = 0; k < keys; ++k)
+      s += expf(scores[k] - m);
+    total = C::kSinks ? s + expf(a.sinks[head] - m) : s;
+    largest = m;
+  }
+  __syncthreads();
+  for (int d = threadIdx.x; d < C::kWidth; d += blockDim.x) {
+    float sum = 0;
+    for (i64 k = 0; k < keys; ++k) {
+      const T *row = attention_key_row<C>(a.v, a, item, k, C::kValueStride);
+      sum += expf(scores[k] - largest) * float(row[d]);
+    }
+    out[t * C::kOutputStride + head * C::kWidth + d] = sum / total;
+  }
+}
+
+template <typename T, int D, int G, int Hkv, int Bits, int Window = 0, int Softcap = 0>
+void run(const char *type, std::vector<int> lengths, std::vector<int> pasts, double limit,
+         bool timed = false) {
+  using C = Config<T, D, G, Hkv, Bits, Window, Softcap>;
+  int rows = lengths.size(), tokens = 0, longest = 1;
+  std::vector<i32> cu{0};
+  for (int i = 0; i < rows; ++i) {
+    tokens += lengths[i];
+    cu.push_back(tokens);
+    longest = std::max(longest, lengths[i] + (C::kPaged ? pasts[i] : 0));
+  }
+  int tableBlocks = (longest + C::kBlock - 1) / C::kBlock;
+  Buffer<T> q(size_t(tokens) * C::kQueryStride), out(size_t(tokens) * C::kOutputStride);
+  size_t keyElements =
+      C::kPaged ? size_t(C::kBlocks) * Hkv * C::kBlock * D : size_t(tokens) * Hkv * D;
+  Buffer<T> k(keyElements), v(keyElements);
+  randomize(q, 1, 2);
+  randomize(k, 2);
+  randomize(v, 3);
+  Buffer<i32> cuBuffer(cu.size()), past(std::max(rows, 1)), table(size_t(rows) * tableBlocks);
+  cuBuffer.upload(cu);
+  if (C::kPaged) {
+    past.upload(pasts);
+    std::vector<i32> blocks(size_t(rows) * tableBlocks);
+    for (size_t i = 0; i < blocks.size(); ++i)
+      blocks[i] = (i * 7919 + 13) % C::kBlocks;
+    table.upload(blocks);
+  }
+  Buffer<float> slopes(G * Hkv), sinks(G * Hkv), expected(out.count);
+  randomize(slopes, 4, 0.1f);
+  randomize(sinks, 5, 3);
+  AttentionArguments<T> a{q.data,
+                          k.data,
+                          v.data,
+                          out.data,
+                          cuBuffer.data,
+                          C::kPaged ? table.data : nullptr,
+                          C::kPaged ? past.data : nullptr,
+                          slopes.data,
+                          sinks.data,
+                          rows,
+                          0,
+                          tableBlocks};
+  auto entry = kernel<C, T>;
+  CHECK_CUDA(
+      cudaFuncSetAttribute(entry, cudaFuncAttributeMaxDynamicSharedMemorySize, C::kSharedBytes));
+  int perMultiprocessor = std::max(1, 227 * 1024 / (C::kSharedBytes + 1400));
+  int grid = 132 * std::min(perMultiprocessor, 4) / 8 * 8;
+  out.poison();
+  entry<<<grid, 128, C::kSharedBytes>>>(a);
+  CHECK_CUDA(cudaGetLastError());
+  char what[160];
+  snprintf(what, sizeof what, "attention %s D=%d G=%d bits=%d window=%d softcap=%d T=%d rows=%d",
+           type, D, G, Bits, Window, Softcap, tokens, rows);
+  if (!timed) {
+    auto plain = reference<C, T>;
+    CHECK_CUDA(cudaFuncSetAttribute(plain, cudaFuncAttributeMaxDynamicSharedMemorySize, 65536));
+    plain<<<dim3(tokens, G * Hkv), 128, longest * 4>>>(a, expected.data);
+    CHECK_CUDA(cudaGetLastError());
+    expectClose(what, out, expected, limit);
+    return;
+  }
+  double seconds = measure([&](int) { entry<<<grid, 128, C::kSharedBytes>>>(a); });
+  double pairs = 0, keyBytes = 0;
+  for (int i = 0; i < rows; ++i) {
+    double s = lengths[i], p = C::kPaged ? pasts[i] : 0;
+    pairs += C::kCausal ? s * p + s * (s + 1) / 2 : s * (p + s);
+    keyBytes += (s + p) * 2 * Hkv * D * sizeof(T);
+  }
+  printf("%-70s %9.2f us %7.1f TFLOP/s %7.1f GB/s of keys\n", what, seconds * 1e6,
+         4 * pairs * G * Hkv * D / seconds * 1e-12, keyBytes / seconds * 1e-9);
+}
+
+/// With an argument, only compares (for compute-sanitizer).
+int main(int argc, char **) {
+  int devices = 0;
+  if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
+    printf("skipped: no CUDA device\n");
+    return 77;
+  }
+  std::vector<int> ragged{1, 63, 64, 65, 200, 7, 333};
+  std::vector<int> ones{1, 1, 1, 1}, pasts{5, 1000, 63, 2047}, mixed{3, 1, 70, 1},
+      few{0, 17, 300, 64};
+  run<bf16, 64, 4, 2, kFull>("bf16", ragged, {}, 6e-3);
+  run<bf16, 64, 4, 2, kCausalBit>("bf16", ragged, {}, 6e-3);
+  run<bf16, 128, 4, 2, kCausalBit>("bf16", ragged, {}, 6e-3);
+  run<bf16, 80, 1, 3, kCausalBit, 50>("bf16", ragged, {}, 6e-3);
+  run<f16, 96, 3, 2, kFull, 0, 10>("f16", ragged, {}, 2e-3);
+  run<f16, 256, 2, 2, kCausalBit | kAlibiBit>("f16", ragged, {}, 2e-3);
+  run<f16, 32, 1, 4, kFull | kSinksBit>("f16", ragged, {}, 2e-3);
+  run<float, 64, 3, 2, kCausalBit>("f32", ragged, {}, 3e-6);
+  run<float, 32, 1, 12, kFull>("f32", ragged, {}, 3e-6);
+  run<bf16, 128, 4, 8, kCausalBit | kPagedBit>("bf16", ones, pasts, 6e-3);
+  run<bf16, 64, 4, 2, kCausalBit | kPagedBit, 100>("bf16", mixed, few, 6e-3);
+  run<float, 64, 3, 3, kCausalBit | kPagedBit>("f32", ones, pasts, 3e-6);
+  run<float, 64, 3, 3, kCausalBit | kPagedBit>("f32", mixed, few, 3e-6);
+  if (argc == 1) {
+    run<bf16, 128, 4, 8, kCausalBit>("bf16", {4096}, {}, 0, true);
+    run<bf16, 128, 1, 32, kFull>("bf16", {4096}, {}, 0, true);
+    run<bf16, 64, 4, 8, kCausalBit>("bf16", {4096}, {}, 0, true);
+    run<f16, 64, 1, 12, kFull>("f16", std::vector<int>(64, 272), {}, 0, true);
+    run<bf16, 128, 4, 8, kCausalBit | kPagedBit>("bf16", {1}, {1000}, 0, true);
+    run<bf16, 64, 4, 8, kCausalBit | kPagedBit>("bf16", {1}, {1000}, 0, true);
+    run<bf16, 128, 4, 8, kCausalBit | kPagedBit>("bf16", std::vector<int>(16, 1),
+                                                 std::vector<int>(16, 1000), 0, true);
+    run<bf16, 128, 4, 8, kCausalBit | kPagedBit>("bf16", {1}, {16000}, 0, true);
+  }
+  printf("%d checks, %d failures\n", checks, failures);
+  return failures != 0;
+}
