@@ -573,10 +573,16 @@ Result<std::vector<uint8_t>> PlanBuilder::build() {
   auto kernelVector = fbb.CreateVector(kernelTables);
   auto programVector = fbb.CreateVector(programTables);
   auto generation = buildGeneration();
+  std::vector<flatbuffers::Offset<flatbuffers::String>> unused;
+  if (auto patterns = model ? model.getAs<ArrayAttr>("unused") : ArrayAttr())
+    for (StringRef pattern : patterns.getAsValueRange<StringAttr>())
+      unused.push_back(string(pattern));
+  auto unusedVector = fbb.CreateVector(unused);
   fbb.Finish(format::CreatePlan(fbb, kFormatVersion, producer, modelType, architecture,
                                 configSha256, provenance, targetVector, deviceVector, imageVector,
                                 sourceVector, weightVector, weightsEmbedded, constantVector,
-                                stateVector, kernelVector, programVector, generation),
+                                stateVector, kernelVector, programVector, generation,
+                                unusedVector),
              format::PlanIdentifier());
   return std::vector<uint8_t>(fbb.GetBufferPointer(), fbb.GetBufferPointer() + fbb.GetSize());
 }

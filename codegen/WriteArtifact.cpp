@@ -256,6 +256,8 @@ static Status writeWeights(ModuleOp module, const WeightSource &weights, unsigne
     if (Status status = writer.write(weight.bytes); !status.ok())
       return status;
   }
+  if (Status status = weights.checkIntact(); !status.ok())
+    return status;
   return writer.padTo(sectionBytes);
 }
 

@@ -75,6 +75,7 @@ static int run(int argc, char **argv) {
   cli::addGenerateCommand(app, invocation);
   cli::addBenchCommand(app, invocation);
   cli::addInspectCommand(app, invocation);
+  cli::addVerifyCommand(app, invocation);
 
   try {
     app.parse(argc, argv);

@@ -189,7 +189,9 @@ OwningOpRef<ModuleOp> buildModule(MLIRContext &context, const TransformerSpec &s
   op->setAttr(
       transformer::kModelAttr,
       b.getDictionaryAttr({b.getNamedAttr("type", b.getStringAttr(spec.modelType)),
-                           b.getNamedAttr("architecture", b.getStringAttr(spec.architecture))}));
+                           b.getNamedAttr("architecture", b.getStringAttr(spec.architecture)),
+                           b.getNamedAttr("unused", b.getStrArrayAttr(llvm::to_vector_of<StringRef>(
+                                                        unusedPatterns(spec))))}));
   if (generates)
     op->setAttr(transformer::kGenerationAttr, generationAttr(b, spec, maxima));
   return module;

@@ -36,40 +36,45 @@ bool sameBytes(const CheckpointTensor &a, const CheckpointTensor &b) {
          std::memcmp(a.bytes.data(), b.bytes.data(), a.bytes.size()) == 0;
 }
 
-/// Why a tensor that no source takes may be left aside, or nothing.
-std::optional<std::string> whyUnused(const TransformerSpec &spec, std::string_view name,
-                                     const Checkpoint &checkpoint) {
-  struct Buffer {
-    std::string_view suffix, reason;
-  };
-  static constexpr Buffer kBuffers[] = {
-      {"position_ids", "a stored index buffer"},
-      {"token_type_ids", "a stored index buffer"},
-      {"rotary_emb.inv_freq", "rotary frequencies, which follow from config.json"},
-      {"attn.bias", "a stored causal mask"},
-      {"attn.masked_bias", "a stored causal mask"},
-      {"num_batches_tracked", "a counter of training"},
-  };
-  for (const Buffer &buffer : kBuffers)
-    if (name.ends_with(buffer.suffix) && (name.size() == buffer.suffix.size() ||
-                                          name[name.size() - buffer.suffix.size() - 1] == '.'))
-      return std::string(buffer.reason);
+/// A buffer that some checkpoint stores, though it follows from config.json.
+struct StoredBuffer {
+  std::string_view suffix, reason;
+};
+constexpr StoredBuffer kBuffers[] = {
+    {"position_ids", "a stored index buffer"},
+    {"token_type_ids", "a stored index buffer"},
+    {"rotary_emb.inv_freq", "rotary frequencies, which follow from config.json"},
+    {"attn.bias", "a stored causal mask"},
+    {"attn.masked_bias", "a stored causal mask"},
+    {"num_batches_tracked", "a counter of training"},
+};
 
-  std::string_view bare = name;
-  if (bare.starts_with(spec.names.base + "."))
-    bare.remove_prefix(spec.names.base.size() + 1);
+/// Prefixes of heads that this task does not have.
+std::vector<std::string> unusedHeads(const TransformerSpec &spec) {
+  std::vector<std::string> prefixes;
   for (const UnusedHead &known : spec.knownHeads) {
-    if (!bare.starts_with(known.prefix) && !name.starts_with(known.prefix))
-      continue;
     // A head that this task has takes all of its own tensors: one more of them is an error.
     bool used = false;
     for (const HeadSpec &head : spec.heads)
       for (const HeadStep &step : head.steps)
         used |= step.kind != HeadStep::Act && (step.name + ".").starts_with(known.prefix);
-    // The next-sentence head shares the prefix of the masked-language head.
-    if (!used || bare.starts_with("cls.seq_relationship."))
-      return "belongs to a head that " + spec.architecture + " does not have";
+    if (!used)
+      prefixes.push_back(known.prefix);
+    else if (known.prefix == "cls.")
+      // The next-sentence head shares the prefix of the masked-language head.
+      prefixes.push_back("cls.seq_relationship.");
   }
+  return prefixes;
+}
+
+/// Why a tensor that no source takes may be left aside, or nothing.
+std::optional<std::string> whyUnused(const TransformerSpec &spec, std::string_view name) {
+  for (const StoredBuffer &buffer : kBuffers)
+    if (nameMatches(name, "*." + std::string(buffer.suffix)))
+      return std::string(buffer.reason);
+  for (const std::string &pattern : unusedPatterns(spec))
+    if (nameMatches(name, pattern))
+      return "belongs to a head that " + spec.architecture + " does not have";
   return std::nullopt;
 }
 
@@ -160,6 +165,18 @@ void fitToCheckpoint(TransformerSpec &spec, const Checkpoint &checkpoint,
     }
 }
 
+std::vector<std::string> unusedPatterns(const TransformerSpec &spec) {
+  std::vector<std::string> patterns;
+  for (const StoredBuffer &buffer : kBuffers)
+    patterns.push_back("*." + std::string(buffer.suffix));
+  for (const std::string &prefix : unusedHeads(spec)) {
+      patterns.push_back(prefix + "*");
+      if (!spec.names.base.empty())
+        patterns.push_back(spec.names.base + "." + prefix + "*");
+    }
+  return patterns;
+}
+
 Status checkSources(const TransformerSpec &spec, const std::vector<SourceSpec> &sources,
                     const Checkpoint &checkpoint, std::vector<std::string> &remarks) {
   Problems problems;
@@ -192,7 +209,7 @@ Status checkSources(const TransformerSpec &spec, const std::vector<SourceSpec> &
     if (names.count(tensor.name))
       continue;
     std::string name(tensor.name);
-    if (std::optional<std::string> reason = whyUnused(spec, name, checkpoint))
+    if (std::optional<std::string> reason = whyUnused(spec, name))
       ignored[*reason].push_back(name);
     else
       problems.add(checkpoint.fileOf(tensor) + ": surplus tensor '" + name + "' (" +

@@ -52,6 +52,11 @@ private:
 void fitToCheckpoint(TransformerSpec &spec, const Checkpoint &checkpoint,
                      std::vector<std::string> &remarks);
 
+/// Names of tensors that a checkpoint of this model may hold without use (stored buffers, heads of other
+/// tasks), as patterns of nameMatches(). They go into the ingot, so that binding a checkpoint at load
+/// refuses what compiling with it refuses.
+std::vector<std::string> unusedPatterns(const TransformerSpec &spec);
+
 /// Every source is there, of its shape and of a floating-point type, and nothing else is but what
 /// is known to be of no use (a remark each); else MalformedInput, naming up to eight tensors.
 Status checkSources(const TransformerSpec &spec, const std::vector<SourceSpec> &sources,

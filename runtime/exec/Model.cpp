@@ -53,6 +53,7 @@ Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const Artifact> artif
     auto program = Program::create(plan, i, model->devices_);
     if (!program.ok())
       return program.status();
+    (*program)->setArtifact(model->artifact_.get());
     model->programs_.push_back(std::move(*program));
   }
   INGOT_TRY(model->checkMemory());

@@ -21,6 +21,9 @@ struct LoadOptions {
   /// "": embedded. Else a folder, a .safetensors file or "random:SEED" (also over embedded
   /// weights).
   std::string weights;
+  /// Takes a checkpoint that holds more than the model: a part of a model is run with the whole's
+  /// weights. Otherwise that is an error, as it is when a model is compiled.
+  bool allowSurplus = false;
   /// 0: ThreadPool::defaultThreads().
   unsigned threads = 0;
   /// Tests put fakes here.
@@ -61,7 +64,7 @@ private:
   Status checkRoom(size_t index) const;
   Status loadWeights(const LoadOptions &options);
   Status uploadWeights(size_t index);
-  Status bindWeights(const std::string &from);
+  Status bindWeights(const LoadOptions &options);
   Status uploadConstants();
   Status checkMemory() const;
 

@@ -50,7 +50,7 @@ Status Model::loadWeights(const LoadOptions &options) {
   }
   if (embedded || !needed)
     return {};
-  return bindWeights(options.weights);
+  return bindWeights(options);
 }
 
 /// The device's range of the mapped file as it is.
@@ -124,9 +124,9 @@ struct DeviceParts {
 
 } // namespace
 
-Status Model::bindWeights(const std::string &from) {
+Status Model::bindWeights(const LoadOptions &options) {
   const format::Plan &plan = artifact_->plan();
-  auto source = openWeightSource(from);
+  auto source = openWeightSource(options.weights);
   if (!source.ok())
     return source.status();
   std::vector<SourceSpec> specs;
@@ -135,6 +135,11 @@ Status Model::bindWeights(const std::string &from) {
   auto tensors = bindSources(**source, specs);
   if (!tensors.ok())
     return tensors.status();
+  std::vector<std::string> unused;
+  for (unsigned i = 0; plan.unused_sources() && i < plan.unused_sources()->size(); ++i)
+    unused.push_back(plan.unused_sources()->Get(i)->str());
+  if (!options.allowSurplus)
+    INGOT_TRY(checkSurplus(**source, specs, unused));
   std::vector<WeightJob> jobs(plan.weights()->size());
   std::vector<DeviceParts> parts(devices_.size());
   for (unsigned i = 0; i < jobs.size(); ++i) {
@@ -163,7 +168,7 @@ Status Model::bindWeights(const std::string &from) {
     };
     INGOT_TRY(devices_[i].device->fillPieces(parts[i].pieces, fill, &parts[i], *pool_));
   }
-  return {};
+  return (*source)->checkIntact();
 }
 
 } // namespace ingot

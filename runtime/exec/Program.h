@@ -78,6 +78,8 @@ struct OutputTensor {
   std::span<const int64_t> shape = {};      // set
 };
 
+class Artifact;
+
 class Program {
 public:
   /// Resolves plan.programs()[index] of a validated plan.
@@ -111,6 +113,9 @@ public:
   /// How many sets of sizes are kept as recordings at most; 0: every run walks the steps. Does
   /// nothing where the device does not record.
   void setRecordings(size_t most);
+
+  /// Weights are read from `artifact`: execute() fails once its file has become shorter.
+  void setArtifact(const Artifact *artifact) { artifact_ = artifact; }
 
   /// While set, execute() adds the seconds of every step to (*seconds)[step].
   void setProfile(std::vector<double> *seconds) { profile_ = seconds; }
@@ -209,6 +214,7 @@ private:
   uint64_t runs_ = 0;
   std::vector<Step> steps_;
   std::vector<double> *profile_ = nullptr;
+  const Artifact *artifact_ = nullptr;
 };
 
 } // namespace ingot

@@ -1,6 +1,7 @@
 //===- ProgramRun.cpp - Running a program -----------------------*- C++ -*-===//
 #include "runtime/exec/Program.h"
 
+#include "runtime/format/Artifact.h"
 #include "runtime/format/DType.h"
 #include "runtime/support/Text.h"
 #include "runtime/support/Try.h"
@@ -212,6 +213,9 @@ Status Program::execute() {
   INGOT_TRY(enqueue());
   for (Device *device : devices_)
     INGOT_TRY(device->synchronize());
+  if (artifact_ && !artifact_->intact())
+    return Status(ExitCode::Integrity,
+                  text(artifact_->path(), ": the file became shorter while it was in use"));
   return {};
 }
 

@@ -93,6 +93,8 @@ public:
   const std::string &path() const { return path_; }
   const FileHeader &header() const { return *reinterpret_cast<const FileHeader *>(bytes_.data()); }
   uint64_t fileBytes() const { return bytes_.size(); }
+  /// False once bytes were read that the file no longer had (MappedFile.h).
+  bool intact() const { return file_.intact(); }
   bool has(SectionKind kind) const { return entry(kind).present != 0; }
   std::span<const std::byte> section(SectionKind kind) const;
   const SectionEntry &entry(SectionKind kind) const { return header().sections[size_t(kind)]; }

@@ -194,6 +194,14 @@ Status Checkpoint::addIndexed(const std::string &folder) {
   return Status();
 }
 
+Status Checkpoint::checkIntact() const {
+  for (size_t file = 0; file < files_.size(); ++file)
+    if (!files_[file]->intact())
+      return malformed(fileNames_[file] + ": the file became shorter while it was read; is it still "
+                                          "being written or downloaded?");
+  return Status();
+}
+
 const CheckpointTensor *Checkpoint::find(std::string_view name) const {
   auto at = std::lower_bound(
       tensors_.begin(), tensors_.end(), name,

@@ -41,6 +41,9 @@ public:
     return fileNames_[tensor.file];
   }
 
+  /// MalformedInput if a file became shorter and tensors were read that it no longer had.
+  Status checkIntact() const;
+
 private:
   Status addFile(const std::string &folder, const std::string &name);
   Status addFolder(const std::string &folder);

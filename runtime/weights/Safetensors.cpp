@@ -10,8 +10,9 @@ namespace ingot {
 namespace {
 
 constexpr uint64_t kLengthBytes = 8;
-// A 100 MB header of ordinary tensors has some nine million values.
-constexpr uint64_t kMaxHeaderValues = 12'000'000;
+// A tensor has some nine values, so this is more than 100,000 tensors in a file; the largest models
+// have fewer in all their files. It bounds the time that a hostile header takes.
+constexpr uint64_t kMaxHeaderValues = 1'000'000;
 
 Status malformed(std::string_view file, const std::string &message) {
   return Status(ExitCode::MalformedInput, std::string(file) + ": " + message);
@@ -174,6 +175,8 @@ Result<SafetensorsFile> SafetensorsFile::open(const std::string &path) {
   if (!mapped.ok())
     return mapped.status();
   Result<SafetensorsHeader> header = parseSafetensors(mapped->bytes(), path);
+  if (!mapped->intact())
+    return malformed(path, "the file became shorter while it was read");
   if (!header.ok())
     return header.status();
   SafetensorsFile file;

@@ -53,6 +53,9 @@ public:
     return file_.bytes().subspan(header_.dataOffset + entry.begin, entry.end - entry.begin);
   }
 
+  /// See MappedFile::intact().
+  bool intact() const { return file_.intact(); }
+
 private:
   MappedFile file_;
   SafetensorsHeader header_;

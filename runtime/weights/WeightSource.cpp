@@ -44,6 +44,8 @@ public:
     return names;
   }
 
+  Status checkIntact() const override { return checkpoint_.checkIntact(); }
+
 private:
   std::string missing(const SourceSpec &spec) const {
     const std::vector<std::string> &files = checkpoint_.files();
@@ -82,6 +84,7 @@ public:
   }
 
   std::vector<std::string> surplus(std::span<const SourceSpec>) const override { return {}; }
+  Status checkIntact() const override { return Status(); }
 
 private:
   uint64_t seed_;
@@ -113,6 +116,35 @@ Result<std::unique_ptr<WeightSource>> openWeightSource(const std::string &text) 
   if (!checkpoint.ok())
     return checkpoint.status();
   return makeCheckpointSource(*std::move(checkpoint));
+}
+
+bool nameMatches(std::string_view name, std::string_view pattern) {
+  if (pattern.ends_with(".*"))
+    return name.starts_with(pattern.substr(0, pattern.size() - 1));
+  if (pattern.starts_with("*."))
+    return name == pattern.substr(2) || name.ends_with(pattern.substr(1));
+  return name == pattern;
+}
+
+Status checkSurplus(const WeightSource &source, std::span<const SourceSpec> specs,
+                    std::span<const std::string> unused) {
+  constexpr size_t shown = 8;
+  std::string names;
+  size_t count = 0;
+  for (const std::string &name : source.surplus(specs)) {
+    if (std::any_of(unused.begin(), unused.end(),
+                    [&](const std::string &pattern) { return nameMatches(name, pattern); }))
+      continue;
+    if (count++ < shown)
+      names += (names.empty() ? "" : ", ") + quoteShort(name);
+  }
+  if (count == 0)
+    return Status();
+  if (count > shown)
+    names += " and " + std::to_string(count - shown) + " more";
+  return Status(ExitCode::MalformedInput,
+                "the checkpoint holds surplus tensors, which this model has no use for: " + names +
+                    "; it is a checkpoint of another architecture or task");
 }
 
 Result<std::vector<SourceTensor>> bindSources(const WeightSource &source,

@@ -42,6 +42,10 @@ public:
 
   /// Names of tensors that no spec's name or alias takes, sorted.
   virtual std::vector<std::string> surplus(std::span<const SourceSpec> specs) const = 0;
+
+  /// MalformedInput if a file became shorter since it was opened: what was read of it is not to be
+  /// used. To be asked after the last read.
+  virtual Status checkIntact() const = 0;
 };
 
 /// Takes over an open checkpoint.
@@ -51,6 +55,13 @@ std::unique_ptr<WeightSource> makeRandomSource(uint64_t seed);
 /// "random:SEED" (a decimal number), or a folder or file for Checkpoint::open. Usage where SEED is
 /// no 64-bit number.
 Result<std::unique_ptr<WeightSource>> openWeightSource(const std::string &text);
+
+/// Whether `name` is `pattern`: "a.b", "a.*" (begins with "a."), "*.b" (is "b" or ends in ".b").
+bool nameMatches(std::string_view name, std::string_view pattern);
+
+/// MalformedInput naming the first tensors of `source` that neither a spec nor a pattern takes.
+Status checkSurplus(const WeightSource &source, std::span<const SourceSpec> specs,
+                    std::span<const std::string> unused);
 
 /// All of `specs`, in order; or one error that lists what is missing or misshapen.
 Result<std::vector<SourceTensor>> bindSources(const WeightSource &source,

@@ -78,6 +78,29 @@ class Weights(CliTest):
         self.assertEqual(self.ok("run", embedded, *ask),
                          self.ok("run", self.unbound, "--weights", model(LLAMA), *ask))
 
+    def test_surplus_is_refused_as_at_compile(self):
+        folder = self.path("surplus")
+        shutil.copytree(model(LLAMA), folder)
+        path = os.path.join(folder, "model.safetensors")
+        with open(path, "rb") as file:
+            content = file.read()
+        length = int.from_bytes(content[:8], "little")
+        header = json.loads(content[8:8 + length])
+        data = len(content) - 8 - length
+
+        def write(name):
+            more = {**header, name: {"dtype": "F32", "shape": [2], "data_offsets": [data, data + 8]}}
+            text = json.dumps(more).encode()
+            with open(path, "wb") as file:
+                file.write(len(text).to_bytes(8, "little") + text + content[8 + length:] + bytes(8))
+
+        ask = ("run", self.unbound, "--weights", folder, "--input", "input_ids=1")
+        write("model.layers.0.self_attn.q_proj.lora")
+        self.fails(MALFORMED, "q_proj.lora", *ask)
+        self.fails(MALFORMED, "q_proj.lora", "compile", folder, "-o", self.path("x.ingot"))
+        write("model.layers.0.self_attn.rotary_emb.inv_freq")
+        self.ok(*ask)
+
     def test_random(self):
         ask = ("--input", "input_ids=5,6", "--output", "logits", "--json")
         one = self.ok("run", self.unbound, "--weights", "random:1", *ask)

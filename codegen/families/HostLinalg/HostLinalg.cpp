@@ -3,6 +3,7 @@
 
 #include "codegen/families/HostLinalg/KernelModule.h"
 #include "codegen/host/HostImage.h"
+#include "codegen/host/KernelCache.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -78,6 +79,23 @@ DictionaryAttr toConfig(MLIRContext *context, const host::KernelPlan &plan) {
   return builder.getDictionaryAttr(entries);
 }
 
+/// The text without the kernel's name, which decides nothing but the name of the entry point.
+std::string anonymous(const std::string &text, exec::KernelOp kernel) {
+  std::string name = "@" + kernel.getSymName().str() + "(";
+  size_t at = text.find(name);
+  return at == std::string::npos ? text : std::string(text).replace(at, name.size(), "@(");
+}
+
+Result<std::vector<int64_t>> choosePanels(const std::string &text, const host::HostTarget &target) {
+  Result<KernelModule> module = parseKernelFunction(text);
+  return module.ok() ? host::chooseWeightPanels(*module->module, target) : module.status();
+}
+
+Result<host::KernelPlan> planKernel(const std::string &text, const host::HostTarget &target) {
+  Result<KernelModule> module = parseKernelFunction(text);
+  return module.ok() ? host::planHostKernel(*module->module, target) : module.status();
+}
+
 /// Whether the whole kernel is one elementwise pass, so that an output may overwrite an input.
 bool isOnePass(const host::KernelPlan &plan) { return plan.strategy == "rows" && plan.onePass; }
 
@@ -95,10 +113,8 @@ Result<Selection> HostLinalgFamily::select(exec::KernelOp kernel,
     return target.status();
   Selection selection;
   std::string text = printKernelFunction(kernel, /*mayAlias=*/false);
-  Result<KernelModule> module = parseKernelFunction(text);
-  if (!module.ok())
-    return module.status();
-  Result<std::vector<int64_t>> panels = host::chooseWeightPanels(*module->module, *target);
+  Result<std::vector<int64_t>> panels = host::KernelCache::panels(
+      anonymous(text, kernel), *target, [&] { return choosePanels(text, *target); });
   if (!panels.ok())
     return panels.status();
 
@@ -121,14 +137,10 @@ Result<Selection> HostLinalgFamily::select(exec::KernelOp kernel,
       use->set(undone);
     selection.weightLayouts.push_back(std::move(layout));
   }
-  if (!selection.weightLayouts.empty()) {
-    module = parseKernelFunction(printKernelFunction(laidOut, /*mayAlias=*/false));
-  } else {
-    module = parseKernelFunction(text);
-  }
-  if (!module.ok())
-    return module.status();
-  Result<host::KernelPlan> plan = host::planHostKernel(*module->module, *target);
+  if (!selection.weightLayouts.empty())
+    text = printKernelFunction(laidOut, /*mayAlias=*/false);
+  Result<host::KernelPlan> plan = host::KernelCache::plan(
+      anonymous(text, kernel), *target, [&] { return planKernel(text, *target); });
   if (!plan.ok())
     return plan.status();
   selection.desc.text = describeBody(kernel);
@@ -159,23 +171,26 @@ Result<Code> HostLinalgFamily::emit(ArrayRef<exec::KernelOp> kernels, const Targ
   std::atomic<size_t> next{0};
   auto work = [&] {
     for (size_t i = next++; i < sources.size(); i = next++) {
-      Result<KernelModule> module = parseKernelFunction(sources[i]);
-      if (!module.ok()) {
-        errors[i] = module.status();
-        continue;
-      }
-      host::HostImageOptions imageOptions{*target, {}};
-      if (!options.dumpDirectory.empty())
-        imageOptions.onStep = [&](StringRef step, ModuleOp current) {
-          llvm::SmallString<128> path(options.dumpDirectory);
-          std::string name = (*current.getOps<SymbolOpInterface>().begin()).getName().str();
-          llvm::sys::path::append(path, std::to_string(i) + "." + step.str() + ".mlir");
-          std::error_code error;
-          llvm::raw_fd_ostream out(path, error);
-          if (!error)
-            current.print(out);
-        };
-      Result<host::HostObject> object = host::compileHostObject(*module->module, imageOptions);
+      auto compile = [&]() -> Result<host::HostObject> {
+        Result<KernelModule> module = parseKernelFunction(sources[i]);
+        if (!module.ok())
+          return module.status();
+        host::HostImageOptions imageOptions{*target, {}};
+        if (!options.dumpDirectory.empty())
+          imageOptions.onStep = [&](StringRef step, ModuleOp current) {
+            llvm::SmallString<128> path(options.dumpDirectory);
+            llvm::sys::path::append(path, std::to_string(i) + "." + step.str() + ".mlir");
+            std::error_code error;
+            llvm::raw_fd_ostream out(path, error);
+            if (!error)
+              current.print(out);
+          };
+        return host::compileHostObject(*module->module, imageOptions);
+      };
+      // What is to be dumped has to be made.
+      Result<host::HostObject> object =
+          options.dumpDirectory.empty() ? host::KernelCache::object(sources[i], *target, compile)
+                                        : compile();
       if (object.ok())
         objects[i] = std::move(*object);
       else

@@ -157,6 +157,14 @@ TEST(Safetensors, EveryTruncationIsAnError) {
     errorOf(file.substr(0, size));
 }
 
+TEST(Safetensors, HostileHeadersTakeLittleTime) {
+  // As large as a header may be, all of it values.
+  std::string header = "{\"a\":{\"dtype\":\"F32\",\"shape\":[0";
+  while (header.size() + 2 < kMaxSafetensorsHeaderBytes)
+    header += ",0";
+  EXPECT_THAT(errorOf(safetensorsBytes(header, "")), HasSubstr("at most 1000000 values"));
+}
+
 TEST(Safetensors, NamesInErrorsAreEscaped) {
   EXPECT_THAT(errorOf(safetensorsBytes(R"({"\u001b[31m":1})", "")), HasSubstr("\\u001b[31m"));
 }

@@ -56,6 +56,27 @@ TEST_F(CheckpointSourceTest, SaysWhatIsMissingOrMisshapen) {
   EXPECT_EQ(source->find({"c", {}, {}}).status().code(), ExitCode::MalformedInput);
 }
 
+TEST(WeightNames, Patterns) {
+  EXPECT_TRUE(nameMatches("cls.x", "cls.*"));
+  EXPECT_FALSE(nameMatches("clsx", "cls.*"));
+  EXPECT_FALSE(nameMatches("a.cls.x", "cls.*"));
+  EXPECT_TRUE(nameMatches("position_ids", "*.position_ids"));
+  EXPECT_TRUE(nameMatches("a.b.position_ids", "*.position_ids"));
+  EXPECT_FALSE(nameMatches("my_position_ids", "*.position_ids"));
+  EXPECT_TRUE(nameMatches("a", "a"));
+  EXPECT_FALSE(nameMatches("ab", "a"));
+}
+
+TEST_F(CheckpointSourceTest, RefusesSurplus) {
+  std::vector<SourceSpec> specs = {{"a", {"bert.a"}, {2}}, {"b", {"bert.b"}, {1, 2}}};
+  std::vector<std::string> unused = {"*.extra"};
+  EXPECT_TRUE(checkSurplus(*source, specs, unused).ok());
+  Status status = checkSurplus(*source, specs, {});
+  EXPECT_EQ(status.code(), ExitCode::MalformedInput);
+  EXPECT_THAT(status.message(), HasSubstr("\"extra\""));
+  EXPECT_TRUE(checkSurplus(*makeRandomSource(1), specs, {}).ok());
+}
+
 TEST_F(CheckpointSourceTest, BindsAllOrListsProblems) {
   std::vector<SourceSpec> specs = {{"a", {"bert.a"}, {2}}, {"b", {}, {1, 2}}};
   Result<std::vector<SourceTensor>> bound = bindSources(*source, specs);

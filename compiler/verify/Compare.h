@@ -1,0 +1,39 @@
+//===- Compare.h - Error of a result, and how much is allowed ----*- C++ -*-===//
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "compiler/verify/Tensor.h"
+
+namespace ingot::verify {
+
+/// |got - expected| over what counts, relative to the largest |expected| that counts.
+struct Difference {
+  double error = 0;
+  /// Values that are not finite where the other side's are not the same: never within a budget.
+  bool finite = true;
+
+  bool within(double budget) const { return finite && error <= budget; }
+  bool worseThan(const Difference &other) const {
+    return finite != other.finite ? !finite : error > other.error;
+  }
+};
+
+/// Compares what `mask` calls valid; `axes` says what each dimension runs over. `infinities`: two equal
+/// infinities are equal (hidden scores inside a program); no result of a program may hold one.
+/// Different shapes are not finite.
+Difference compare(const Tensor &expected, const Tensor &got, std::span<const Axis> axes,
+                   const TokenMask &mask, bool infinities = false);
+
+/// How much a pass may change results, and why.
+struct Budget {
+  std::string_view pass;
+  double error;
+  std::string_view reason;
+};
+
+/// The row for `pass`; the one for any other pass if it has none of its own.
+const Budget &budgetFor(std::string_view pass);
+
+} // namespace ingot::verify
