@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "codegen/PlanBuilder.h"
 
+#include "codegen/Sources.h"
 #include "dialects/Exec/SizeExpr.h"
 #include "runtime/format/Artifact.h"
 
@@ -22,8 +23,8 @@ namespace {
 
 class PlanBuilder {
 public:
-  PlanBuilder(ModuleOp module, const PlacedCode &code, bool weightsEmbedded)
-      : module(module), code(code), weightsEmbedded(weightsEmbedded), symbols(module) {}
+  PlanBuilder(ModuleOp module, const PlacedCode &code, const WeightSource *weights)
+      : module(module), code(code), weights(weights), symbols(module) {}
 
   Result<std::vector<uint8_t>> build();
 
@@ -58,7 +59,7 @@ private:
 
   ModuleOp module;
   const PlacedCode &code;
-  bool weightsEmbedded;
+  const WeightSource *weights;
   SymbolTable symbols;
   flatbuffers::FlatBufferBuilder fbb;
   Status status;
@@ -179,8 +180,9 @@ void PlanBuilder::buildSources() {
     auto aliasList = fbb.CreateVector(aliases);
     auto dims = fbb.CreateVector(shape);
     float std = source.getInitStd() ? source.getInitStd()->convertToFloat() : 0.0f;
-    sourceTables.push_back(format::CreateSource(fbb, name, aliasList, dims,
-                                                static_cast<format::Init>(source.getInit()), std));
+    auto stored = buildStored(fbb, source, weights);
+    sourceTables.push_back(format::CreateSource(
+        fbb, name, aliasList, dims, static_cast<format::Init>(source.getInit()), std, stored));
   }
 }
 
@@ -580,7 +582,7 @@ Result<std::vector<uint8_t>> PlanBuilder::build() {
   auto unusedVector = fbb.CreateVector(unused);
   fbb.Finish(format::CreatePlan(fbb, kFormatVersion, producer, modelType, architecture,
                                 configSha256, provenance, targetVector, deviceVector, imageVector,
-                                sourceVector, weightVector, weightsEmbedded, constantVector,
+                                sourceVector, weightVector, weights != nullptr, constantVector,
                                 stateVector, kernelVector, programVector, generation,
                                 unusedVector),
              format::PlanIdentifier());
@@ -588,6 +590,6 @@ Result<std::vector<uint8_t>> PlanBuilder::build() {
 }
 
 Result<std::vector<uint8_t>> codegen::buildPlan(ModuleOp module, const PlacedCode &code,
-                                                bool weightsEmbedded) {
-  return PlanBuilder(module, code, weightsEmbedded).build();
+                                                const WeightSource *weights) {
+  return PlanBuilder(module, code, weights).build();
 }

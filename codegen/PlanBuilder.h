@@ -2,6 +2,7 @@
 #pragma once
 
 #include "codegen/KernelFamily.h"
+#include "runtime/weights/WeightSource.h"
 
 namespace ingot::codegen {
 
@@ -24,8 +25,9 @@ struct PlacedCode {
 };
 
 /// The plan (runtime/format/plan.fbs) of `module`, which has passed verify-exec: every exec op is
-/// one table. `weightsEmbedded`: the file has a weights section.
+/// one table. `weights`: what the file's weights section is made of; null: it has
+/// none.
 Result<std::vector<uint8_t>> buildPlan(mlir::ModuleOp module, const PlacedCode &code,
-                                       bool weightsEmbedded);
+                                       const WeightSource *weights);
 
 } // namespace ingot::codegen

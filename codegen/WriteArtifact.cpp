@@ -2,6 +2,7 @@
 #include "codegen/WriteArtifact.h"
 
 #include "codegen/PlanBuilder.h"
+#include "codegen/Sources.h"
 #include "runtime/format/ArtifactWriter.h"
 #include "runtime/weights/WeightSource.h"
 
@@ -185,19 +186,6 @@ static ElementType toElementType(Type type) {
   return type.isInteger(1) ? ElementType::I1 : ElementType::F32;
 }
 
-static SourceSpec toSpec(exec::SourceOp source) {
-  SourceSpec spec;
-  spec.name = source.getSymName().str();
-  if (source.getAliases())
-    for (StringRef alias : source.getAliases()->getAsValueRange<StringAttr>())
-      spec.aliases.push_back(alias.str());
-  spec.shape.assign(source.getShape().begin(), source.getShape().end());
-  spec.init = static_cast<ingot::Init>(source.getInit());
-  if (source.getInitStd())
-    spec.initStd = source.getInitStd()->convertToFloat();
-  return spec;
-}
-
 /// The weights in the order of the section: the ranges of the devices follow each other, each
 /// starting on a page.
 static Result<std::vector<WeightJob>> collectWeights(ModuleOp module, const WeightSource &weights,
@@ -275,7 +263,7 @@ Result<ArtifactSummary> codegen::writeArtifact(ModuleOp module, const ArtifactOp
   if (!code.ok())
     return code.status();
   auto &[placed, images] = *code;
-  Result<std::vector<uint8_t>> plan = buildPlan(module, placed, options.weights != nullptr);
+  Result<std::vector<uint8_t>> plan = buildPlan(module, placed, options.weights);
   if (!plan.ok())
     return plan.status();
   auto created = ArtifactWriter::create(options.output);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "codegen/WriteArtifact.h"
 #include "compiler/Boundary.h"
@@ -13,15 +14,16 @@
 #include "compiler/ModelFolder.h"
 #include "compiler/Pipelines.h"
 #include "compiler/Suggest.h"
+#include "compiler/Summary.h"
 #include "compiler/import/Import.h"
 #include "dialects/Exec/ExecOps.h"
 #include "dialects/Transformer/TransformerDialect.h"
-#include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/SHA256.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Pass/PassManager.h"
 #include "runtime/weights/WeightSource.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/SHA256.h"
 
 using namespace mlir;
 
@@ -49,8 +51,10 @@ namespace {
 /// One compilation: the state that phases hand on.
 class Compilation {
 public:
-  Compilation(const CompileOptions &options, CompileReport &report, const ProgressCallback &progress)
-      : options(options), report(report), progress(progress), diagnostics(context) {}
+  Compilation(const CompileOptions &options, CompileReport &report,
+              const ProgressCallback &progress)
+      : options(options), report(report), progress(progress),
+        diagnostics(context, options.allRemarks) {}
 
   Status run();
   std::vector<std::string> takeRemarks() { return diagnostics.takeRemarks(); }
@@ -79,6 +83,8 @@ private:
   OwningOpRef<ModuleOp> module;
   std::string debugText;
   MemoryMeter memory;
+  std::vector<std::pair<std::string, uint64_t>> importedOps, ops; // by program
+  CostCounter costs;
 };
 } // namespace
 
@@ -116,6 +122,11 @@ Status Compilation::checkOptions() {
     return status;
   if (last != Phase::Codegen)
     return Status();
+  if (options.dtype != "f32" && pipeline.target.kind == "host")
+    return Status(ExitCode::Unsupported,
+                  "--dtype " + options.dtype +
+                      ": the host target generates code for f32 only in "
+                      "this version; use --dtype f32, or --stop-after plan to see the plan");
   if (options.output.empty())
     return Status(ExitCode::Usage, "no output: name the file to write with -o FILE.ingot, or stop "
                                    "earlier with --stop-after PHASE");
@@ -143,6 +154,7 @@ Status Compilation::importModel() {
   importOptions.maxBatch = options.maxBatch;
   importOptions.maxContext = options.maxContext;
   importOptions.maxTokens = options.maxTokens;
+  importOptions.dtype = toElementType(options.dtype);
   importOptions.checkpoint = checkpoint ? &*checkpoint : nullptr;
   importOptions.attentions = llvm::is_contained(options.outputs, "attentions");
   Result<import::ImportedModel> imported = import::importModel(context, importOptions);
@@ -168,9 +180,9 @@ void Compilation::addProvenance() {
                 llvm::SHA256::hash(llvm::arrayRefFromStringRef(config)), /*LowerCase=*/true)));
   NamedAttrList provenance;
   provenance.set("dtype", builder.getStringAttr(options.dtype));
-  for (auto [key, value] : {std::pair("max_batch", options.maxBatch),
-                            std::pair("max_context", options.maxContext),
-                            std::pair("max_tokens", options.maxTokens)})
+  for (auto [key, value] :
+       {std::pair("max_batch", options.maxBatch), std::pair("max_context", options.maxContext),
+        std::pair("max_tokens", options.maxTokens)})
     if (value != 0)
       provenance.set(key, builder.getStringAttr(std::to_string(value)));
   model.set("provenance", provenance.getDictionary(&context));
@@ -212,8 +224,8 @@ Status Compilation::checkRemarks(Phase phase) {
   std::vector<std::string> remarks = diagnostics.takeRemarks();
   return Status(ExitCode::Unsupported,
                 "--no-fallback: phase '" + std::string(phaseName(phase)) + "' left " +
-                    std::to_string(diagnostics.missed()) + " paths untaken; the first: " +
-                    (remarks.empty() ? "" : remarks.front()));
+                    std::to_string(diagnostics.missed()) +
+                    " paths untaken; the first: " + (remarks.empty() ? "" : remarks.front()));
 }
 
 Status Compilation::dump(Phase phase) {
@@ -225,11 +237,13 @@ Status Compilation::dump(Phase phase) {
   if (!options.dumpPhases.empty()) {
     char number[8];
     snprintf(number, sizeof number, "%02d-", static_cast<int>(phase) + 1);
-    std::filesystem::path path = std::filesystem::path(options.dumpPhases) / (number + name + ".mlir");
+    std::filesystem::path path =
+        std::filesystem::path(options.dumpPhases) / (number + name + ".mlir");
     std::ofstream file(path, std::ios::binary | std::ios::trunc);
     file << print(*module, /*withLocations=*/true);
     if (!file.flush())
-      return Status(ExitCode::OutOfResources, "--dump-phases: cannot write '" + path.string() + "'");
+      return Status(ExitCode::OutOfResources,
+                    "--dump-phases: cannot write '" + path.string() + "'");
   }
   if (options.debugInfo && phase != Phase::Codegen)
     debugText += "// ---- after phase " + name + "\n" + text;
@@ -252,7 +266,7 @@ void Compilation::reportAttention() {
   }
 }
 
-/// What the plan says about memory and launches.
+/// What the plan says about memory, launches and costs.
 void Compilation::reportPlan() {
   for (exec::DeviceOp device : module->getOps<exec::DeviceOp>()) {
     report.arenaBytes += device.getArenaBytes().value_or(0);
@@ -260,10 +274,19 @@ void Compilation::reportPlan() {
     report.stateBytes += device.getStateBytes().value_or(0);
   }
   report.kernels = llvm::range_size(module->getOps<exec::KernelOp>());
-  for (exec::ProgramOp program : module->getOps<exec::ProgramOp>()) {
-    ProgramReport entry{program.getSymName().str()};
-    program.walk([&](exec::LaunchOp) { ++entry.launches; });
-    report.programs.push_back(std::move(entry));
+  costs.report(*module,
+               findCeiling(pipeline.target, options.dtype,
+                           std::max(1u, std::thread::hardware_concurrency())),
+               report);
+  for (ProgramReport &program : report.programs) {
+    auto count = [&](const std::vector<std::pair<std::string, uint64_t>> &counts) {
+      for (const auto &[name, ops] : counts)
+        if (name == program.name)
+          return ops;
+      return uint64_t(0);
+    };
+    program.importedOps = count(importedOps);
+    program.ops = count(ops);
   }
 }
 
@@ -271,12 +294,19 @@ Status Compilation::runPhase(Phase phase) {
   if (progress)
     progress(phase);
   Clock::time_point start = Clock::now();
+  if (phase == Phase::Lower) {
+    // The last moment at which the model is one of ops.
+    ops = countOps(*module);
+    costs.countFlops(*module);
+  }
   Status status = phase == Phase::Import    ? importModel()
                   : phase == Phase::Codegen ? writeArtifact()
                                             : runPasses(phase);
   if (status.ok() && phase != Phase::Codegen && failed(verifyBoundary(*module, phase)))
     status = diagnostics.takeError("the IR after phase '" + std::string(phaseName(phase)) +
                                    "' does not verify; this is a defect of ingot");
+  if (status.ok() && phase == Phase::Import)
+    importedOps = countOps(*module);
   if (status.ok())
     status = checkRemarks(phase);
   if (status.ok())

@@ -1,7 +1,7 @@
 //===- Compiler.h - A model folder becomes an ingot, as a library -*- C++ -*-===//
 //
-// The whole product behind one function. This header includes no MLIR, so that a front end links the
-// compiler without knowing what it is made of.
+// The whole product behind one function. This header includes no MLIR, so that a front end links
+// the compiler without knowing what it is made of.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -33,6 +33,8 @@ struct CompileOptions {
   std::vector<std::string> attention;
   /// Passes to leave out, of those that a compilation can do without.
   std::vector<std::string> disabledPasses;
+  /// Of those, passes to run though the target leaves them out by default.
+  std::vector<std::string> enabledPasses;
   /// Outputs that a model has only if asked for: "attentions".
   std::vector<std::string> outputs;
   /// false: the ingot names its weights and binds them at load.
@@ -43,6 +45,8 @@ struct CompileOptions {
   std::string dumpPhases;
   /// Folder for every kernel as generated (LLVM IR and assembly); empty for none.
   std::string dumpKernels;
+  /// Report what passes did, besides what they did not.
+  bool allRemarks = false;
   /// Makes every remark about a path not taken an error.
   bool noFallback = false;
   /// Keep the IR of each phase in the artifact's debug section.
@@ -56,9 +60,26 @@ struct PhaseReport {
   uint64_t peakBytes = 0;
 };
 
+/// What a use of a program costs, counted and predicted, not measured.
+struct CostEstimate {
+  std::string what; // "decode, 1 row, full context"
+  uint64_t tokens = 0;
+  /// Multiplications and additions of matrix products.
+  double flops = 0;
+  /// What launches read and write.
+  double bytes = 0;
+  /// At the target's ceiling; 0 where that is not known.
+  double seconds = 0;
+};
+
 struct ProgramReport {
   std::string name;
   uint64_t launches = 0;
+  /// Ops that compute, as imported and behind the last phase of ops.
+  uint64_t importedOps = 0, ops = 0;
+  /// Most bytes of the arena at a time, inputs and outputs left out.
+  uint64_t activationBytes = 0;
+  std::vector<CostEstimate> costs;
 };
 
 /// How some layers of a program run their attention.
@@ -88,7 +109,10 @@ struct CompileReport {
   uint64_t fileBytes = 0;
   std::vector<ProgramReport> programs;
   std::vector<AttentionReport> attention;
-  /// Remarks and warnings, one a line, located.
+  /// The machine that `costs` are predicted for; empty where the target has no known ceiling.
+  std::string ceiling;
+  /// Remarks and warnings, one a line, located; with `CompileOptions::allRemarks` also what was
+  /// done.
   std::vector<std::string> remarks;
   /// With `stopAfter`: the IR after that phase.
   std::string ir;

@@ -66,22 +66,24 @@ static ExitCode codeOf(llvm::StringRef message) {
   return ExitCode::Internal;
 }
 
-DiagnosticCollector::DiagnosticCollector(MLIRContext &context) : context(context) {
+DiagnosticCollector::DiagnosticCollector(MLIRContext &context, bool allRemarks) : context(context) {
   handler = context.getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
     report(diagnostic);
     return success();
   });
   remark::RemarkCategories categories;
-  // What was done is in the IR; what was not done, and why, is for a person.
+  // What was done is in the IR; what was not done, and why, is for a person. On request both are.
+  if (allRemarks)
+    categories.passed = ".*";
   categories.missed = ".*";
   categories.failed = ".*";
-  auto streamer =
-      std::make_unique<RemarkStreamer>([this](const remark::detail::Remark &remark) {
-        std::lock_guard<std::mutex> lock(mutex);
-        ++missedCount;
-        if (remarks.size() < mostRemarks)
-          remarks.push_back(located(remark.getLocation(), remark.getMsg()));
-      });
+  auto streamer = std::make_unique<RemarkStreamer>([this](const remark::detail::Remark &remark) {
+    std::lock_guard<std::mutex> lock(mutex);
+    if (remark.getRemarkType() != llvm::remarks::Type::Passed)
+      ++missedCount;
+    if (remarks.size() < mostRemarks)
+      remarks.push_back(located(remark.getLocation(), remark.getMsg()));
+  });
   // Without an engine remarks are dropped, which is no reason not to compile.
   (void)remark::enableOptimizationRemarks(context, std::move(streamer),
                                           std::make_unique<remark::RemarkEmittingPolicyAll>(),

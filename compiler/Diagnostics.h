@@ -11,16 +11,17 @@
 
 namespace ingot {
 
-/// Catches what passes report for as long as it lives: errors are kept for takeError(), warnings and
-/// remarks (those of mlir::remark too) are kept as lines for a person. Passes run on several threads;
-/// this may be called from any.
+/// Catches what passes report for as long as it lives: errors are kept for takeError(), warnings
+/// and remarks (those of mlir::remark too) are kept as lines for a person. Passes run on several
+/// threads; this may be called from any.
 class DiagnosticCollector {
 public:
-  explicit DiagnosticCollector(mlir::MLIRContext &context);
+  /// `allRemarks`: keep remarks about what passes did, too.
+  explicit DiagnosticCollector(mlir::MLIRContext &context, bool allRemarks = false);
   ~DiagnosticCollector();
 
-  /// The first error with its location and notes; how many more there were is said. The exit code is
-  /// what the pass asked for with the prefixes of passes/Passes.h, else Internal. The errors are
+  /// The first error with its location and notes; how many more there were is said. The exit code
+  /// is what the pass asked for with the prefixes of passes/Passes.h, else Internal. The errors are
   /// forgotten. `otherwise` is the message where nothing was reported.
   Status takeError(const std::string &otherwise);
 

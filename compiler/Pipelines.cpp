@@ -3,17 +3,46 @@
 #include "compiler/Pipelines.h"
 
 #include "compiler/Suggest.h"
-#include "passes/AttentionRequest.h"
-#include "passes/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Transforms/Passes.h"
+#include "passes/AttentionRequest.h"
+#include "passes/Passes.h"
 
 using namespace mlir;
 
 namespace ingot {
 
+namespace {
+/// A pass of phase fuse that a compilation can do without.
+struct OptionalPass {
+  std::string_view name;
+  /// Whether the host target runs it unasked. It does not where its code generator makes less of
+  /// the fused op than of the parts: a decode step of SmolLM2 took 4 times as long.
+  bool onHost;
+  std::unique_ptr<Pass> (*create)();
+};
+} // namespace
+
+/// In the order in which they run.
+static constexpr OptionalPass passTable[] = {
+    // Looks at the parts of attention as importers write them.
+    {"fuse-attention", true, [] { return createFuseAttention(); }},
+    // Behind attention, which then has linears as operands, and takes their columns as well.
+    {"fuse-projections", false, [] { return createFuseProjections(); }},
+    // Needs the readers of the sum in place, and nothing after it looks for an addition before a
+    // norm.
+    {"fuse-residual-norm", false, [] { return createFuseResidualNorm(); }},
+    // Last: a factor goes into whatever weight is left, joined or not.
+    {"fold-constants", true, [] { return createFoldConstants(); }},
+};
+
 const std::vector<std::string_view> &optionalPasses() {
-  static const std::vector<std::string_view> passes{"fuse-attention"};
+  static const std::vector<std::string_view> passes = [] {
+    std::vector<std::string_view> names;
+    for (const OptionalPass &pass : passTable)
+      names.push_back(pass.name);
+    return names;
+  }();
   return passes;
 }
 
@@ -23,16 +52,18 @@ bool PipelineOptions::runs(std::string_view pass) const {
 
 static void buildFuse(OpPassManager &manager, const PipelineOptions &options) {
   // Weights are pure, so cse makes a tied weight, and masks that every layer asks for, one value;
-  // canonicalization goes first to make more of them equal.
+  // canonicalization goes first to make more of them equal. Both before the fusions, which count
+  // the readers of a value.
   manager.addNestedPass<func::FuncOp>(createCanonicalizerPass());
   manager.addNestedPass<func::FuncOp>(createCSEPass());
-  if (options.runs("fuse-attention"))
-    manager.addNestedPass<func::FuncOp>(createFuseAttention());
+  for (const OptionalPass &pass : passTable)
+    if (options.runs(pass.name))
+      manager.addNestedPass<func::FuncOp>(pass.create());
   // Attention that wasn't fused is reported and refused here too, so this runs in any case.
   SelectAttentionOptions attention;
   attention.attention = options.attention;
   manager.addPass(createSelectAttention(attention));
-  // What fusing left of sizes and positions.
+  // What fusing asked for twice or left of sizes and positions.
   manager.addNestedPass<func::FuncOp>(createCanonicalizerPass());
   manager.addNestedPass<func::FuncOp>(createCSEPass());
 }
@@ -56,11 +87,26 @@ static void buildPlan(OpPassManager &manager, const PipelineOptions &options) {
   manager.addPass(createVerifyExec());
 }
 
+/// A name of no optional pass is a usage error.
+static Status checkNames(const char *flag, const std::vector<std::string> &passes) {
+  for (const std::string &name : passes)
+    if (!llvm::is_contained(optionalPasses(), name))
+      return Status(ExitCode::Usage, std::string(flag) + ": unknown pass '" + name + "'" +
+                                         didYouMean(name, optionalPasses()) +
+                                         "; those that can be left out are " +
+                                         listNames(optionalPasses()));
+  return Status();
+}
+
 Result<PipelineOptions> makePipelineOptions(const CompileOptions &options) {
   Result<Target> target = parseTarget(options.target);
   if (!target.ok())
     return target.status();
   if (Status status = checkDtype(options.dtype, *target); !status.ok())
+    return status;
+  if (Status status = checkNames("--disable", options.disabledPasses); !status.ok())
+    return status;
+  if (Status status = checkNames("--enable", options.enabledPasses); !status.ok())
     return status;
   PipelineOptions pipeline;
   pipeline.target = *target;
@@ -70,13 +116,11 @@ Result<PipelineOptions> makePipelineOptions(const CompileOptions &options) {
   Result<AttentionRequest> request = AttentionRequest::parse(pipeline.attention);
   if (!request.ok())
     return request.status();
-  for (const std::string &pass : options.disabledPasses)
-    if (!llvm::is_contained(optionalPasses(), pass))
-      return Status(ExitCode::Usage, "--disable: unknown pass '" + pass + "'" +
-                                         didYouMean(pass, optionalPasses()) +
-                                         "; those that can be left out are " +
-                                         listNames(optionalPasses()));
   pipeline.disabledPasses = options.disabledPasses;
+  for (const OptionalPass &pass : passTable)
+    if (pipeline.target.kind == "host" && !pass.onHost &&
+        !llvm::is_contained(options.enabledPasses, pass.name))
+      pipeline.disabledPasses.emplace_back(pass.name);
   return pipeline;
 }
 

@@ -41,19 +41,26 @@ Result<Target> parseTarget(std::string_view text) {
                                              "' is not supported in this version; supported: " +
                                              listNames(targetNames));
   return Status(ExitCode::Usage, "unknown target '" + std::string(text) + "'" +
-                                     didYouMean(text, targetNames) + "; supported: " +
-                                     listNames(targetNames));
+                                     didYouMean(text, targetNames) +
+                                     "; supported: " + listNames(targetNames));
+}
+
+ElementType toElementType(std::string_view dtype) {
+  return dtype == "bf16" ? ElementType::BF16 : dtype == "f16" ? ElementType::F16 : ElementType::F32;
 }
 
 Status checkDtype(std::string_view dtype, const Target &target) {
   static const std::vector<std::string_view> names = {"f32", "f16", "bf16"};
-  if (dtype == "f32")
+  if (dtype == "f32" || dtype == "bf16")
     return Status();
-  if (dtype == "f16" || dtype == "bf16")
+  if (dtype == "f16") {
+    // Processors below v3 have no conversion of f16, and an image calls no library.
+    if (target.kind != "host" || target.arch != "x86-64-v2")
+      return Status();
     return Status(ExitCode::Unsupported,
-                  "--dtype " + std::string(dtype) + ": target " + target.arch +
-                      " computes in f32 only in this version (checkpoints stored in f16 or bf16 "
-                      "are widened); use --dtype f32");
+                  "--dtype f16: target x86-64-v2 has no instructions for f16; use --dtype f32 or "
+                  "bf16, or --target x86-64-v3");
+  }
   return Status(ExitCode::Usage, "unknown --dtype '" + std::string(dtype) + "'" +
                                      didYouMean(dtype, names) + "; the types are " +
                                      listNames(names));

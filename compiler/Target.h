@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "runtime/support/Status.h"
+#include "runtime/weights/ElementType.h"
 
 namespace ingot {
 
@@ -23,7 +24,11 @@ struct Target {
 /// supported by this version (exit code 4); anything else is a usage error with the nearest name.
 Result<Target> parseTarget(std::string_view text);
 
-/// Reads `--dtype` for a target: the host computes in f32 (weights of other types are widened).
+/// Reads `--dtype` for a target: what weights, activations and cache are stored in. Arithmetic is in
+/// f32 whatever the type, as the decompositions of the ops say.
 Status checkDtype(std::string_view dtype, const Target &target);
+
+/// The element type of a name that checkDtype accepts.
+ElementType toElementType(std::string_view dtype);
 
 } // namespace ingot

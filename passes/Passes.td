@@ -96,6 +96,95 @@ def SelectAttention : Pass<"select-attention", "::mlir::ModuleOp"> {
     Option<"attention", "attention", "std::string", "\"auto\"",
            "auto, flash, efficient or math, with :LAYERS for some layers; several with ; between">
   ];
+def FuseProjections : Pass<"fuse-projections", "::mlir::func::FuncOp"> {
+  let summary = "Linear layers of one input become one linear layer";
+  let description = [{
+    Before: programs as importers write them, one linear a weight of the checkpoint.
+
+    After: no two linears of a block share their `x`, unless a remark says why:
+    * `mul(activation(linear(x, Wg)), linear(x, Wu))`, in either order, is a `gated_linear`;
+    * all other linears of one `x` (query, key and value) are one, and each reader takes its columns
+      by a `tensor.extract_slice` along the last axis. That is no copy: kernels read the columns.
+
+    Weights and biases are joined by recipe (`concat` along axis 0, in program order, gate before
+    up), so no weight byte is in the IR, and the original tensors can be had back from the ingot.
+    Every element is the same sum in the same order as before; in f32 a `gated_linear` is exact as
+    well, in f16 and bf16 it rounds once where three ops rounded three times.
+
+    ```mlir
+    %q = transformer.linear %x, %wq : (tensor<?x64xf32>, tensor<64x64xf32>) -> tensor<?x64xf32>
+    %k = transformer.linear %x, %wk : (tensor<?x64xf32>, tensor<16x64xf32>) -> tensor<?x16xf32>
+    ```
+    becomes
+    ```mlir
+    %w = transformer.weight ["q", "k"] [load 0, load 1, concat [0, 2]] : tensor<80x64xf32>
+    %qk = transformer.linear %x, %w : (tensor<?x64xf32>, tensor<80x64xf32>) -> tensor<?x80xf32>
+    %q = tensor.extract_slice %qk[0, 0] [%n, 64] [1, 1] : tensor<?x80xf32> to tensor<?x64xf32>
+    %k = tensor.extract_slice %qk[0, 64] [%n, 16] [1, 1] : tensor<?x80xf32> to tensor<?x16xf32>
+    ```
+
+    Not fused, with a missed remark at the linears: a weight with other users (joined, its bytes would
+    be there twice), a bias in some and not in others, an intermediate that something else reads, a
+    projection that is a result of the program.
+  }];
+  let dependentDialects = ["::ingot::transformer::TransformerDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def FuseResidualNorm : Pass<"fuse-residual-norm", "::mlir::func::FuncOp"> {
+  let summary = "A residual addition and the norm of its sum become one op";
+  let description = [{
+    Before: any transformer programs.
+
+    After: no `rms_norm` or `layer_norm` reads an `arith.addf`, unless a remark says why; the two are an
+    `add_rms_norm` or `add_layer_norm`, which gives both the sum and the normed sum. So the sum is
+    read once, while it is in registers; it may have any further readers. `x` is the summand that was
+    computed later (the branch), `residual` the other. The result is the same bit for bit.
+
+    ```mlir
+    %s = arith.addf %residual, %branch : tensor<?x64xf32>
+    %n = transformer.rms_norm %s, %w {eps = 1.0e-5} : (tensor<?x64xf32>, tensor<64xf32>) -> tensor<?x64xf32>
+    ```
+    becomes
+    ```mlir
+    %s, %n = transformer.add_rms_norm %branch, %residual, %w {eps = 1.0e-5}
+        : (tensor<?x64xf32>, tensor<?x64xf32>, tensor<64xf32>) -> (tensor<?x64xf32>, tensor<?x64xf32>)
+    ```
+
+    Not fused, with a missed remark at the norm: a second norm of one sum; a parameter that is no weight
+    and is made behind the sum.
+  }];
+  let dependentDialects = ["::ingot::transformer::TransformerDialect"];
+}
+
+def FoldConstants : Pass<"fold-constants", "::mlir::func::FuncOp"> {
+  let summary = "What is known when compiling is not computed when running";
+  let description = [{
+    Before: any transformer programs.
+
+    After:
+    * masks: keys that are constantly valid are no operand of `attention_mask`; a mask that hides nothing
+      (constantly true, or no validity, not causal, no window) is not applied;
+    * position tables: an `embedding` at constant ids that count up is a `slice` of its table, by recipe;
+    * factors: `linear(x, W, b) * c` and `embedding(W, ids) * c` have c in the weights, by a `mul_scalar`
+      step, where that is exact: c is a power of two between 2^-16 and 2^16, and the type isn't f16,
+      whose smallest weights would be rounded.
+
+    ```mlir
+    %y = transformer.linear %x, %w : (tensor<?x64xf32>, tensor<8x64xf32>) -> tensor<?x8xf32>
+    %z = arith.mulf %y, %quarter : tensor<?x8xf32>
+    ```
+    becomes
+    ```mlir
+    %w4 = transformer.weight ["w"] [load 0, mul_scalar 0.25] : tensor<8x64xf32>
+    %z = transformer.linear %x, %w4 : (tensor<?x64xf32>, tensor<8x64xf32>) -> tensor<?x8xf32>
+    ```
+
+    The scale of attention scores is an attribute of `transformer.attention` and is `fuse-attention`'s.
+
+    Not folded, with a missed remark at the product: a factor that is no such power of two, a weight
+    with other users, a value that something else reads unscaled.
+  }];
   let dependentDialects = ["::ingot::transformer::TransformerDialect"];
 }
 
@@ -150,11 +239,17 @@ def ConvertTransformerToExec : Pass<"convert-transformer-to-exec", "::mlir::Modu
     * it makes a constant or depends on scalars and constants only: it is copied into the kernels
       that use it;
     * it is an upstream reshape or cast of a tensor: it becomes an `exec.view`;
+    * it takes columns of a tensor (a `tensor.extract_slice` along the last axis): it is copied into the
+      kernels that use it, which then read the wide tensor. So the parts of a joined projection cost
+      neither a copy nor a kernel. One that is a result of the program, or whose elements a view needs,
+      is a kernel after all;
     * it is elementwise and the value of some operand is made by a kernel for it alone, with the same
       iteration space: it joins that kernel (linear + activation + residual; scale + mask of
       scores). Elementwise is what has the upstream elementwise traits, or what decomposes into
       one `linalg.generic` that is parallel in all loops and writes and reads that operand in
-      order.
+      order. This is the fusion of epilogues (bias, activation, residual) and of pointwise chains:
+      it is done here and not on the transformer dialect, because it needs no op of its own and is
+      legal by shape alone.
 
     State. An op with destination style (upstream `DestinationStyleOpInterface`) whose destination
     is program state writes it in place: its kernel's output updates that input. Any other new

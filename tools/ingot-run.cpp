@@ -24,6 +24,7 @@ static const char *const kHelp = R"(ingot-run - runs compiled transformer models
   ingot-run generate FILE  continues prompts
   ingot-run bench FILE     times decode steps, prefills, batches
   ingot-run inspect FILE   shows what is in FILE
+  ingot-run extract-weights FILE  restores the checkpoint that FILE was compiled from
   ingot-run --version
 
 `ingot-run COMMAND --help` shows the command's flags.
@@ -38,6 +39,7 @@ static const char *const kModelHelp = R"(
   --weights FROM       a model folder, a .safetensors file or random:SEED, for a file without
                        weights (or instead of those in it)
   --threads N          worker threads [INGOT_NUM_THREADS, else all processors]
+  --format FORMAT      of section graph: dot (Graphviz) or json (Model Explorer) [dot]
   --no-verify          skip the checksums of the sections (the plan is checked all the same)
   --json               print the result, and any error, as JSON
 )";
@@ -108,6 +110,19 @@ Examples:
   ingot-run inspect smollm2.ingot
   ingot-run inspect smollm2.ingot --section kernels
   ingot-run inspect smollm2.ingot --section memory --json
+)";
+
+static const char *const kExtractHelp = R"(ingot-run extract-weights FILE -o DIR - restores the checkpoint
+
+  -o DIR               folder for model.safetensors; made if missing
+  --json               print JSON
+
+Every tensor that the model reads is restored bit for bit, in the type it was stored in, or the
+command fails and says why. config.json, the tokenizer and tensors that the model does not read are
+not in an ingot.
+
+Example:
+  ingot-run extract-weights smollm2.ingot -o restored
 )";
 
 namespace {
@@ -187,11 +202,25 @@ Result<std::string> inspectCommand(std::span<const std::string> arguments) {
   commands::Flags flags;
   flags.addPositional("FILE, an .ingot file", options.file);
   flags.add("--section", options.sections);
+  flags.add("--format", options.format);
   flags.addSwitch("--no-verify", [&options] { options.verifyChecksums = false; });
   flags.addSwitch("--json", options.json);
   if (Status status = flags.parse(arguments); !status.ok())
     return status;
   return commands::inspect(options);
+}
+
+Result<std::string> extractCommand(std::span<const std::string> arguments) {
+  commands::ExtractOptions options;
+  commands::Flags flags;
+  flags.addPositional("FILE, an .ingot file", options.file);
+  flags.add("-o", options.output);
+  flags.addSwitch("--json", options.json);
+  if (Status status = flags.parse(arguments); !status.ok())
+    return status;
+  if (options.output.empty())
+    return Status(ExitCode::Usage, "expected -o DIR, the folder for model.safetensors");
+  return commands::extractWeights(options);
 }
 
 struct Command {
@@ -213,6 +242,7 @@ const Command kCommands[] = {
      [] { return text(kGenerateHelp, kModelHelp, kGenerateExamples); }},
     {"bench", benchCommand, [] { return text(kBenchHelp, kModelHelp, kBenchExamples); }},
     {"inspect", inspectCommand, inspectHelp},
+    {"extract-weights", extractCommand, [] { return std::string(kExtractHelp); }},
 };
 
 const char *kindOf(ExitCode code) {
@@ -262,7 +292,7 @@ bool contains(std::span<const std::string> arguments, std::string_view a, std::s
 int main(int argc, char **argv) {
   std::vector<std::string> arguments(argv + (argc > 0), argv + argc);
   if (arguments.empty())
-    return fail(Status(ExitCode::Usage, "expected a command: run, generate, bench or inspect; "
+    return fail(Status(ExitCode::Usage, "expected a command: run, generate, bench, inspect or extract-weights; "
                                         "ingot-run --help shows more"),
                 false);
   std::string name = arguments[0];
@@ -281,6 +311,6 @@ int main(int argc, char **argv) {
     return out.ok() ? print(*out) : fail(out.status(), json);
   }
   return fail(Status(ExitCode::Usage,
-                     text("expected a command: run, generate, bench or inspect, got ", quoted(name))),
+                     text("expected a command: run, generate, bench, inspect or extract-weights, got ", quoted(name))),
               json);
 }

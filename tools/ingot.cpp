@@ -1,6 +1,6 @@
 //===- ingot.cpp - The command line -----------------------------------------===//
 //
-//   ingot compile | run | generate | bench | inspect
+//   ingot compile | run | generate | bench | inspect | extract-weights
 //
 // Exit codes are those of runtime/support/Status.h. Command lines are parsed by CLI11, which reports
 // through exceptions; they end here.
@@ -75,6 +75,7 @@ static int run(int argc, char **argv) {
   cli::addGenerateCommand(app, invocation);
   cli::addBenchCommand(app, invocation);
   cli::addInspectCommand(app, invocation);
+  cli::addExtractCommand(app, invocation);
   cli::addVerifyCommand(app, invocation);
 
   try {

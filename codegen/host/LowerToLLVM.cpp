@@ -106,7 +106,15 @@ LogicalResult lowerToLLVM(ModuleOp module, ArrayRef<KernelAbi> abis) {
   PassManager passes(module.getContext());
   passes.addNestedPass<func::FuncOp>(memref::createExpandStridedMetadataPass());
   passes.addPass(createLowerAffinePass());
-  passes.addNestedPass<func::FuncOp>(arith::createArithExpandOpsPass());
+  // Sums and products of bf16 (a residual addition) in f32, as everything else is.
+  arith::ArithEmulateUnsupportedFloatsOptions emulate;
+  emulate.sourceTypeStrs = {"bf16"};
+  emulate.targetTypeStr = "f32";
+  passes.addNestedPass<func::FuncOp>(arith::createArithEmulateUnsupportedFloats(emulate));
+  // bf16 conversions as integer arithmetic: LLVM would call a library for them on most levels.
+  arith::ArithExpandOpsPassOptions expand;
+  expand.includeBf16 = true;
+  passes.addNestedPass<func::FuncOp>(arith::createArithExpandOpsPass(expand));
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
   passes.addNestedPass<func::FuncOp>(createLoopInvariantCodeMotionPass());

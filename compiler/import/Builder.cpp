@@ -10,8 +10,8 @@ using namespace mlir;
 namespace ingot::import {
 
 ProgramBuilder::ProgramBuilder(const TransformerSpec &spec, const Maxima &maxima,
-                               SourceTable &sources, ModuleOp module)
-    : spec(spec), maxima(maxima), sources(sources), module(module),
+                               SourceTable &sources, ModuleOp module, Type elementType)
+    : spec(spec), maxima(maxima), sources(sources), module(module), elementType(elementType),
       b(module.getLoc(), OpBuilder::atBlockEnd(module.getBody())) {}
 
 void ProgramBuilder::at(const std::string &path) { atHead(basePath(spec, path)); }
@@ -25,7 +25,8 @@ std::string ProgramBuilder::layerPath(int64_t layer, const std::string &path) co
 }
 
 Value ProgramBuilder::weight(const std::string &source, ArrayRef<int64_t> shape) {
-  auto type = RankedTensorType::get(shape, b.getF32Type());
+  auto type = RankedTensorType::get(shape, elementType);
+  // The last value of a recipe converts to the weight's type, whatever the checkpoint stores.
   return transformer::WeightOp::create(b, type, source);
 }
 
@@ -102,6 +103,13 @@ Value ProgramBuilder::splatLike(TypedAttr scalar, Value like) {
   return tensor::SplatOp::create(b, shape.clone(scalar.getType()), constant, sizes);
 }
 
+Value ProgramBuilder::asOutput(Value x) {
+  auto type = cast<RankedTensorType>(x.getType());
+  if (type.getElementType().isF32())
+    return x;
+  return arith::ExtFOp::create(b, type.clone(b.getF32Type()), x);
+}
+
 Value ProgramBuilder::add(Value left, Value right) { return arith::AddFOp::create(b, left, right); }
 
 //===----------------------------------------------------------------------===//
@@ -163,14 +171,17 @@ static DictionaryAttr generationAttr(Builder &b, const TransformerSpec &spec,
 }
 
 OwningOpRef<ModuleOp> buildModule(MLIRContext &context, const TransformerSpec &spec,
-                                  const Maxima &maxima, SourceTable &sources) {
+                                  const Maxima &maxima, SourceTable &sources, ElementType dtype) {
   context.loadDialect<arith::ArithDialect, func::FuncDialect, tensor::TensorDialect,
                       transformer::TransformerDialect>();
   OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(&context));
-  ProgramBuilder(spec, maxima, sources, *module).buildForward();
+  Type elementType = dtype == ElementType::BF16  ? Type(BFloat16Type::get(&context))
+                     : dtype == ElementType::F16 ? Type(Float16Type::get(&context))
+                                                 : Type(Float32Type::get(&context));
+  ProgramBuilder(spec, maxima, sources, *module, elementType).buildForward();
   bool generates = spec.task == Task::CausalLM;
   if (generates)
-    ProgramBuilder(spec, maxima, sources, *module).buildStep();
+    ProgramBuilder(spec, maxima, sources, *module, elementType).buildStep();
 
   Builder b(&context);
   auto range = [&](StringRef name, int64_t max) {

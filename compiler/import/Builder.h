@@ -42,6 +42,6 @@ struct Maxima {
 /// Emits the programs and the module's attributes. `sources` gets the tensors they need.
 mlir::OwningOpRef<mlir::ModuleOp> buildModule(mlir::MLIRContext &context,
                                               const TransformerSpec &spec, const Maxima &maxima,
-                                              SourceTable &sources);
+                                              SourceTable &sources, ElementType dtype);
 
 } // namespace ingot::import

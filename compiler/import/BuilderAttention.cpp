@@ -19,6 +19,18 @@ Value ProgramBuilder::maskFor(int64_t layer, const LayerContext &context) {
   return mask;
 }
 
+/// A factor that the element type can't hold exactly is applied in f32, as the reference applies
+/// it.
+Value ProgramBuilder::scaled(Value x, float factor) {
+  auto type = cast<RankedTensorType>(x.getType());
+  FloatAttr exact = b.getFloatAttr(type.getElementType(), factor);
+  if (exact.getValueAsDouble() == factor)
+    return arith::MulFOp::create(b, x, splatLike(exact, x));
+  Value wide = arith::ExtFOp::create(b, type.clone(b.getF32Type()), x);
+  wide = arith::MulFOp::create(b, wide, splatLike(b.getF32FloatAttr(factor), wide));
+  return arith::TruncFOp::create(b, type, wide);
+}
+
 Value ProgramBuilder::attention(Value x, int64_t layer, LayerContext &context) {
   const AttentionSpec &a = spec.attention;
   const ModuleNames &names = spec.names;
@@ -58,8 +70,7 @@ Value ProgramBuilder::attention(Value x, int64_t layer, LayerContext &context) {
     v = transformer::RepeatKvOp::create(b, v, repeats);
   }
   Value scores = transformer::MatmulOp::create(b, q, k, /*transpose_rhs=*/b.getUnitAttr());
-  Value scale = splatLike(b.getF32FloatAttr(float(a.scale)), scores);
-  scores = arith::MulFOp::create(b, scores, scale);
+  scores = scaled(scores, float(a.scale));
   scores = transformer::ApplyMaskOp::create(b, scores, maskFor(layer, context));
   Value weights = transformer::SoftmaxOp::create(b, scores);
   context.attentions.push_back(weights);

@@ -47,7 +47,7 @@ struct LayerContext {
 class ProgramBuilder {
 public:
   ProgramBuilder(const TransformerSpec &spec, const Maxima &maxima, SourceTable &sources,
-                 mlir::ModuleOp module);
+                 mlir::ModuleOp module, mlir::Type elementType);
 
   void buildForward();
   void buildStep();
@@ -72,6 +72,8 @@ private:
   /// `scalar` at the shape of `like`.
   mlir::Value splatLike(mlir::TypedAttr scalar, mlir::Value like);
   mlir::Value add(mlir::Value a, mlir::Value b);
+  /// A program's float result: callers get f32 whatever the model computes in.
+  mlir::Value asOutput(mlir::Value x);
   std::string layerPath(int64_t layer, const std::string &module) const;
 
   // BuilderEmbedding.cpp
@@ -82,6 +84,7 @@ private:
 
   // BuilderAttention.cpp
   mlir::Value attention(mlir::Value x, int64_t layer, LayerContext &context);
+  mlir::Value scaled(mlir::Value x, float factor);
   mlir::Value maskFor(int64_t layer, const LayerContext &context);
 
   // BuilderLayers.cpp
@@ -97,6 +100,7 @@ private:
   const Maxima &maxima;
   SourceTable &sources;
   mlir::ModuleOp module;
+  mlir::Type elementType; // of weights, activations and cache
   mlir::ImplicitLocOpBuilder b;
   mlir::func::FuncOp function;
   std::vector<Port> inputs;

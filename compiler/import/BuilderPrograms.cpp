@@ -96,6 +96,7 @@ void ProgramBuilder::buildForward() {
   std::vector<Port> outputs;
   std::vector<Value> values;
   auto output = [&](std::string name, Value value) {
+    value = asOutput(value);
     outputs.push_back({std::move(name), value.getType()});
     values.push_back(value);
   };
@@ -132,7 +133,7 @@ void ProgramBuilder::buildStep() {
   auto tableType = RankedTensorType::get({kDynamic, kDynamic}, b.getI32Type());
   auto stateType = RankedTensorType::get(
       {maxima.blocks(), spec.attention.kvHeads, maxima.blockSize, spec.attention.headDim},
-      b.getF32Type());
+      elementType);
   using Range = std::pair<int64_t, int64_t>;
   std::vector<Port> ports{tokenPort("input_ids", spec.embedding.vocab - 1, std::nullopt),
                           {"num_tokens", rowType, {"B"}, Range(0, sequence)},
@@ -176,7 +177,7 @@ void ProgramBuilder::buildStep() {
   Value hidden = layers(embedTokens(ids, Value(), Value()), layerContext);
   at(spec.names.finalNorm);
   Value last = transformer::SelectTokenOp::create(b, hidden, lastToken);
-  Value logits = head(finalNorm(last), spec.heads.front());
+  Value logits = asOutput(head(finalNorm(last), spec.heads.front()));
 
   std::vector<Port> outputs{{"logits", logits.getType()}};
   std::vector<Value> values{logits};

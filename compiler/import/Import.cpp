@@ -120,7 +120,7 @@ Result<ImportedModel> importModel(MLIRContext &context, const ImportOptions &opt
     return maxima.status();
 
   SourceTable sources(*spec);
-  imported.module = buildModule(context, *spec, *maxima, sources);
+  imported.module = buildModule(context, *spec, *maxima, sources, options.dtype);
   if (failed(verify(*imported.module)))
     return Status(ExitCode::Internal, "the importer made a module that does not verify; this is a "
                                       "defect of ingot, please report the model's config.json");

@@ -42,6 +42,8 @@ struct ImportOptions {
   /// The probabilities of each layer's attention as outputs attentions.0, attentions.1, … of the
   /// program forward, [B, Hq, S, S].
   bool attentions = false;
+  /// Type of weights, activations and cache: f32, f16 or bf16. Float outputs are f32 in any case.
+  ElementType dtype = ElementType::F32;
   /// The weights, if there are any: decides on what a checkpoint may leave out (a pooler that
   /// nobody stored) and is checked against the sources (missing, misshapen, surplus:
   /// MalformedInput). Null where the ingot is bound to weights at load.

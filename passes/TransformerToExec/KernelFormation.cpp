@@ -63,7 +63,40 @@ bool KernelFormation::isCloned(Operation &op) const {
   });
 }
 
-FailureOr<OpRole> KernelFormation::classify(Operation &op) const {
+/// Takes a range of the last axis, all of the others, for kernels only. The parts of a state are
+/// not taken so: which version of it a kernel reads is decided by where the op is.
+bool KernelFormation::isColumns(Operation &op, const SizePropagation &sizes,
+                                const StateValues &states) const {
+  auto slice = dyn_cast<tensor::ExtractSliceOp>(op);
+  if (!slice || slice.getType().getRank() != slice.getSourceType().getRank() ||
+      slice.getType().getRank() == 0 || !slice.hasUnitStride() ||
+      states.getState(slice.getSource()))
+    return false;
+  SmallVector<OpFoldResult> offsets = slice.getMixedOffsets();
+  if (!getConstantIntValue(offsets.pop_back_val()) || slice.getType().isDynamicDim(offsets.size()))
+    return false;
+  for (auto [dim, offset] : llvm::enumerate(offsets))
+    if (getConstantIntValue(offset) != 0 ||
+        sizes.getShape(slice.getResult())[dim] != sizes.getShape(slice.getSource())[dim])
+      return false;
+  return llvm::none_of(op.getUsers(), [](Operation *user) {
+    return user->hasTrait<OpTrait::IsTerminator>() ||
+           isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(user);
+  });
+}
+
+Value KernelFormation::getStored(Value value) const {
+  while (Operation *producer = value.getDefiningOp()) {
+    auto role = roles.find(producer);
+    if (role == roles.end() || role->second != OpRole::Columns)
+      break;
+    value = producer->getOperand(0);
+  }
+  return value;
+}
+
+FailureOr<OpRole> KernelFormation::classify(Operation &op, const SizePropagation &sizes,
+                                            const StateValues &states) const {
   if (isa<transformer::WeightOp>(op))
     return OpRole::Weight;
   if (llvm::none_of(op.getUsers(), readsElements) && isMemoryEffectFree(&op))
@@ -81,6 +114,8 @@ FailureOr<OpRole> KernelFormation::classify(Operation &op) const {
     return OpRole::Cloned;
   if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op) && !isCloned(op))
     return OpRole::View;
+  if (isColumns(op, sizes, states))
+    return OpRole::Columns;
   if (!isMemoryEffectFree(&op))
     return op.emitOpError("has side effects; a program is made of ops on values");
   if (op.getNumResults() == 0 ||
@@ -127,7 +162,7 @@ KernelGroup *KernelFormation::findGroupToJoin(Operation &op, const SizePropagati
 LogicalResult KernelFormation::run(func::FuncOp program, const SizePropagation &sizes,
                                    const StateValues &states) {
   for (Operation &op : program.getBody().front().without_terminator()) {
-    FailureOr<OpRole> role = classify(op);
+    FailureOr<OpRole> role = classify(op, sizes, states);
     if (failed(role))
       return failure();
     roles[&op] = *role;

@@ -11,6 +11,7 @@ enum class OpRole {
   Constant, // data that kernels get
   Cloned,   // copied into the kernels that use it: scalars, splats, sizes
   View,     // the same bytes with another shape
+  Columns,  // columns of a tensor: copied into the kernels that use them
   Kernel    // part of a kernel
 };
 
@@ -45,11 +46,17 @@ public:
                           const StateValues &states);
 
   OpRole getRole(mlir::Operation *op) const { return roles.find(op)->second; }
+  /// The tensor of the program whose elements `value` has: `value` itself, or what it is columns
+  /// of.
+  mlir::Value getStored(mlir::Value value) const;
   /// The group whose last op is `op`, or null.
   const KernelGroup *getGroupEndingAt(mlir::Operation *op) const;
 
 private:
-  mlir::FailureOr<OpRole> classify(mlir::Operation &op) const;
+  mlir::FailureOr<OpRole> classify(mlir::Operation &op, const SizePropagation &sizes,
+                                   const StateValues &states) const;
+  bool isColumns(mlir::Operation &op, const SizePropagation &sizes,
+                 const StateValues &states) const;
   bool isCloned(mlir::Operation &op) const;
   /// The group that `op` may join, or null.
   KernelGroup *findGroupToJoin(mlir::Operation &op, const SizePropagation &sizes,

@@ -109,7 +109,10 @@ LogicalResult BodyBuilder::provide(Value value) {
   if (mapping.contains(value))
     return success();
   Operation *producer = value.getDefiningOp();
-  if (!producer || formation.getRole(producer) != OpRole::Cloned) {
+  OpRole role = producer ? formation.getRole(producer) : OpRole::Kernel;
+  if (role == OpRole::Columns)
+    return cloneOp(producer);
+  if (role != OpRole::Cloned) {
     addInput(value);
     return success();
   }
@@ -144,7 +147,8 @@ LogicalResult BodyBuilder::cloneOp(Operation *op) {
 LogicalResult BodyBuilder::build() {
   // Tensors first, so that sizes find dimensions of what is read anyway.
   for (Operation *op : group.ops)
-    for (Value value : getReadValues(op)) {
+    for (Value read : getReadValues(op)) {
+      Value value = formation.getStored(read);
       Operation *producer = value.getDefiningOp();
       if (isa<RankedTensorType>(value.getType()) && !llvm::is_contained(group.ops, producer) &&
           (!producer || formation.getRole(producer) != OpRole::Cloned) && !mapping.contains(value))

@@ -186,6 +186,7 @@ LogicalResult ProgramEmitter::emitLaunch(const KernelGroup &group) {
 LogicalResult ProgramEmitter::emitOp(Operation &op) {
   switch (formation.getRole(&op)) {
   case OpRole::Cloned:
+  case OpRole::Columns:
     return success();
   case OpRole::Weight: {
     FailureOr<FlatSymbolRefAttr> weight = globals.getWeight(cast<transformer::WeightOp>(op));

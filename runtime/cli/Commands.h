@@ -62,7 +62,14 @@ struct BenchOptions {
 struct InspectOptions {
   std::string file;
   std::vector<std::string> sections; // --section; empty: the summary (text), everything (JSON)
+  std::string format; // of section graph: dot (as text the default) or json
   bool verifyChecksums = true;
+  bool json = false;
+};
+
+struct ExtractOptions {
+  std::string file;
+  std::string output; // a folder; made if missing
   bool json = false;
 };
 
@@ -74,5 +81,9 @@ Result<std::string> run(const RunOptions &options);
 Result<std::string> generate(const GenerateOptions &options);
 Result<std::string> bench(const BenchOptions &options);
 Result<std::string> inspect(const InspectOptions &options);
+/// Writes OUTPUT/model.safetensors: every checkpoint tensor that the ingot's weights were made of,
+/// under the name, in the type and with the bytes it had there. What the model does not read
+/// (config.json, the tokenizer, tensors without a use) is not in an ingot.
+Result<std::string> extractWeights(const ExtractOptions &options);
 
 } // namespace ingot::commands

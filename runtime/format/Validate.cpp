@@ -168,6 +168,12 @@ Status checkWeights(const format::Plan &plan, const PlanContext &context) {
       return expected(where, "a kind of initial values", text(unsigned(source.init())));
     for (unsigned j = 0; j < count(source.aliases()); ++j)
       INGOT_TRY(checkName(text(where, ": aliases[", j, "]"), source.aliases()->Get(j)));
+    if (const format::Stored *stored = source.stored()) {
+      INGOT_TRY(checkName(text(where, ": stored"), stored->name()));
+      if (stored->type() >= kNumElementTypes)
+        return expected(text(where, ": stored"), text("a type below ", kNumElementTypes),
+                        text(unsigned(stored->type())));
+    }
   }
   INGOT_TRY(checkUniqueNames("weights", plan.weights()));
   std::vector<Range> ranges;

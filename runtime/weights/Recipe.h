@@ -24,6 +24,7 @@
 #pragma once
 
 #include "runtime/support/Status.h"
+#include "runtime/weights/Convert.h"
 #include "runtime/weights/ElementType.h"
 #include "runtime/weights/RandomFill.h"
 
@@ -91,11 +92,29 @@ Result<TensorType> inferRecipe(std::span<const RecipeStep> recipe,
 Status checkRecipe(std::span<const RecipeStep> recipe, std::span<const TensorType> sources,
                    const TensorType &weight);
 
+/// A box of a weight that is a strided box of one of its sources, with the elementwise steps from
+/// the one to the other. Paddings have none.
+struct TracedPiece {
+  struct Axis {
+    int64_t size, sourceStride, weightStride; // in elements
+  };
+  size_t source = 0;
+  int64_t sourceOffset = 0, weightOffset = 0; // of the box's first element
+  std::vector<Axis> axes;
+  std::vector<ElementStep> steps;
+};
+
+/// Where each element of a weight comes from. Unsupported where a reshape has no such boxes.
+Result<std::vector<TracedPiece>> traceRecipe(std::span<const RecipeStep> recipe,
+                                             std::span<const TensorType> sources,
+                                             const TensorType &weight);
+
 /// A source's elements: bytes in memory (row-major, any alignment), or a random fill (always f32).
 struct SourceTensor {
   TensorType type;
   const std::byte *data = nullptr;
   std::optional<RandomFill> random = std::nullopt;
+  std::string_view name = {}; // in its checkpoint; empty for a random fill
 };
 
 struct RecipeOptions {

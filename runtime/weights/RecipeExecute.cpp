@@ -22,6 +22,9 @@ namespace {
 // A reshape that would split a value into more pieces than this copies it instead.
 constexpr size_t kMaxPieces = 4096;
 
+// Of a piece that views zeros or a temporary copy.
+constexpr size_t kNoSource = SIZE_MAX;
+
 /// What a padding's elements read: zero in every type.
 constexpr std::byte kZero[8] = {};
 
@@ -35,6 +38,7 @@ struct Piece {
   std::array<PieceAxis, kMaxRank> axes = {}; // one an axis of the value
   const std::byte *data = nullptr;
   const RandomFill *random = nullptr;
+  size_t source = kNoSource;           // index of what is viewed
   ElementType type = ElementType::F32; // of what is viewed
   int64_t origin = 0;                  // of the box's first element in what is viewed
   std::vector<ElementStep> steps;
@@ -115,13 +119,18 @@ public:
     return copied_;
   }
 
+  /// Runs the steps and copies nothing.
+  Result<std::vector<TracedPiece>> trace(std::span<const RecipeStep> recipe,
+                                         const TensorType &weight);
+
 private:
   struct Free {
     void operator()(void *memory) const { std::free(memory); }
   };
 
+  Status runSteps(std::span<const RecipeStep> recipe);
   Status step(const RecipeStep &step);
-  static Value view(const SourceTensor &source);
+  static Value view(const SourceTensor &source, size_t index);
   void slice(Value &value, size_t axis, int64_t begin, int64_t end);
   void concat(size_t axis, size_t count);
   void pad(Value &value, size_t axis, int64_t size);
@@ -144,20 +153,50 @@ private:
   bool dry_ = false, copied_ = false;
 };
 
-Status Executor::run(std::span<const RecipeStep> recipe, const TensorType &weight, std::byte *to) {
+Status Executor::runSteps(std::span<const RecipeStep> recipe) {
   for (size_t i = 0; i < recipe.size(); ++i)
     if (Status status = step(recipe[i]); !status.ok())
       return status.withContext("recipe: step " + std::to_string(i) + " (" + recipe[i].str() +
                                 "): ");
+  return Status();
+}
+
+Status Executor::run(std::span<const RecipeStep> recipe, const TensorType &weight, std::byte *to) {
+  if (Status status = runSteps(recipe); !status.ok())
+    return status;
   write(stack_.back(), weight, to);
   return Status();
+}
+
+Result<std::vector<TracedPiece>> Executor::trace(std::span<const RecipeStep> recipe,
+                                                 const TensorType &weight) {
+  if (Status status = runSteps(recipe); !status.ok())
+    return status.code() == ExitCode::OutOfResources
+               ? Status(ExitCode::Unsupported,
+                        "a reshape of the recipe mixes elements in a way that only a copy can")
+               : status;
+  std::array<int64_t, kMaxRank> strides = stridesOf(weight.shape);
+  std::vector<TracedPiece> traced;
+  for (const Piece &piece : stack_.back().pieces) {
+    if (piece.source == kNoSource)
+      continue;
+    TracedPiece &out = traced.emplace_back();
+    out.source = piece.source;
+    out.sourceOffset = piece.origin;
+    out.steps = piece.steps;
+    for (size_t i = 0; i < weight.shape.size(); ++i) {
+      out.axes.push_back({piece.axes[i].size, piece.axes[i].stride, strides[i]});
+      out.weightOffset += piece.axes[i].offset * strides[i];
+    }
+  }
+  return traced;
 }
 
 Status Executor::step(const RecipeStep &step) {
   const std::vector<int64_t> &ints = step.ints;
   switch (step.op) {
   case RecipeOp::Load:
-    stack_.push_back(view(sources_[size_t(ints[0])]));
+    stack_.push_back(view(sources_[size_t(ints[0])], size_t(ints[0])));
     break;
   case RecipeOp::Cast: {
     ElementType type = ElementType(ints[0]);
@@ -191,12 +230,13 @@ Status Executor::step(const RecipeStep &step) {
 }
 
 /// The whole of a source, which must stay where it is.
-Value Executor::view(const SourceTensor &source) {
+Value Executor::view(const SourceTensor &source, size_t index) {
   Value value{source.type, {}};
   if (*numElements(source.type.shape) > 0) {
     Piece piece;
     piece.data = source.data;
     piece.random = source.random ? &*source.random : nullptr;
+    piece.source = index;
     piece.type = source.type.elementType;
     std::array<int64_t, kMaxRank> strides = stridesOf(source.type.shape);
     for (size_t i = 0; i < source.type.shape.size(); ++i)
@@ -376,7 +416,7 @@ Status Executor::materialize(Value &value) {
   std::byte *data = static_cast<std::byte *>(memory.get());
   write(value, value.type, data);
   temporaries_.push_back(std::move(memory));
-  value = view({value.type, data});
+  value = view({value.type, data}, kNoSource);
   return Status();
 }
 
@@ -433,6 +473,19 @@ Status executeRecipe(std::span<const RecipeStep> recipe, std::span<const SourceT
                                           std::to_string(*numBytes(weight)) + " bytes for " +
                                           weight.str() + ", got " + std::to_string(to.size()));
   return Executor(sources, options).run(recipe, weight, to.data());
+}
+
+Result<std::vector<TracedPiece>> traceRecipe(std::span<const RecipeStep> recipe,
+                                             std::span<const TensorType> sources,
+                                             const TensorType &weight) {
+  if (Status status = checkRecipe(recipe, sources, weight); !status.ok())
+    return status;
+  std::vector<SourceTensor> tensors;
+  for (const TensorType &type : sources)
+    tensors.push_back({type});
+  RecipeOptions options;
+  options.maxTemporaryBytes = 0; // a copy would hide where its elements came from
+  return Executor(tensors, options).trace(recipe, weight);
 }
 
 } // namespace ingot

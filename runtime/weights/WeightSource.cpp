@@ -27,7 +27,7 @@ public:
                                                   quoteShort(tensor->name) + ": expected shape " +
                                                   shapeStr(spec.shape) + ", got " +
                                                   shapeStr(tensor->type->shape));
-    return SourceTensor{*tensor->type, tensor->bytes.data()};
+    return SourceTensor{*tensor->type, tensor->bytes.data(), std::nullopt, tensor->name};
   }
 
   std::vector<std::string> surplus(std::span<const SourceSpec> specs) const override {

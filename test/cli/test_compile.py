@@ -33,8 +33,44 @@ class CompileErrors(CliTest):
 
     def test_dtype(self):
         for dtype in ("bf16", "f16"):
-            self.fails_compile(UNSUPPORTED, "computes in f32", "--dtype", dtype)
+            ir = self.ok("compile", model(BERT), "--stop-after", "import", "--dtype", dtype,
+                         "--target", "x86-64-v3")
+            self.assertRegex(ir, rf"transformer.linear .*x{dtype}>")
+        self.fails_compile(UNSUPPORTED, "generates code for f32 only", "--dtype", "bf16")
+        self.fails_compile(UNSUPPORTED, "no instructions for f16", "--dtype", "f16",
+                           "--target", "x86-64-v2")
         self.fails_compile(USAGE, "unknown --dtype", "--dtype", "f8")
+
+    def test_disable(self):
+        both = ("--enable", "fuse-projections,fuse-residual-norm")
+        ir = self.ok("compile", model("llama-default"), "--stop-after", "fuse", *both)
+        self.assertIn("transformer.gated_linear", ir)
+        ir = self.ok("compile", model("llama-default"), "--stop-after", "fuse", *both,
+                     "--disable", "fuse-projections,fuse-residual-norm")
+        self.assertNotIn("transformer.gated_linear", ir)
+        self.assertNotIn("transformer.add_rms_norm", ir)
+        self.fails_compile(USAGE, r"did you mean 'fuse-projections'\?", "--disable", "fuse-projection")
+
+    def test_summary(self):
+        out = self.json("compile", model("llama-default"), "-o", self.path("m.ingot"))
+        self.assertTrue(out["ceiling"])
+        for program in out["programs"]:
+            self.assertGreaterEqual(program["imported_ops"], program["ops"])
+            self.assertGreater(program["activation_bytes"], 0)
+            for cost in program["costs"]:
+                self.assertGreater(cost["flops"], 0)
+                self.assertGreater(cost["bytes"], 0)
+                self.assertGreater(cost["predicted_seconds"], 0)
+        text = self.ok("compile", model("llama-default"), "-o", self.path("m.ingot"))
+        self.assertRegex(text, r"program step +\d+ ops imported, \d+ left, \d+ launches")
+        self.assertRegex(text, r"decode, 1 row, full context +1 tokens, .* a token; at least")
+
+    def test_remarks(self):
+        done = self.run_tool("compile", model("llama-default"), "--stop-after", "fuse", "--remarks",
+                             "--enable", "fuse-projections")
+        self.assertRegex(done.stderr, r"model.layers.0.mlp.gate_proj.*fused: gate, silu and up")
+        # What was done is no reason to refuse.
+        self.ok("compile", model("llama-default"), "--stop-after", "fuse", "--remarks", "--no-fallback")
 
     def test_limits(self):
         for flag in ("--max-batch", "--max-context", "--max-tokens"):

@@ -7,7 +7,8 @@ For each case: `ingot compile`, then with `ingot-run`
   * each batch of the program forward: max |difference| <= 2e-4 of the output's largest magnitude, over
     the valid tokens; every value finite;
   * each row of a padded batch once more alone: it must give what it gave in the batch, to 1e-5;
-  * the greedy continuations of all prompts in one batch, token for token.
+  * the greedy continuations of all prompts in one batch, token for token;
+  * the checkpoint restored from the ingot: every tensor with the bytes of the original.
 Needs the standard library only. Prints a table; exit code 1 if a case fails.
 """
 import argparse
@@ -63,6 +64,17 @@ def compare(got, want, mask):
                 largest = max(largest, abs(want.values[i]))
                 worst = max(worst, abs(got.values[i] - want.values[i]))
     return worst / largest
+
+
+def read_safetensors(path):
+    """name -> (dtype, shape, bytes)"""
+    data = path.read_bytes()
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header.pop("__metadata__", None)
+    return {name: (entry["dtype"], entry["shape"],
+                   data[end + entry["data_offsets"][0]:end + entry["data_offsets"][1]])
+            for name, entry in header.items()}
 
 
 class Case:
@@ -140,8 +152,27 @@ class Case:
                 raise Failure(f"prompt {index}: tokens {have}, expected {want}")
         self.tokens = str(sum(map(len, generate["tokens"])))
 
+    def check_weights(self):
+        """extract-weights gives back what the checkpoint stored; only unread tensors may be missing."""
+        folder = self.work / f"{self.name}.restored"
+        run([self.tools / "ingot-run", "extract-weights", self.ingot, "-o", folder])
+        restored = read_safetensors(folder / "model.safetensors")
+        original = {}
+        for file in sorted((self.folder / "model").glob("*.safetensors")):
+            original.update(read_safetensors(file))
+        for name, tensor in restored.items():
+            if original.get(name) != tensor:
+                raise Failure(f"restored tensor {name} is not the checkpoint's")
+        # Every weight has to be there: what is left out are tied copies, poolers and buffers.
+        missing = [name for name in original if name not in restored
+                   and not any(part in name for part in ("pooler", "position_ids", "lm_head", "decoder",
+                                                         "inv_freq", "cls.", "vocab_projector"))]
+        if missing or not restored:
+            raise Failure(f"{len(restored)} tensors restored, missing: {missing[:5]}")
+
     def check(self):
         self.compile()
+        self.check_weights()
         for batch in self.description["forward"]:
             self.check_batch(batch)
         if "generate" in self.description:

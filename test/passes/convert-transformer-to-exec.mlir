@@ -187,3 +187,32 @@ module {
     return %0 : tensor<4xf32>
   }
 }
+
+// -----
+
+// Columns of a tensor are copied into the kernels that read them, which get the wide buffer: no copy and
+// no kernel. Columns that are a result, or are taken of a range of rows as well, are a kernel.
+
+// CHECK: exec.kernel @extract_slice
+// CHECK: exec.kernel @addf for @host sizes(d0 in [1, 8])
+// CHECK-SAME: (%[[WIDE:.*]]: !exec.buffer<[d0, 12] x f32>) -> (!exec.buffer<[d0, 4] x f32>)
+// CHECK-DAG: tensor.extract_slice %[[WIDE]][0, 0] [%{{.*}}, 4] [1, 1]
+// CHECK-DAG: tensor.extract_slice %[[WIDE]][0, 4] [%{{.*}}, 4] [1, 1]
+// CHECK: arith.addf
+// CHECK: exec.program @columns
+// CHECK: exec.launch @extract_slice sizes(B) ins(%[[QKV:[0-9]*]] :
+// CHECK: exec.launch @addf sizes(B) ins(%[[QKV]] :
+// CHECK-NOT: exec.launch
+module attributes {transformer.sizes = {B = [1, 8]}} {
+  func.func @columns(%qkv: tensor<?x12xf32> {transformer.name = "qkv", transformer.sizes = ["B"]})
+      -> (tensor<?x4xf32> {transformer.name = "sum"}, tensor<?x4xf32> {transformer.name = "v"})
+      attributes {transformer.program} {
+    %c0 = arith.constant 0 : index
+    %b = tensor.dim %qkv, %c0 : tensor<?x12xf32>
+    %q = tensor.extract_slice %qkv[0, 0] [%b, 4] [1, 1] : tensor<?x12xf32> to tensor<?x4xf32>
+    %k = tensor.extract_slice %qkv[0, 4] [%b, 4] [1, 1] : tensor<?x12xf32> to tensor<?x4xf32>
+    %v = tensor.extract_slice %qkv[0, 8] [%b, 4] [1, 1] : tensor<?x12xf32> to tensor<?x4xf32>
+    %s = arith.addf %q, %k : tensor<?x4xf32>
+    return %s, %v : tensor<?x4xf32>, tensor<?x4xf32>
+  }
+}

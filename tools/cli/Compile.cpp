@@ -17,6 +17,18 @@ struct CompileArguments {
 };
 } // namespace
 
+static void programAsJson(const ProgramReport &program, JsonWriter &json) {
+  json.beginObject().member("name", program.name).member("launches", program.launches);
+  json.member("imported_ops", program.importedOps).member("ops", program.ops);
+  json.member("activation_bytes", program.activationBytes).key("costs").beginArray();
+  for (const CostEstimate &cost : program.costs) {
+    json.beginObject().member("what", cost.what).member("tokens", cost.tokens);
+    json.member("flops", cost.flops).member("bytes", cost.bytes).key("predicted_seconds");
+    (cost.seconds > 0 ? json.value(cost.seconds) : json.null()).endObject();
+  }
+  json.endArray().endObject();
+}
+
 static std::string asJson(const CompileOptions &options, const CompileReport &report) {
   JsonWriter json;
   json.beginObject();
@@ -34,12 +46,10 @@ static std::string asJson(const CompileOptions &options, const CompileReport &re
   json.member("kernels", report.kernels);
   json.member("code_bytes", report.codeBytes);
   json.member("file_bytes", report.fileBytes);
+  json.member("ceiling", report.ceiling);
   json.key("programs").beginArray();
   for (const ProgramReport &program : report.programs)
-    json.beginObject()
-        .member("name", program.name)
-        .member("launches", program.launches)
-        .endObject();
+    programAsJson(program, json);
   json.endArray().key("phases").beginArray();
   for (const PhaseReport &phase : report.phases)
     json.beginObject()
@@ -54,6 +64,47 @@ static std::string asJson(const CompileOptions &options, const CompileReport &re
   return json.text() + "\n";
 }
 
+/// 1.23 with the prefix of its size: 4.1 G.
+static std::string formatCount(double value, const char *unit) {
+  static constexpr const char *prefixes[] = {"", "k", "M", "G", "T", "P"};
+  size_t prefix = 0;
+  for (; value >= 999.5 && prefix + 1 < std::size(prefixes); ++prefix)
+    value /= 1000;
+  char text[64];
+  snprintf(text, sizeof text, "%.3g %s%s", value, prefixes[prefix], unit);
+  return text;
+}
+
+static std::string formatSeconds(double seconds) {
+  char text[64];
+  snprintf(text, sizeof text, seconds < 1 ? "%.3g ms" : "%.3g s",
+           seconds < 1 ? seconds * 1e3 : seconds);
+  return text;
+}
+
+/// The table of a program: what fusion made of it, what a call costs, what that takes at best.
+static std::string programAsText(const ProgramReport &program, const std::string &ceiling) {
+  char line[512];
+  snprintf(line, sizeof line,
+           "  program %-10s %llu ops imported, %llu left, %llu launches; activations %s without "
+           "inputs and outputs\n",
+           program.name.c_str(), (unsigned long long)program.importedOps,
+           (unsigned long long)program.ops, (unsigned long long)program.launches,
+           formatBytes(program.activationBytes).c_str());
+  std::string text = line;
+  for (const CostEstimate &cost : program.costs) {
+    double tokens = double(cost.tokens);
+    snprintf(line, sizeof line, "    %-29s %6llu tokens, %11s and %9s a token", cost.what.c_str(),
+             (unsigned long long)cost.tokens, formatCount(cost.flops / tokens, "FLOP").c_str(),
+             formatCount(cost.bytes / tokens, "B").c_str());
+    text += line;
+    if (cost.seconds > 0)
+      text += "; at least " + formatSeconds(cost.seconds) + " on " + ceiling;
+    text += "\n";
+  }
+  return text;
+}
+
 static std::string asText(const CompileOptions &options, const CompileReport &report) {
   char line[256];
   std::string text = options.output + ": " + report.modelType + " for " + report.targetArch + "\n";
@@ -66,11 +117,9 @@ static std::string asText(const CompileOptions &options, const CompileReport &re
                   formatBytes(report.codeBytes));
   add("run memory", "activations " + formatBytes(report.arenaBytes) + " at most, state " +
                         formatBytes(report.stateBytes));
-  std::string programs;
+  add("kernels", std::to_string(report.kernels));
   for (const ProgramReport &program : report.programs)
-    programs += (programs.empty() ? "" : ", ") + program.name + " " +
-                std::to_string(program.launches) + " launches";
-  add("programs", programs + "; " + std::to_string(report.kernels) + " kernels");
+    text += programAsText(program, report.ceiling);
   std::string phases;
   for (const PhaseReport &phase : report.phases) {
     snprintf(line, sizeof line, "%s%s %.2f", phases.empty() ? "" : ", ",
@@ -111,10 +160,10 @@ void addCompileCommand(CLI::App &app, Invocation &invocation) {
 
   command->add_option("MODEL", options.model, "Folder with config.json and *.safetensors")
       ->required();
-  command->add_option("-o,--output", options.output, "The .ingot file to write")
-      ->check(notEmpty());
-  command->add_option("--target", options.target,
-                      "host (this machine), x86-64-v2, x86-64-v3 or x86-64-v4")
+  command->add_option("-o,--output", options.output, "The .ingot file to write")->check(notEmpty());
+  command
+      ->add_option("--target", options.target,
+                   "host (this machine), x86-64-v2, x86-64-v3 or x86-64-v4")
       ->capture_default_str();
   command->add_option("--dtype", options.dtype, "Compute type")->capture_default_str();
   command->add_option("--max-batch", options.maxBatch, "Most rows (sequences) a call takes [8]")
@@ -128,8 +177,9 @@ void addCompileCommand(CLI::App &app, Invocation &invocation) {
       ->add_option("--max-tokens", options.maxTokens,
                    "Most tokens a call takes, padding included [2048 or --max-context]")
       ->check(sizes);
-  command->add_option("--weights", arguments->weights,
-                      "embed: in the file; none: bound when the ingot is loaded")
+  command
+      ->add_option("--weights", arguments->weights,
+                   "embed: in the file; none: bound when the ingot is loaded")
       ->capture_default_str();
   command
       ->add_option("--max-memory", arguments->maxMemory,
@@ -156,6 +206,12 @@ void addCompileCommand(CLI::App &app, Invocation &invocation) {
       ->check(notEmpty())
       ->allow_extra_args(false);
   command
+      ->add_option("--enable", options.enabledPasses,
+                   "Passes to run though the target leaves them out by default")
+      ->delimiter(',')
+      ->check(notEmpty())
+      ->allow_extra_args(false);
+  command
       ->add_option("--stop-after", options.stopAfter,
                    "Print the IR after a phase and stop: import, fuse, lower, plan")
       ->check(notEmpty());
@@ -167,6 +223,8 @@ void addCompileCommand(CLI::App &app, Invocation &invocation) {
       ->add_option("--dump-kernels", options.dumpKernels,
                    "Folder for what each kernel goes through")
       ->check(notEmpty());
+  command->add_flag("--remarks", options.allRemarks,
+                    "Show what passes did, too, and not only what they could not do");
   command->add_flag("--no-fallback", options.noFallback,
                     "Make every remark about a path not taken an error");
   command->add_flag("--debug-info", options.debugInfo,

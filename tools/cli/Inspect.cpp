@@ -130,6 +130,8 @@ void addInspectCommand(CLI::App &app, Invocation &invocation) {
       ->add_option("--attention", options->compile.attention,
                    "For a model folder: as for ingot compile")
       ->allow_extra_args(false);
+  command->add_option("--format", options->format,
+                      "Of section graph: dot (Graphviz) or json (Model Explorer) [dot]");
   command->add_flag_callback(
       "--no-verify", [options] { options->verifyChecksums = false; },
       "Skip the checksums of the sections");
@@ -138,6 +140,7 @@ void addInspectCommand(CLI::App &app, Invocation &invocation) {
                   "  ingot inspect smollm2.ingot\n"
                   "  ingot inspect smollm2.ingot --section kernels\n"
                   "  ingot inspect smollm2.ingot --section memory --json\n"
+                  "  ingot inspect smollm2.ingot --section graph --format json > smollm2.json\n"
                   "  ingot inspect ./SmolLM2-135M\n"
                   "  ingot inspect ./SmolLM2-135M --section attention\n");
   command->final_callback([&invocation, options] {
