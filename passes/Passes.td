@@ -146,7 +146,9 @@ def ConvertTransformerToExec : Pass<"convert-transformer-to-exec", "::mlir::Modu
 
     Sizes. Every dynamic dimension becomes a product of the program's symbols. They come from the
     arguments (`transformer.sizes`) and flow through `ReifyRankedShapedTypeOpInterface`, through
-    elementwise ops and through upstream reshapes. So no op is known by name here.
+    elementwise ops and through upstream reshapes. So no op is known by name here. A dimension that an
+    op reifies as min(element of an i32 tensor, bound), at least 0, is a symbol of its own, T: it is read
+    by an `exec.read_size` right behind the launch that makes the tensor, and bounded by that bound.
 
     Kernels. An op starts a kernel, unless
     * it makes a constant or depends on scalars and constants only: it is copied into the kernels

@@ -185,6 +185,15 @@ LogicalResult TransformerDialect::verifyRegionArgAttribute(Operation *op, unsign
     return op->emitError() << kOptionalAttr << " must be an integer on an integer tensor, got "
                            << attr.getValue() << " on " << type;
   }
+  if (attr.getName() == kOffsetsAttr) {
+    auto given = dyn_cast<DictionaryAttr>(attr.getValue());
+    auto step = given ? given.getAs<IntegerAttr>("max_step") : IntegerAttr();
+    if (tensor && tensor.getRank() == 1 && tensor.getElementType().isInteger(32) && given &&
+        given.getAs<StringAttr>("to") && step && step.getInt() >= 1)
+      return success();
+    return op->emitError() << kOffsetsAttr << " must be {to = size, max_step = positive} on an i32 "
+                           << "tensor of rank 1, got " << attr.getValue() << " on " << type;
+  }
   return verifyPortAttribute(op, attr, "argument");
 }
 
