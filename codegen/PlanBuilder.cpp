@@ -107,6 +107,15 @@ private:
 
 } // namespace
 
+static StringRef getString(DictionaryAttr attributes, StringRef key, StringRef otherwise = "") {
+  auto value = attributes ? attributes.getAs<StringAttr>(key) : StringAttr();
+  return value ? value.getValue() : otherwise;
+}
+static int64_t getInteger(DictionaryAttr attributes, StringRef key, int64_t otherwise) {
+  auto value = attributes.getAs<IntegerAttr>(key);
+  return value ? value.getInt() : otherwise;
+}
+
 static format::DType toDType(Type type) {
   if (type.isF16())
     return format::DType::F16;
@@ -486,8 +495,15 @@ Status ProgramBuilder::build() {
   auto inputVector = fbb.CreateVector(inputs);
   auto outputVector = fbb.CreateVector(outputs);
   auto stepVector = fbb.CreateVector(steps);
-  plan.programTables.push_back(format::CreateProgram(
-      fbb, name, symbolVector, limitVector, bufferVector, inputVector, outputVector, stepVector));
+  Offset<format::Unpadding> unpadding = 0;
+  if (auto given =
+          program->getAttrOfType<DictionaryAttr>(exec::ExecDialect::kUnpaddingAttr))
+    unpadding = format::CreateUnpadding(
+        fbb, getInteger(given, "flops_per_token", 0), getInteger(given, "flops_per_pair", 0),
+        getInteger(given, "packed_ops", 0), getInteger(given, "padded_ops", 0));
+  plan.programTables.push_back(format::CreateProgram(fbb, name, symbolVector, limitVector,
+                                                     bufferVector, inputVector, outputVector,
+                                                     stepVector, unpadding));
   return Status();
 }
 
@@ -495,14 +511,6 @@ Status ProgramBuilder::build() {
 // About the model
 //===----------------------------------------------------------------------===//
 
-static StringRef getString(DictionaryAttr attributes, StringRef key, StringRef otherwise = "") {
-  auto value = attributes ? attributes.getAs<StringAttr>(key) : StringAttr();
-  return value ? value.getValue() : otherwise;
-}
-static int64_t getInteger(DictionaryAttr attributes, StringRef key, int64_t otherwise) {
-  auto value = attributes.getAs<IntegerAttr>(key);
-  return value ? value.getInt() : otherwise;
-}
 static float getFloat(DictionaryAttr attributes, StringRef key, float otherwise) {
   auto value = attributes.getAs<FloatAttr>(key);
   return value ? static_cast<float>(value.getValueAsDouble()) : otherwise;

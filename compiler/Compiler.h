@@ -43,6 +43,8 @@ struct CompileOptions {
   std::string dumpPhases;
   /// Folder for every kernel as generated (LLVM IR and assembly); empty for none.
   std::string dumpKernels;
+  /// Programs take and give packed tokens with `cu_seqlens` instead of padded batches with a mask.
+  bool packedInput = false;
   /// Makes every remark about a path not taken an error.
   bool noFallback = false;
   /// Keep the IR of each phase in the artifact's debug section.

@@ -13,7 +13,7 @@ using namespace mlir;
 namespace ingot {
 
 const std::vector<std::string_view> &optionalPasses() {
-  static const std::vector<std::string_view> passes{"fuse-attention"};
+  static const std::vector<std::string_view> passes{"fuse-attention", "remove-padding"};
   return passes;
 }
 
@@ -34,6 +34,18 @@ static void buildFuse(OpPassManager &manager, const PipelineOptions &options) {
   attention.targetKind = options.target.kind;
   manager.addPass(createSelectAttention(attention));
   // What fusing left of sizes and positions.
+  manager.addNestedPass<func::FuncOp>(createCanonicalizerPass());
+  manager.addNestedPass<func::FuncOp>(createCSEPass());
+}
+
+static void buildUnpad(OpPassManager &manager, const PipelineOptions &options) {
+  // Behind fusion: attention as one op has a packed form, its parts have none. Before anything that
+  // looks at how many rows a product has.
+  if (!options.runs("remove-padding"))
+    return;
+  RemovePaddingOptions unpad;
+  unpad.packedInput = options.packedInput;
+  manager.addPass(createRemovePadding(unpad));
   manager.addNestedPass<func::FuncOp>(createCanonicalizerPass());
   manager.addNestedPass<func::FuncOp>(createCSEPass());
 }
@@ -78,6 +90,7 @@ Result<PipelineOptions> makePipelineOptions(const CompileOptions &options) {
                                          "; those that can be left out are " +
                                          listNames(optionalPasses()));
   pipeline.disabledPasses = options.disabledPasses;
+  pipeline.packedInput = options.packedInput;
   return pipeline;
 }
 
@@ -85,6 +98,8 @@ void buildPipeline(Phase phase, OpPassManager &manager, const PipelineOptions &o
   switch (phase) {
   case Phase::Fuse:
     return buildFuse(manager, options);
+  case Phase::Unpad:
+    return buildUnpad(manager, options);
   case Phase::Lower:
     return buildLower(manager, options);
   case Phase::Plan:

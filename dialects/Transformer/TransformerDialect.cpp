@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/Transformer/TransformerDialect.h"
+#include "dialects/Transformer/Tokenwise.h"
 #include "dialects/Transformer/TransformerOps.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -27,6 +28,7 @@ void TransformerDialect::initialize() {
 #define GET_OP_LIST
 #include "dialects/Transformer/TransformerOps.cpp.inc"
       >();
+  attachTokenwiseModels(*getContext());
 }
 
 //===----------------------------------------------------------------------===//
@@ -144,6 +146,11 @@ LogicalResult TransformerDialect::verifyOperationAttribute(Operation *op, NamedA
     if (isa<FunctionOpInterface>(op) && isa<UnitAttr>(attr.getValue()))
       return success();
     return op->emitError() << kProgramAttr << " must be a unit attribute of a function";
+  }
+  if (attr.getName() == kUnpaddingAttr) {
+    if (isa<FunctionOpInterface>(op) && isa<DictionaryAttr>(attr.getValue()))
+      return success();
+    return op->emitError() << kUnpaddingAttr << " must be a dictionary on a function";
   }
   if (isa<ModuleOp>(op)) {
     if (attr.getName() == kSizesAttr)

@@ -26,6 +26,8 @@ public:
   /// Reads the arguments' `transformer.sizes` and follows every op. Errors are emitted.
   mlir::LogicalResult run(mlir::func::FuncOp program);
 
+  /// False for values that were made since.
+  bool isKnown(mlir::Value tensor) const { return shapes.contains(tensor); }
   /// One size a dimension.
   llvm::ArrayRef<exec::SizeAttr> getShape(mlir::Value tensor) const {
     return shapes.find(tensor)->second;

@@ -316,6 +316,8 @@ LogicalResult ProgramEmitter::emit() {
       builder, function.getLoc(), name,
       builder.getArrayAttr(SmallVector<Attribute>(symbols.begin(), symbols.end())),
       builder.getArrayAttr(SmallVector<Attribute>(limits.begin(), limits.end())));
+  if (Attribute unpadding = function->getAttr(transformer::kUnpaddingAttr))
+    program->setAttr(exec::ExecDialect::kUnpaddingAttr, unpadding);
   globals.insert(program);
   builder.setInsertionPointToStart(&program.getBody().emplaceBlock());
   if (failed(emitArguments()))

@@ -167,6 +167,8 @@ void addCompileCommand(CLI::App &app, Invocation &invocation) {
       ->add_option("--dump-kernels", options.dumpKernels,
                    "Folder for what each kernel goes through")
       ->check(notEmpty());
+  command->add_flag("--packed-input", options.packedInput,
+                    "Take packed tokens and cu_seqlens instead of padded batches with a mask");
   command->add_flag("--no-fallback", options.noFallback,
                     "Make every remark about a path not taken an error");
   command->add_flag("--debug-info", options.debugInfo,
