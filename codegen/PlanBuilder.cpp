@@ -93,6 +93,7 @@ private:
   void buildBuffer(Value value);
   Offset<format::Step> buildLaunch(exec::LaunchOp launch);
   Offset<format::Step> buildCopy(exec::CopyOp copy);
+  Offset<format::Step> buildReadSize(exec::ReadSizeOp read);
   Offset<format::Port> buildInput(exec::InputOp input);
   Offset<format::Port> buildOutput(exec::OutputOp output);
 
@@ -106,6 +107,15 @@ private:
 };
 
 } // namespace
+
+static StringRef getString(DictionaryAttr attributes, StringRef key, StringRef otherwise = "") {
+  auto value = attributes ? attributes.getAs<StringAttr>(key) : StringAttr();
+  return value ? value.getValue() : otherwise;
+}
+static int64_t getInteger(DictionaryAttr attributes, StringRef key, int64_t otherwise) {
+  auto value = attributes.getAs<IntegerAttr>(key);
+  return value ? value.getInt() : otherwise;
+}
 
 static format::DType toDType(Type type) {
   if (type.isF16())
@@ -407,10 +417,19 @@ Offset<format::Step> ProgramBuilder::buildCopy(exec::CopyOp copy) {
   return format::CreateStep(fbb, format::Action::Copy, table.Union());
 }
 
+Offset<format::Step> ProgramBuilder::buildReadSize(exec::ReadSizeOp read) {
+  auto table = format::CreateReadSize(fbb, symbolIndices.lookup(read.getSymbolAttr()),
+                                      bufferIndices.lookup(read.getBuffer()), read.getElement());
+  return format::CreateStep(fbb, format::Action::ReadSize, table.Union());
+}
+
 Offset<format::Port> ProgramBuilder::buildInput(exec::InputOp input) {
   auto name = plan.string(input.getName());
   auto description = plan.stringOrNull(input.getDescription().value_or(""));
+  auto ascendsTo = input.getAscendsTo() ? size(*input.getAscendsTo()) : 0;
   format::PortBuilder port(fbb);
+  port.add_ascends_to(ascendsTo);
+  port.add_max_step(input.getMaxStep().value_or(0));
   port.add_name(name);
   port.add_buffer(bufferIndices.lookup(input.getResult()));
   if (std::optional<ArrayRef<int64_t>> range = input.getRange()) {
@@ -440,8 +459,10 @@ Status ProgramBuilder::build() {
   Offsets<format::Symbol> symbols;
   for (auto symbol : program.getSymbols().getAsRange<exec::SymbolAttr>()) {
     symbolIndices[symbol.getName()] = symbols.size();
-    symbols.push_back(format::CreateSymbol(fbb, plan.string(symbol.getName().getValue()),
-                                           symbol.getMinimum(), symbol.getMaximum()));
+    auto name = plan.string(symbol.getName().getValue());
+    auto bound = symbol.isResident() ? size(symbol.getBound()) : 0;
+    symbols.push_back(
+        format::CreateSymbol(fbb, name, symbol.getMinimum(), symbol.getMaximum(), bound));
   }
   Offsets<format::SizeLimit> limits;
   for (auto limit : program.getLimits().getAsRange<exec::LimitAttr>()) {
@@ -460,6 +481,8 @@ Status ProgramBuilder::build() {
       steps.push_back(buildLaunch(launch));
     else if (auto copy = dyn_cast<exec::CopyOp>(op))
       steps.push_back(buildCopy(copy));
+    else if (auto read = dyn_cast<exec::ReadSizeOp>(op))
+      steps.push_back(buildReadSize(read));
     else if (auto input = dyn_cast<exec::InputOp>(op))
       inputs.push_back(buildInput(input));
     else if (auto output = dyn_cast<exec::OutputOp>(op))
@@ -474,8 +497,15 @@ Status ProgramBuilder::build() {
   auto inputVector = fbb.CreateVector(inputs);
   auto outputVector = fbb.CreateVector(outputs);
   auto stepVector = fbb.CreateVector(steps);
-  plan.programTables.push_back(format::CreateProgram(
-      fbb, name, symbolVector, limitVector, bufferVector, inputVector, outputVector, stepVector));
+  Offset<format::Unpadding> unpadding = 0;
+  if (auto given =
+          program->getAttrOfType<DictionaryAttr>(exec::ExecDialect::kUnpaddingAttr))
+    unpadding = format::CreateUnpadding(
+        fbb, getInteger(given, "flops_per_token", 0), getInteger(given, "flops_per_pair", 0),
+        getInteger(given, "packed_ops", 0), getInteger(given, "padded_ops", 0));
+  plan.programTables.push_back(format::CreateProgram(fbb, name, symbolVector, limitVector,
+                                                     bufferVector, inputVector, outputVector,
+                                                     stepVector, unpadding));
   return Status();
 }
 
@@ -483,14 +513,6 @@ Status ProgramBuilder::build() {
 // About the model
 //===----------------------------------------------------------------------===//
 
-static StringRef getString(DictionaryAttr attributes, StringRef key, StringRef otherwise = "") {
-  auto value = attributes ? attributes.getAs<StringAttr>(key) : StringAttr();
-  return value ? value.getValue() : otherwise;
-}
-static int64_t getInteger(DictionaryAttr attributes, StringRef key, int64_t otherwise) {
-  auto value = attributes.getAs<IntegerAttr>(key);
-  return value ? value.getInt() : otherwise;
-}
 static float getFloat(DictionaryAttr attributes, StringRef key, float otherwise) {
   auto value = attributes.getAs<FloatAttr>(key);
   return value ? static_cast<float>(value.getValueAsDouble()) : otherwise;

@@ -3,6 +3,7 @@
 #include "compiler/Boundary.h"
 
 #include "dialects/Exec/ExecOps.h"
+#include "dialects/Transformer/TransformerOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Verifier.h"
 #include "llvm/ADT/StringSet.h"
@@ -27,6 +28,18 @@ static LogicalResult verifyTransformer(ModuleOp module, Phase phase) {
     if (dialects.contains(op->getName().getDialectNamespace()))
       return WalkResult::advance();
     (void)failAfter(op, phase, "unexpected op '" + op->getName().getStringRef() + "'");
+    return WalkResult::interrupt();
+  });
+  return failure(result.wasInterrupted());
+}
+
+/// Nothing is packed that was just unpacked, and what packs a program is in it once.
+static LogicalResult verifyUnpadded(ModuleOp module, Phase phase) {
+  WalkResult result = module.walk([&](transformer::PackOp op) {
+    auto unpack = op.getX().getDefiningOp<transformer::UnpackOp>();
+    if (!unpack)
+      return WalkResult::advance();
+    (void)failAfter(op, phase, "packs what was just unpacked");
     return WalkResult::interrupt();
   });
   return failure(result.wasInterrupted());
@@ -71,6 +84,8 @@ LogicalResult verifyBoundary(ModuleOp module, Phase phase) {
   case Phase::Import:
   case Phase::Fuse:
     return verifyTransformer(module, phase);
+  case Phase::Unpad:
+    return failure(failed(verifyTransformer(module, phase)) || failed(verifyUnpadded(module, phase)));
   case Phase::Lower:
     return verifyLowered(module, phase);
   case Phase::Plan:

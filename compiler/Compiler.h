@@ -47,6 +47,8 @@ struct CompileOptions {
   std::string dumpKernels;
   /// Report what passes did, besides what they did not.
   bool allRemarks = false;
+  /// Programs take and give packed tokens with `cu_seqlens` instead of padded batches with a mask.
+  bool packedInput = false;
   /// Makes every remark about a path not taken an error.
   bool noFallback = false;
   /// Keep the IR of each phase in the artifact's debug section.

@@ -13,7 +13,7 @@
 
 namespace ingot {
 
-enum class Phase { Import, Fuse, Lower, Plan, Codegen };
+enum class Phase { Import, Fuse, Unpad, Lower, Plan, Codegen };
 
 struct PhaseInfo {
   Phase phase;
@@ -23,9 +23,10 @@ struct PhaseInfo {
 };
 
 /// All phases in the order in which they run.
-inline constexpr std::array<PhaseInfo, 5> phaseTable{{
+inline constexpr std::array<PhaseInfo, 6> phaseTable{{
     {Phase::Import, "import", "primitive transformer ops on a padded batch"},
     {Phase::Fuse, "fuse", "fused transformer ops, back ends of attention chosen, each weight named once"},
+    {Phase::Unpad, "unpad", "packed tokens inside, padded batches at the ports"},
     {Phase::Lower, "lower", "exec programs that launch deduplicated kernels"},
     {Phase::Plan, "plan", "every buffer placed, every launch resolved"},
     {Phase::Codegen, "codegen", "code images and the artifact"},

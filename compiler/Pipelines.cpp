@@ -41,6 +41,7 @@ const std::vector<std::string_view> &optionalPasses() {
     std::vector<std::string_view> names;
     for (const OptionalPass &pass : passTable)
       names.push_back(pass.name);
+    names.push_back("remove-padding"); // of phase unpad
     return names;
   }();
   return passes;
@@ -64,6 +65,18 @@ static void buildFuse(OpPassManager &manager, const PipelineOptions &options) {
   attention.attention = options.attention;
   manager.addPass(createSelectAttention(attention));
   // What fusing asked for twice or left of sizes and positions.
+  manager.addNestedPass<func::FuncOp>(createCanonicalizerPass());
+  manager.addNestedPass<func::FuncOp>(createCSEPass());
+}
+
+static void buildUnpad(OpPassManager &manager, const PipelineOptions &options) {
+  // Behind fusion: attention as one op has a packed form, its parts have none. Before anything that
+  // looks at how many rows a product has.
+  if (!options.runs("remove-padding"))
+    return;
+  RemovePaddingOptions unpad;
+  unpad.packedInput = options.packedInput;
+  manager.addPass(createRemovePadding(unpad));
   manager.addNestedPass<func::FuncOp>(createCanonicalizerPass());
   manager.addNestedPass<func::FuncOp>(createCSEPass());
 }
@@ -121,6 +134,7 @@ Result<PipelineOptions> makePipelineOptions(const CompileOptions &options) {
     if (pipeline.target.kind == "host" && !pass.onHost &&
         !llvm::is_contained(options.enabledPasses, pass.name))
       pipeline.disabledPasses.emplace_back(pass.name);
+  pipeline.packedInput = options.packedInput;
   return pipeline;
 }
 
@@ -128,6 +142,8 @@ void buildPipeline(Phase phase, OpPassManager &manager, const PipelineOptions &o
   switch (phase) {
   case Phase::Fuse:
     return buildFuse(manager, options);
+  case Phase::Unpad:
+    return buildUnpad(manager, options);
   case Phase::Lower:
     return buildLower(manager, options);
   case Phase::Plan:

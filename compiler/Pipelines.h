@@ -15,6 +15,8 @@ struct PipelineOptions {
   Target target;
   /// Most bytes a device may need at run time; 0 for no limit.
   uint64_t maxMemory = 0;
+  /// Packed tokens at the ports (remove-padding).
+  bool packedInput = false;
   /// The request of select-attention; empty for auto.
   std::string attention;
   /// Optional passes that are left out.
@@ -31,7 +33,7 @@ const std::vector<std::string_view> &optionalPasses();
 /// supported is the error that compile() gives.
 Result<PipelineOptions> makePipelineOptions(const CompileOptions &options);
 
-/// Adds the passes of `phase` (fuse, lower or plan) to a pass manager on builtin.module.
+/// Adds the passes of `phase` (fuse, unpad, lower or plan) to a pass manager on builtin.module.
 void buildPipeline(Phase phase, mlir::OpPassManager &manager, const PipelineOptions &options);
 
 } // namespace ingot

@@ -1,7 +1,7 @@
 //===- Liveness.h - When the bytes of a program's buffers are needed -*- C++ -*-===//
 //
 // A program is a list of steps, so the life of a buffer is an interval of it. Views live in the
-// buffer they show.
+// buffer they show. What a size was read from lives until the last launch with that size.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -30,7 +30,7 @@ class Liveness {
 public:
   explicit Liveness(exec::ProgramOp program);
 
-  /// Launches and copies, in order.
+  /// Launches, copies and readings of sizes, in order.
   llvm::ArrayRef<mlir::Operation *> getSteps() const { return steps; }
   /// Buffers in the arena (exec.buffer, exec.input) that are used at all, in order.
   llvm::ArrayRef<Lifetime> getLifetimes() const { return lifetimes; }

@@ -189,6 +189,66 @@ def FoldConstants : Pass<"fold-constants", "::mlir::func::FuncOp"> {
 }
 
 //===----------------------------------------------------------------------===//
+// unpad
+//===----------------------------------------------------------------------===//
+
+def RemovePadding : Pass<"remove-padding", "::mlir::ModuleOp"> {
+  let summary = "Programs work on packed tokens instead of padded batches";
+  let description = [{
+    Before: programs on padded batches [B, S, …], in which some op says which tokens are valid
+    (`TokenwiseOpInterface`): by a mask [B, S], or by the number of tokens at the front of each row. A
+    row's results do not depend on what its padding holds.
+
+    After: every op that can, as its `TokenwiseOpInterface` says, works on the valid tokens alone,
+    [T, …] with `cu_seqlens`; ids and other inputs are packed where they come in, results [B, S, …] are
+    unpacked where they go out, and are zero at padding. Results that are pooled to [B, …] never
+    unpack. An op that stays padded has `transformer.unpack` before it and `transformer.pack` behind it;
+    pack of an unpack is nothing. Integers that are computed from the arguments alone (positions) are
+    computed again in padded form where an op needs them so.
+
+    ```mlir
+    func.func @forward(%ids: tensor<?x?xi32> {transformer.name = "ids", transformer.sizes = ["B", "S"]},
+                       %m: tensor<?x?xi1> {transformer.name = "m", transformer.sizes = ["B", "S"]})
+        -> (tensor<?x8xf32> {transformer.name = "y"}) attributes {transformer.program} {
+      %0 = transformer.embedding %table, %ids : …
+      %1 = transformer.mean_pool %0, %m : (tensor<?x?x8xf32>, tensor<?x?xi1>) -> tensor<?x8xf32>
+      return %1 : tensor<?x8xf32>
+    }
+    ```
+    becomes
+    ```mlir
+      %cu = transformer.cu_seqlens %m {rows = 8} : (tensor<?x?xi1>) -> tensor<9xi32>
+      %i = transformer.token_indices %m, %cu : (tensor<?x?xi1>, tensor<9xi32>) -> tensor<?xi32>
+      %p = transformer.pack %ids, %i : (tensor<?x?xi32>, tensor<?xi32>) -> tensor<?xi32>
+      %0 = transformer.embedding %table, %p : (tensor<64x8xf32>, tensor<?xi32>) -> tensor<?x8xf32>
+      %1 = transformer.packed_mean_pool %0, %cu like %m : …
+      return %1 : tensor<?x8xf32>
+    ```
+
+    The program gets the attribute `transformer.unpadding = {packed_ops, padded_ops, flops_per_token,
+    flops_per_pair}`, which the plan carries.
+
+    Remarks of category `remove-padding`: an analysis for each program, with what is saved at 50 % and
+    10 % fill; missed for each op that stays padded between packed ones, with the reason, and for a
+    program in which nothing says which tokens are valid.
+
+    With `packed-input` a program whose mask comes from the caller takes tokens that are packed already:
+    `cu_seqlens [rows + 1]` (entries behind the last row repeat T) instead of the mask, and [T, …] instead of
+    every other [B, S, …], results too; results [B, …] have all `rows`. Neither pack nor unpack is left.
+    Programs whose rows have their tokens in front (steps) stay as they are.
+
+    Diagnoses: a program whose sizes do not propagate; with `packed-input` (as unsupported), an op that
+    stays padded.
+  }];
+  let options = [
+    Option<"packedInput", "packed-input", "bool", "false",
+           "Take and give packed tokens at the ports">
+  ];
+  let dependentDialects = ["::ingot::transformer::TransformerDialect",
+                           "::ingot::exec::ExecDialect", "::mlir::tensor::TensorDialect"];
+}
+
+//===----------------------------------------------------------------------===//
 // lower
 //===----------------------------------------------------------------------===//
 
@@ -233,7 +293,9 @@ def ConvertTransformerToExec : Pass<"convert-transformer-to-exec", "::mlir::Modu
 
     Sizes. Every dynamic dimension becomes a product of the program's symbols. They come from the
     arguments (`transformer.sizes`) and flow through `ReifyRankedShapedTypeOpInterface`, through
-    elementwise ops and through upstream reshapes. So no op is known by name here.
+    elementwise ops and through upstream reshapes. So no op is known by name here. A dimension that an
+    op reifies as min(element of an i32 tensor, bound), at least 0, is a symbol of its own, T: it is read
+    by an `exec.read_size` right behind the launch that makes the tensor, and bounded by that bound.
 
     Kernels. An op starts a kernel, unless
     * it makes a constant or depends on scalars and constants only: it is copied into the kernels

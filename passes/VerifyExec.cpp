@@ -31,7 +31,7 @@ struct VerifyExec : ingot::impl::VerifyExecBase<VerifyExec> {
 private:
   LogicalResult verifyGlobals();
   LogicalResult verifyProgram(exec::ProgramOp program);
-  LogicalResult verifySteps(const Liveness &liveness);
+  LogicalResult verifySteps(exec::ProgramOp program, const Liveness &liveness);
   FailureOr<ByteRange> getArenaRange(Operation *root, const exec::SizeBounds &bounds);
 };
 
@@ -119,8 +119,30 @@ static bool isInPlace(Operation *step, Operation *input, Operation *output) {
   return false;
 }
 
-LogicalResult VerifyExec::verifySteps(const Liveness &liveness) {
+/// Fails if `step` needs a size of `unread`.
+static LogicalResult verifySizesKnown(Operation *step, const llvm::DenseSet<StringAttr> &unread) {
+  SmallVector<exec::SizeAttr> sizes;
+  if (auto launch = dyn_cast<exec::LaunchOp>(step)) {
+    llvm::append_range(sizes, launch.getSizes().getAsRange<exec::SizeAttr>());
+    if (launch.getGrid())
+      llvm::append_range(sizes, launch.getGrid()->getAsRange<exec::SizeAttr>());
+  }
+  if (auto copy = dyn_cast<exec::CopyOp>(step))
+    llvm::append_range(sizes, copy.getSource().getType().getShape());
+  for (exec::SizeAttr size : sizes)
+    for (StringAttr symbol : size.getSymbols())
+      if (unread.contains(symbol))
+        return step->emitOpError("needs size '")
+               << symbol.getValue() << "', which no step has read before";
+  return success();
+}
+
+LogicalResult VerifyExec::verifySteps(exec::ProgramOp program, const Liveness &liveness) {
   llvm::DenseSet<Operation *> defined;
+  llvm::DenseSet<StringAttr> unread;
+  for (auto symbol : program.getSymbols().getAsRange<exec::SymbolAttr>())
+    if (symbol.isResident())
+      unread.insert(symbol.getName());
   for (Operation *step : liveness.getSteps()) {
     SmallVector<BufferUse> uses = Liveness::getUses(step);
     for (const BufferUse &use : uses)
@@ -129,6 +151,10 @@ LogicalResult VerifyExec::verifySteps(const Liveness &liveness) {
     for (const BufferUse &use : uses)
       if (use.writes)
         defined.insert(use.root);
+    if (auto read = dyn_cast<exec::ReadSizeOp>(step))
+      unread.erase(read.getSymbolAttr());
+    if (failed(verifySizesKnown(step, unread)))
+      return failure();
     auto launch = dyn_cast<exec::LaunchOp>(step);
     if (!launch)
       continue;
@@ -144,7 +170,7 @@ LogicalResult VerifyExec::verifySteps(const Liveness &liveness) {
 
 LogicalResult VerifyExec::verifyProgram(exec::ProgramOp program) {
   Liveness liveness(program);
-  if (failed(verifySteps(liveness)))
+  if (failed(verifySteps(program, liveness)))
     return failure();
   exec::SizeBounds bounds = exec::SizeBounds::get(program.getSymbols(), program.getLimits());
   SmallVector<ByteRange> ranges;

@@ -138,18 +138,26 @@ static bool isSymbolName(StringRef name) {
 }
 
 LogicalResult SymbolAttr::verify(function_ref<InFlightDiagnostic()> emitError, StringAttr name,
-                                 int64_t minimum, int64_t maximum) {
+                                 int64_t minimum, int64_t maximum, SizeAttr bound) {
   if (!isSymbolName(name.getValue()))
     return emitError() << "expects a symbol name of letters, digits and '_', got '"
                        << name.getValue() << "'";
-  if (minimum < 1 || minimum > maximum)
+  // The parameter of a kernel may be 0 wherever one of its launches reads it from a buffer.
+  if (minimum < 0 || maximum < 1 || minimum > maximum)
     return emitError() << "expects bounds of symbol '" << name.getValue()
                        << "' in order and positive, got [" << minimum << ", " << maximum << "]";
+  if (bound && minimum != 0)
+    return emitError() << "expects symbol '" << name.getValue()
+                       << "', which is read from a buffer, to begin at 0, got " << minimum;
   return success();
 }
 
 void SymbolAttr::printBare(llvm::raw_ostream &os) const {
   os << getName().getValue() << " in [" << getMinimum() << ", " << getMaximum() << "]";
+  if (SizeAttr bound = getBound()) {
+    os << " within ";
+    bound.printBare(os);
+  }
 }
 
 FailureOr<SymbolAttr> SymbolAttr::parseBare(AsmParser &parser) {
@@ -160,9 +168,17 @@ FailureOr<SymbolAttr> SymbolAttr::parseBare(AsmParser &parser) {
       parser.parseInteger(minimum) || parser.parseComma() || parser.parseInteger(maximum) ||
       parser.parseRSquare())
     return failure();
+  SizeAttr bound;
+  if (succeeded(parser.parseOptionalKeyword("within"))) {
+    FailureOr<SizeAttr> parsed = SizeAttr::parseBare(parser);
+    if (failed(parsed))
+      return failure();
+    bound = *parsed;
+  }
   auto emitError = [&] { return parser.emitError(location); };
-  SymbolAttr symbol = SymbolAttr::getChecked(
-      emitError, parser.getContext(), StringAttr::get(parser.getContext(), name), minimum, maximum);
+  SymbolAttr symbol = SymbolAttr::getChecked(emitError, parser.getContext(),
+                                             StringAttr::get(parser.getContext(), name), minimum,
+                                             maximum, bound);
   if (!symbol)
     return failure();
   return symbol;

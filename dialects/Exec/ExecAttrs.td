@@ -56,13 +56,25 @@ def Exec_SymbolAttr : Exec_Attr<"Symbol", "symbol"> {
   let summary = "A run-time size with its compiled bounds (inclusive)";
   let description = [{
     `#exec.symbol<B in [1, 8]>`: the number of rows of a call is between 1 and 8.
+
+    `#exec.symbol<T in [0, 2048] within B * S>`: a device-resident size. It is no dimension of what
+    the caller passes; `exec.read_size` reads it from a buffer while the program runs. It is in
+    [0, `bound`], so at most `maximum`.
   }];
-  let parameters = (ins "::mlir::StringAttr":$name, "int64_t":$minimum, "int64_t":$maximum);
+  let parameters = (ins "::mlir::StringAttr":$name, "int64_t":$minimum, "int64_t":$maximum,
+                        OptionalParameter<"::ingot::exec::SizeAttr">:$bound);
+  let builders = [
+    AttrBuilder<(ins "::mlir::StringAttr":$name, "int64_t":$minimum, "int64_t":$maximum), [{
+      return $_get($_ctxt, name, minimum, maximum, ::ingot::exec::SizeAttr());
+    }]>
+  ];
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
     void printBare(::llvm::raw_ostream &os) const;
     static ::mlir::FailureOr<SymbolAttr> parseBare(::mlir::AsmParser &parser);
+    /// True if the size is read from a buffer while the program runs.
+    bool isResident() const { return getBound() != nullptr; }
   }];
 }
 

@@ -19,6 +19,15 @@ void ExecDialect::initialize() {
 
 LogicalResult ExecDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
   StringRef name = attribute.getName();
+  if (name == kUnpaddingAttr) {
+    auto counts = dyn_cast<DictionaryAttr>(attribute.getValue());
+    if (isa<ProgramOp>(op) && counts && llvm::all_of(counts, [](NamedAttribute count) {
+          auto value = dyn_cast<IntegerAttr>(count.getValue());
+          return value && value.getValue().isNonNegative();
+        }))
+      return success();
+    return op->emitOpError("expects '") << name << "' to be counts on a program";
+  }
   if (name != kModelAttr && name != kGenerationAttr)
     return op->emitOpError("has unknown attribute '")
            << name << "'; expected '" << kModelAttr << "' or '" << kGenerationAttr << "'";

@@ -23,6 +23,9 @@ def Exec_Dialect : Dialect {
     time only are products of named symbols with compiled bounds (`#exec.size`); there is no control
     flow and no allocation.
 
+    A program may say what it leaves out by working on packed tokens: `exec.unpadding = {packed_ops,
+    padded_ops, flops_per_token, flops_per_pair}`, the keys of `Unpadding` in `plan.fbs`.
+
     Module attributes:
 
     * `exec.model = {model_type, architecture, config_sha256, provenance = {…}}`: about the model,
@@ -37,6 +40,7 @@ def Exec_Dialect : Dialect {
   let extraClassDeclaration = [{
     static constexpr ::llvm::StringLiteral kModelAttr = "exec.model";
     static constexpr ::llvm::StringLiteral kGenerationAttr = "exec.generation";
+    static constexpr ::llvm::StringLiteral kUnpaddingAttr = "exec.unpadding";
 
     void registerAttributes();
     void registerTypes();

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/Transformer/TransformerDialect.h"
+#include "dialects/Transformer/Tokenwise.h"
 #include "dialects/Transformer/TransformerOps.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -27,6 +28,7 @@ void TransformerDialect::initialize() {
 #define GET_OP_LIST
 #include "dialects/Transformer/TransformerOps.cpp.inc"
       >();
+  attachTokenwiseModels(*getContext());
 }
 
 //===----------------------------------------------------------------------===//
@@ -145,6 +147,11 @@ LogicalResult TransformerDialect::verifyOperationAttribute(Operation *op, NamedA
       return success();
     return op->emitError() << kProgramAttr << " must be a unit attribute of a function";
   }
+  if (attr.getName() == kUnpaddingAttr) {
+    if (isa<FunctionOpInterface>(op) && isa<DictionaryAttr>(attr.getValue()))
+      return success();
+    return op->emitError() << kUnpaddingAttr << " must be a dictionary on a function";
+  }
   if (isa<ModuleOp>(op)) {
     if (attr.getName() == kSizesAttr)
       return verifyModuleSizes(op, attr.getValue());
@@ -184,6 +191,15 @@ LogicalResult TransformerDialect::verifyRegionArgAttribute(Operation *op, unsign
       return success();
     return op->emitError() << kOptionalAttr << " must be an integer on an integer tensor, got "
                            << attr.getValue() << " on " << type;
+  }
+  if (attr.getName() == kOffsetsAttr) {
+    auto given = dyn_cast<DictionaryAttr>(attr.getValue());
+    auto step = given ? given.getAs<IntegerAttr>("max_step") : IntegerAttr();
+    if (tensor && tensor.getRank() == 1 && tensor.getElementType().isInteger(32) && given &&
+        given.getAs<StringAttr>("to") && step && step.getInt() >= 1)
+      return success();
+    return op->emitError() << kOffsetsAttr << " must be {to = size, max_step = positive} on an i32 "
+                           << "tensor of rank 1, got " << attr.getValue() << " on " << type;
   }
   return verifyPortAttribute(op, attr, "argument");
 }

@@ -21,6 +21,8 @@ inline constexpr llvm::StringLiteral kGenerationAttr = "transformer.generation";
 inline constexpr llvm::StringLiteral kNameAttr = "transformer.name";
 inline constexpr llvm::StringLiteral kRangeAttr = "transformer.range";
 inline constexpr llvm::StringLiteral kOptionalAttr = "transformer.optional";
+inline constexpr llvm::StringLiteral kOffsetsAttr = "transformer.offsets";
+inline constexpr llvm::StringLiteral kUnpaddingAttr = "transformer.unpadding";
 inline constexpr llvm::StringLiteral kStateAttr = "transformer.state";
 
 } // namespace ingot::transformer

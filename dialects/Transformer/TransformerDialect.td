@@ -36,6 +36,7 @@ def Transformer_Dialect : Dialect {
     | attribute | on | meaning |
     |---|---|---|
     | `transformer.program` | `func.func` | unit: the function is a program |
+    | `transformer.unpadding = {packed_ops = 9, padded_ops = 0, flops_per_token = 98304, flops_per_pair = 512}` | `func.func` | what `remove-padding` did |
     | `transformer.sizes = {B = [1, 8]}` | module | symbolic sizes with minimum and maximum |
     | `transformer.limits = [{symbols = ["B", "S"], max = 2048} ]` | module | bounds on products of sizes |
     | `transformer.sources = {"a.weight" = {shape = [4, 4], init = "normal", std = 0.02, aliases = []}}` | module | the checkpoint's tensors |
@@ -45,6 +46,7 @@ def Transformer_Dialect : Dialect {
     | `transformer.sizes = ["B", "S"]` | argument | the symbol of each dynamic dimension, in order |
     | `transformer.range = [0, 511]` | integer argument | inclusive bounds of every element |
     | `transformer.optional = 1` | integer argument | may be absent; it is then filled with this |
+    | `transformer.offsets = {to = "T", max_step = 512}` | i32 argument of rank 1 | offsets: from 0, never falling, to the size `to`, by at most `max_step` at once |
     | `transformer.state = "kv.k.0"` | argument, result | program state and its new value |
   }];
   let dependentDialects = [

@@ -137,6 +137,7 @@ KernelGroup *KernelFormation::findGroupToJoin(Operation &op, const SizePropagati
     Operation *producer = operand.get().getDefiningOp();
     KernelGroup *group = groupOf.lookup(producer);
     if (!group || group->getLast() != producer || producer->getNumResults() != 1 ||
+        sizes.isReadForSize(operand.get()) ||
         !llvm::all_of(producer->getUsers(),
                       [&](Operation *user) { return user == &op || !readsElements(user); }))
       continue;

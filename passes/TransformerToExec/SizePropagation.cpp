@@ -82,6 +82,11 @@ SizeAttr SizePropagation::evaluate(Value index) {
     return evaluate(op->getOperand(0));
   if (op->getNumOperands() != 2)
     return {};
+  // No size is negative.
+  if (isa<arith::MaxSIOp>(op) && matchPattern(op->getOperand(1), m_Zero()))
+    return evaluate(op->getOperand(0));
+  if (isa<arith::MinSIOp>(op))
+    return evaluateElement(op);
   SizeAttr lhs = evaluate(op->getOperand(0)), rhs = evaluate(op->getOperand(1));
   if (!lhs || !rhs)
     return {};
@@ -92,6 +97,34 @@ SizeAttr SizePropagation::evaluate(Value index) {
   if (isa<arith::CeilDivSIOp, arith::CeilDivUIOp>(op) && rhs.isStatic())
     return exec::ceilDivide(lhs, rhs.getFactor());
   return {};
+}
+
+SizeAttr SizePropagation::evaluateElement(Operation *op) {
+  auto cast = op->getOperand(0).getDefiningOp<arith::IndexCastOp>();
+  auto extract = cast ? cast.getIn().getDefiningOp<tensor::ExtractOp>() : nullptr;
+  SizeAttr bound = evaluate(op->getOperand(1));
+  if (!extract || !bound || extract.getIndices().size() != 1)
+    return {};
+  RankedTensorType type = extract.getTensor().getType();
+  std::optional<int64_t> element = getConstantIntValue(extract.getIndices().front());
+  if (!type.hasStaticShape() || !type.getElementType().isInteger(32) || !element || *element < 0 ||
+      *element >= type.getDimSize(0))
+    return {};
+  for (const ResidentSize &known : residents)
+    if (known.tensor == extract.getTensor() && known.element == *element && known.bound == bound)
+      return SizeAttr::get(op->getContext(), 1, known.name);
+  // T, T1, T2, …
+  StringAttr name;
+  for (unsigned suffix = residents.size(); !name || names.contains(name); ++suffix)
+    name = StringAttr::get(op->getContext(), suffix == 0 ? "T" : "T" + std::to_string(suffix));
+  names.insert(name);
+  residents.push_back({name, bound, extract.getTensor(), *element});
+  return SizeAttr::get(op->getContext(), 1, name);
+}
+
+bool SizePropagation::isReadForSize(Value tensor) const {
+  return llvm::any_of(residents,
+                      [&](const ResidentSize &size) { return size.tensor == tensor; });
 }
 
 FailureOr<SmallVector<SizeAttr>> SizePropagation::evaluate(ArrayRef<OpFoldResult> sizes) {
@@ -223,6 +256,8 @@ LogicalResult SizePropagation::run(func::FuncOp program) {
       return program.emitOpError("expects the names of ")
              << type.getNumDynamicDims() << " dynamic dimensions in '" << transformer::kSizesAttr
              << "' of argument " << argument.getArgNumber() << ", got " << given;
+    if (given)
+      this->names.insert_range(names.getAsRange<StringAttr>());
     SmallVector<SizeAttr> shape;
     unsigned next = 0;
     for (int64_t dim : type.getShape()) {

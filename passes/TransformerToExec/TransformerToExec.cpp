@@ -30,9 +30,13 @@ public:
 
 private:
   LogicalResult collectSymbols();
+  /// Adds the sizes that are data, bounded by what the caller's can be at most.
+  LogicalResult addResidentSymbols();
   LogicalResult emitArguments();
   LogicalResult emitOp(Operation &op);
   LogicalResult emitLaunch(const KernelGroup &group);
+  /// Reads the sizes whose tensors have been made.
+  void emitReadSizes();
   LogicalResult emitResults();
   LogicalResult emitStateResult(Value value, StringAttr name, Location location);
   /// The buffer of a tensor; state must be its newest version.
@@ -50,6 +54,7 @@ private:
   SmallVector<exec::LimitAttr> limits;
   OpBuilder builder{function.getContext()};
   llvm::DenseMap<Value, Value> buffers;
+  llvm::DenseSet<StringAttr> readSizes;
   /// The newest version of each state.
   llvm::DenseMap<BlockArgument, Value> newest;
 };
@@ -100,6 +105,21 @@ LogicalResult ProgramEmitter::collectSymbols() {
   return success();
 }
 
+LogicalResult ProgramEmitter::addResidentSymbols() {
+  exec::SizeBounds bounds(symbols, limits);
+  SmallVector<exec::SymbolAttr> residents;
+  for (const ResidentSize &size : sizes.getResidentSizes()) {
+    std::optional<int64_t> most = bounds.maximum(size.bound);
+    if (!most || *most < 1)
+      return mlir::emitError(size.tensor.getLoc())
+             << "expects a size whose bound fits 63 bits, got " << size.bound.str();
+    residents.push_back(
+        exec::SymbolAttr::get(function.getContext(), size.name, 0, *most, size.bound));
+  }
+  llvm::append_range(symbols, residents);
+  return success();
+}
+
 //===----------------------------------------------------------------------===//
 // Arguments
 //===----------------------------------------------------------------------===//
@@ -133,9 +153,15 @@ LogicalResult ProgramEmitter::emitArguments() {
     IntegerAttr fill;
     if (auto given = function.getArgAttrOfType<IntegerAttr>(index, transformer::kOptionalAttr))
       fill = builder.getI64IntegerAttr(given.getInt());
+    exec::SizeAttr ascendsTo;
+    IntegerAttr maxStep;
+    if (auto given = function.getArgAttrOfType<DictionaryAttr>(index, transformer::kOffsetsAttr)) {
+      ascendsTo = SizeAttr::get(builder.getContext(), 1, given.getAs<StringAttr>("to"));
+      maxStep = given.getAs<IntegerAttr>("max_step");
+    }
     buffers[argument] =
         exec::InputOp::create(builder, argument.getLoc(), type, name, globals.getDevice(), range,
-                              fill, StringAttr(), IntegerAttr(), IntegerAttr());
+                              fill, ascendsTo, maxStep, StringAttr(), IntegerAttr(), IntegerAttr());
   }
   return success();
 }
@@ -222,6 +248,15 @@ LogicalResult ProgramEmitter::emitOp(Operation &op) {
   return success();
 }
 
+void ProgramEmitter::emitReadSizes() {
+  for (const ResidentSize &size : sizes.getResidentSizes()) {
+    Value buffer = buffers.lookup(size.tensor);
+    if (buffer && readSizes.insert(size.name).second)
+      exec::ReadSizeOp::create(builder, size.tensor.getLoc(), size.name, buffer,
+                               builder.getI64IntegerAttr(size.element));
+  }
+}
+
 //===----------------------------------------------------------------------===//
 // Results
 //===----------------------------------------------------------------------===//
@@ -275,20 +310,29 @@ LogicalResult ProgramEmitter::emit() {
     return function.emitOpError("expects a program of one block, got ")
            << function.getBody().getBlocks().size();
   if (failed(collectSymbols()) || failed(sizes.run(function)) || failed(states.run(function)) ||
-      failed(formation.run(function, sizes, states)))
+      failed(formation.run(function, sizes, states)) || failed(addResidentSymbols()))
     return failure();
 
   auto program = exec::ProgramOp::create(
       builder, function.getLoc(), name,
       builder.getArrayAttr(SmallVector<Attribute>(symbols.begin(), symbols.end())),
       builder.getArrayAttr(SmallVector<Attribute>(limits.begin(), limits.end())));
+  if (Attribute unpadding = function->getAttr(transformer::kUnpaddingAttr))
+    program->setAttr(exec::ExecDialect::kUnpaddingAttr, unpadding);
   globals.insert(program);
   builder.setInsertionPointToStart(&program.getBody().emplaceBlock());
   if (failed(emitArguments()))
     return failure();
-  for (Operation &op : function.getBody().front().without_terminator())
+  emitReadSizes();
+  for (Operation &op : function.getBody().front().without_terminator()) {
     if (failed(emitOp(op)))
       return failure();
+    emitReadSizes();
+  }
+  for (const ResidentSize &size : sizes.getResidentSizes())
+    if (!readSizes.contains(size.name))
+      return mlir::emitError(size.tensor.getLoc())
+             << "gives the size of other tensors but has no buffer to read it from";
   return emitResults();
 }
 

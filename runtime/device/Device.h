@@ -62,7 +62,9 @@ struct TensorMapSpec {
 };
 
 /// One launch: `numBuffers` device addresses, then `numSizes` integers, over a 3-d grid of blocks.
-/// The pointers must be valid until launch() returns; what is recorded (below) copies them.
+/// The pointers must be valid until launch() returns; what is recorded (below) copies them. Where the
+/// host can't follow the device's memory, a size that is read from a buffer is its bound here, and so
+/// is the grid; its address has the truth.
 struct LaunchSpec {
   uint32_t kernel = 0; // handle from resolveKernel()
   void *const *buffers = nullptr;

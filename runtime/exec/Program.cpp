@@ -38,10 +38,13 @@ Result<std::unique_ptr<Program>> Program::create(const format::Plan &plan, unsig
     const format::Step &step = *table.steps()->Get(i);
     if (const format::Launch *launch = step.action_as_Launch()) {
       program->addLaunch(*launch, devices);
+    } else if (const format::ReadSize *read = step.action_as_ReadSize()) {
+      program->addReadSize(*read, devices);
     } else {
       INGOT_TRY(program->addCopy(*step.action_as_Copy(), devices, i));
     }
   }
+  program->linkResidents();
   program->values_.resize(program->sizes_.size());
   program->sizeArgs_.resize(program->sizeIndex_.size());
   program->mapImages_.resize(program->maps_.size());
@@ -71,7 +74,9 @@ void Program::addSymbols(const format::Program &table) {
   for (unsigned i = 0; i < bounds_.ranges.size(); ++i)
     symbolNames_.push_back(table.symbols()->Get(i)->name()->str());
   symbols_.resize(symbolNames_.size());
-  candidate_.resize(symbolNames_.size());
+  candidate_.resize(bounds_.numCallerSymbols());
+  for (const SizeExpr &bound : bounds_.residentBounds)
+    residents_.push_back({internSize(bound), nullptr, {}, {}});
 }
 
 uint32_t Program::internSize(const SizeExpr &size) {
@@ -107,6 +112,10 @@ Result<Port> Program::makePort(const format::Port &table, bool output,
   port.fill = table.fill();
   port.hasRange = table.has_range();
   port.range = portRange(port.dtype, table);
+  port.isOffsets = table.ascends_to() != nullptr;
+  if (port.isOffsets)
+    port.ascendsTo = internSize(sizeExpr(*table.ascends_to()));
+  port.maxStep = table.max_step();
   port.device = buffer.device();
   port.address = addressOf(table.buffer(), devices);
   port.host = port.address;
@@ -186,8 +195,13 @@ void Program::addLaunch(const format::Launch &launch, const std::vector<LoadedDe
       grid[i] = sizeExpr(*kernel.grid()->Get(i));
   }
   step.firstSizeAddress = uint32_t(sizeAddresses_.size());
-  sizeAddresses_.resize(sizeAddresses_.size() +
-                        (kernel.device_sizes() ? kernel.device_sizes()->size() : 0));
+  const auto *wanted = kernel.device_sizes();
+  for (unsigned i = 0; wanted && i < wanted->size(); ++i) {
+    SizeExpr size = sizeExpr(*launch.sizes()->Get(wanted->Get(i)));
+    size_t first = bounds_.numCallerSymbols();
+    bool isResident = !size.symbols.empty() && size.symbols[0] >= first;
+    sizeAddresses_.push_back(isResident ? residents_[size.symbols[0] - first].address : nullptr);
+  }
   step.firstMap = uint32_t(maps_.size());
   addTensorMaps(launch, kernel, step);
   steps_.push_back(std::move(step));
@@ -219,11 +233,37 @@ void Program::addTensorMaps(const format::Launch &launch, const format::Kernel &
   }
 }
 
+void Program::addReadSize(const format::ReadSize &read, const std::vector<LoadedDevice> &devices) {
+  Step step;
+  step.kind = Step::ReadSize;
+  step.device = table_->buffers()->Get(read.buffer())->device();
+  step.symbol = read.symbol();
+  step.source = static_cast<char *>(addressOf(read.buffer(), devices)) +
+                read.element() * sizeof(int32_t);
+  residents_[read.symbol() - bounds_.numCallerSymbols()].address = step.source;
+  steps_.push_back(std::move(step));
+}
+
+/// Finds what changes with each symbol that is read.
+void Program::linkResidents() {
+  for (size_t r = 0; r < residents_.size(); ++r) {
+    auto symbol = uint16_t(bounds_.numCallerSymbols() + r);
+    for (size_t i = 0; i < sizes_.size(); ++i)
+      if (std::find(sizes_[i].symbols.begin(), sizes_[i].symbols.end(), symbol) !=
+          sizes_[i].symbols.end())
+        residents_[r].dependents.push_back(uint32_t(i));
+    for (size_t i = 0; i < sizeIndex_.size(); ++i)
+      if (std::find(residents_[r].dependents.begin(), residents_[r].dependents.end(),
+                    sizeIndex_[i]) != residents_[r].dependents.end())
+        residents_[r].arguments.push_back(uint32_t(i));
+  }
+}
+
 Status Program::addCopy(const format::Copy &copy, std::vector<LoadedDevice> &devices,
                         size_t index) {
   const format::Buffer &source = *table_->buffers()->Get(copy.source());
   Step step;
-  step.isCopy = true;
+  step.kind = Step::Copy;
   step.sourceDevice = source.device();
   step.device = table_->buffers()->Get(copy.target())->device();
   step.source = addressOf(copy.source(), devices);
@@ -250,7 +290,9 @@ Port *Program::findPort(std::string_view name, bool output) {
 
 std::string Program::stepKernel(size_t step) const {
   const format::Launch *launch = table_->steps()->Get(unsigned(step))->action_as_Launch();
-  return launch ? plan_->kernels()->Get(launch->kernel())->entry()->str() : "copy";
+  if (launch)
+    return plan_->kernels()->Get(launch->kernel())->entry()->str();
+  return steps_[step].kind == Step::Copy ? "copy" : "read_size";
 }
 
 std::string Program::stepLocation(size_t step) const {

@@ -3,7 +3,9 @@
 // At load, a program of the plan becomes flat arrays: the distinct sizes, the addresses that each
 // launch passes, the indices of its size arguments. A run binds the symbols from the shapes of the
 // inputs, evaluates every distinct size once (not at all if no symbol changed), and walks the
-// steps. Nothing is allocated after creation, except for the message of an error.
+// steps. A symbol that a step reads from a buffer is at its bound until then; where the host can't
+// follow the buffer it stays there. Nothing is allocated after creation, except for the message of an
+// error.
 //
 // On a device that records (a GPU), a set of sizes that comes again is recorded with its uploads
 // and steps, and from then on replayed as a whole.
@@ -50,6 +52,9 @@ struct Port {
   int64_t fill = 0;
   bool hasRange = false;
   IntegerRange range;
+  bool isOffsets = false;  // from 0 to ascendsTo, by at most maxStep (0: any) at once
+  uint32_t ascendsTo = 0;  // index into Program's distinct sizes
+  int64_t maxStep = 0;
 
   uint16_t device = 0;
   void *address = nullptr;     // on the device
@@ -87,7 +92,10 @@ public:
                                                  std::vector<LoadedDevice> &devices);
 
   const std::string &name() const { return name_; }
-  const std::vector<std::string> &symbolNames() const { return symbolNames_; }
+  /// Of the symbols that the caller's shapes give.
+  std::span<const std::string> symbolNames() const {
+    return std::span(symbolNames_).first(bounds_.numCallerSymbols());
+  }
   const SymbolBounds &bounds() const { return bounds_; }
   std::vector<Port> &inputs() { return inputs_; }
   std::vector<Port> &outputs() { return outputs_; }
@@ -98,7 +106,7 @@ public:
   Status run(std::span<const InputTensor> inputs, std::span<OutputTensor> outputs);
 
   // The parts of run(), for callers that fill ports themselves (the generation loop):
-  /// Sets the symbols (in plan order) and all shapes. Usage error outside bounds or limits.
+  /// Sets the caller's symbols (in plan order) and all shapes. Usage error outside bounds or limits.
   Status bind(std::span<const int64_t> symbols);
   /// Is it better to bind few different sets of sizes?
   bool prefersFewSizes() const { return !recorded_.empty(); }
@@ -126,7 +134,7 @@ public:
 
 private:
   struct Step {
-    bool isCopy = false;
+    enum Kind : uint8_t { Launch, Copy, ReadSize } kind = Launch;
     uint16_t device = 0; // of the launch, or of the copy's target
     uint32_t kernel = 0; // device handle
     uint32_t firstBuffer = 0, firstSize = 0, firstSizeAddress = 0, firstMap = 0;
@@ -137,6 +145,14 @@ private:
     void *source = nullptr, *target = nullptr;
     uint32_t elementBytes = 0;
     std::vector<uint32_t> dims;
+    uint16_t symbol = 0; // that is read from `source`
+  };
+  /// A symbol that a step reads.
+  struct Resident {
+    uint32_t bound = 0;               // index into values_
+    const void *address = nullptr;    // of its i32
+    std::vector<uint32_t> dependents; // indices into sizes_
+    std::vector<uint32_t> arguments;  // indices into sizeArgs_
   };
 
   /// A tensor map of a launch: its sizes are over the launch's size arguments.
@@ -170,6 +186,8 @@ private:
   void addLaunch(const format::Launch &launch, const std::vector<LoadedDevice> &devices);
   void addTensorMaps(const format::Launch &launch, const format::Kernel &kernel, const Step &step);
   Status makeHostSides(std::vector<LoadedDevice> &devices);
+  void addReadSize(const format::ReadSize &read, const std::vector<LoadedDevice> &devices);
+  void linkResidents();
   Status addCopy(const format::Copy &copy, std::vector<LoadedDevice> &devices, size_t index);
   void *addressOf(uint32_t buffer, const std::vector<LoadedDevice> &devices) const;
 
@@ -185,6 +203,9 @@ private:
   Status executeRecorded();
   Status record(Recorded &entry);
   Status runStep(const Step &step);
+  Status runReadSize(const Step &step);
+  void setResident(size_t index, int64_t value);
+  Status checkOffsets(const Port &port) const;
   Status runCopy(const Step &step);
   std::string portList(bool outputs) const;
 
@@ -212,6 +233,7 @@ private:
   std::vector<Transfer> transfers_;
   std::vector<Recorded> recorded_; // empty: nothing is recorded
   uint64_t runs_ = 0;
+  std::vector<Resident> residents_;          // the symbols behind the caller's
   std::vector<Step> steps_;
   std::vector<double> *profile_ = nullptr;
   const Artifact *artifact_ = nullptr;

@@ -88,7 +88,7 @@ Status Program::bindShapes() {
 Status Program::bind(std::span<const int64_t> symbols) {
   if (std::equal(symbols.begin(), symbols.end(), symbols_.begin()) && !symbols_.empty())
     return {};
-  for (size_t i = 0; i < symbols_.size(); ++i)
+  for (size_t i = 0; i < symbols.size(); ++i)
     if (symbols[i] < bounds_.ranges[i].min || symbols[i] > bounds_.ranges[i].max)
       return usage(text(symbolNames_[i], ": expected ", bounds_.ranges[i].min, " to ",
                         bounds_.ranges[i].max, ", got ", symbols[i]));
@@ -108,6 +108,8 @@ Status Program::bind(std::span<const int64_t> symbols) {
                       "; pass fewer or shorter rows, or compile with a larger --max-tokens"));
   }
   std::copy(symbols.begin(), symbols.end(), symbols_.begin());
+  for (size_t i = 0; i < residents_.size(); ++i)
+    symbols_[symbols.size() + i] = evaluate(bounds_.residentBounds[i], symbols_);
   for (size_t i = 0; i < sizes_.size(); ++i)
     values_[i] = evaluate(sizes_[i], symbols_);
   for (size_t i = 0; i < sizeIndex_.size(); ++i)
@@ -166,9 +168,28 @@ Status Program::loadInput(Port &port, const InputTensor &input) {
                       shapeStr(input.shape), ", got ", input.bytes));
   Status status =
       convertElements(port.host, port.dtype, port.range, input.data, input.type, port.elements);
+  if (status.ok() && port.isOffsets)
+    status = checkOffsets(port);
   if (status.ok())
     return status;
   return status.withContext(text("input ", quoted(port.name), ": "));
+}
+
+/// Offsets index memory as ids do, so they are checked as ids are.
+Status Program::checkOffsets(const Port &port) const {
+  std::span offsets(static_cast<const int32_t *>(port.host), port.elements);
+  int64_t end = values_[port.ascendsTo];
+  if (offsets.empty() || offsets.front() != 0 || offsets.back() != end)
+    return usage(text("expected offsets from 0 to ", end, ", got ",
+                      offsets.empty() ? "none" : text(offsets.front(), " to ", offsets.back())));
+  for (size_t i = 1; i < offsets.size(); ++i) {
+    int64_t step = int64_t(offsets[i]) - offsets[i - 1];
+    if (step < 0 || (port.maxStep != 0 && step > port.maxStep))
+      return usage(text("expected offsets that rise by 0 to ",
+                        port.maxStep ? text(port.maxStep) : text(end), " at once, got ",
+                        offsets[i - 1], ", ", offsets[i], " at element ", i));
+  }
+  return {};
 }
 
 Status Program::checkOutputs(std::span<OutputTensor> outputs) {
@@ -287,8 +308,10 @@ Status Program::record(Recorded &entry) {
 }
 
 Status Program::runStep(const Step &step) {
-  if (step.isCopy)
+  if (step.kind == Step::Copy)
     return runCopy(step);
+  if (step.kind == Step::ReadSize)
+    return runReadSize(step);
   LaunchSpec launch;
   launch.kernel = step.kernel;
   launch.buffers = addresses_.data() + step.firstBuffer;
@@ -301,6 +324,33 @@ Status Program::runStep(const Step &step) {
                          : evaluate(variantGrids_[size_t(step.variantGrid)][size_t(i)],
                                     std::span(sizeArgs_).subspan(step.firstSize));
   return devices_[step.device]->launch(launch);
+}
+
+Status Program::runReadSize(const Step &step) {
+  Device &device = *devices_[step.device];
+  if (!device.hostAccessible())
+    return {};
+  INGOT_TRY(device.synchronize());
+  int32_t value;
+  std::memcpy(&value, step.source, sizeof(value));
+  size_t index = step.symbol - bounds_.numCallerSymbols();
+  int64_t bound = values_[residents_[index].bound];
+  if (value < 0 || value > bound)
+    return Status(ExitCode::MalformedInput, text("size ", symbolNames_[step.symbol],
+                                                 ": expected 0 to ", bound, ", got ", value));
+  setResident(index, value);
+  return {};
+}
+
+void Program::setResident(size_t index, int64_t value) {
+  int64_t &symbol = symbols_[bounds_.numCallerSymbols() + index];
+  if (symbol == value)
+    return;
+  symbol = value;
+  for (uint32_t i : residents_[index].dependents)
+    values_[i] = evaluate(sizes_[i], symbols_);
+  for (uint32_t i : residents_[index].arguments)
+    sizeArgs_[i] = values_[sizeIndex_[i]];
 }
 
 Status Program::runCopy(const Step &step) {

@@ -32,7 +32,7 @@ namespace ingot {
 class ThreadPool;
 
 /// Bumped when the header or the meaning of the plan changes; a reader takes exactly its own.
-inline constexpr uint32_t kFormatVersion = 2;
+inline constexpr uint32_t kFormatVersion = 3;
 /// A high byte and a line end catch text-mode transfers, as in PNG.
 inline constexpr std::array<unsigned char, 8> kMagic = {0x89, 'I', 'N', 'G', 'O', 'T', '\r', '\n'};
 inline constexpr uint64_t kPage = 4096;

@@ -43,6 +43,7 @@ public:
 private:
   void generation(const format::Generation &generation);
   void program(const format::Program &program);
+  void unpadding(const format::Program &program);
   void ports(const format::Program &program, bool outputs, std::span<const std::string> symbols);
   void shape(const flatbuffers::Vector<flatbuffers::Offset<format::Size>> *dims,
              std::span<const std::string> symbols);
@@ -171,12 +172,14 @@ void Describer::program(const format::Program &program) {
   std::vector<std::string> names = symbolNames(program);
   json_.beginObject().member("name", view(program.name()));
   json_.key("symbols").beginArray();
-  for (unsigned i = 0; i < names.size(); ++i)
-    json_.beginObject()
-        .member("name", names[i])
-        .member("min", program.symbols()->Get(i)->min())
-        .member("max", program.symbols()->Get(i)->max())
-        .endObject();
+  for (unsigned i = 0; i < names.size(); ++i) {
+    const format::Symbol &symbol = *program.symbols()->Get(i);
+    json_.beginObject().member("name", names[i]);
+    json_.member("min", symbol.min()).member("max", symbol.max());
+    if (symbol.bound()) // read from a buffer while the program runs
+      json_.member("bound", sizeText(sizeExpr(*symbol.bound()), names));
+    json_.endObject();
+  }
   json_.endArray().key("limits").beginArray();
   for (unsigned i = 0; i < count(program.limits()); ++i) {
     const format::SizeLimit &limit = *program.limits()->Get(i);
@@ -187,6 +190,18 @@ void Describer::program(const format::Program &program) {
   ports(program, false, names);
   ports(program, true, names);
   json_.member("steps", count(program.steps())).member("buffers", program.buffers()->size());
+  if (program.unpadding())
+    unpadding(program);
+  json_.endObject();
+}
+
+/// What packing saves of the largest padded batch, by how much of it is tokens.
+void Describer::unpadding(const format::Program &program) {
+  const format::Unpadding &table = *program.unpadding();
+  json_.key("unpadding").beginObject();
+  json_.member("packed_ops", table.packed_ops()).member("padded_ops", table.padded_ops());
+  json_.member("flops_per_token", table.flops_per_token());
+  json_.member("flops_per_pair", table.flops_per_pair());
   json_.endObject();
 }
 
@@ -206,6 +221,11 @@ void Describer::ports(const format::Program &program, bool outputs,
       json_.key("range").beginArray().value(port.minimum()).value(port.maximum()).endArray();
     if (port.optional())
       json_.member("default", port.fill());
+    if (port.ascends_to()) {
+      json_.member("ascends_to", sizeText(sizeExpr(*port.ascends_to()), symbols));
+      if (port.max_step())
+        json_.member("max_step", port.max_step());
+    }
     if (!view(port.description()).empty())
       json_.member("description", view(port.description()));
     json_.endObject();
@@ -238,6 +258,10 @@ void Describer::steps() {
       if (const format::Copy *copy = step.action_as_Copy()) {
         json_.member("action", "copy").key("buffers").beginArray();
         json_.value(bufferText(copy->source())).value(bufferText(copy->target())).endArray();
+      } else if (const format::ReadSize *read = step.action_as_ReadSize()) {
+        json_.member("action", "read_size").member("size", names[read->symbol()]);
+        json_.member("element", read->element()).key("buffers").beginArray();
+        json_.value(bufferText(read->buffer())).endArray();
       } else {
         const format::Launch &launch = *step.action_as_Launch();
         json_.member("action", view(plan_.kernels()->Get(launch.kernel())->entry()));

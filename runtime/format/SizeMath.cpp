@@ -16,8 +16,11 @@ static constexpr int kMostSearchSteps = 128;
 SymbolBounds symbolBounds(const format::Program &program) {
   SymbolBounds bounds;
   if (program.symbols())
-    for (const format::Symbol *symbol : *program.symbols())
+    for (const format::Symbol *symbol : *program.symbols()) {
       bounds.ranges.push_back({symbol->min(), symbol->max()});
+      if (symbol->bound())
+        bounds.residentBounds.push_back(sizeExpr(*symbol->bound()));
+    }
   if (program.limits())
     for (const format::SizeLimit *limit : *program.limits()) {
       SymbolBounds::Limit out;

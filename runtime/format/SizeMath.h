@@ -18,22 +18,6 @@
 
 namespace ingot {
 
-/// What the symbols of a program may be.
-struct SymbolBounds {
-  struct Range {
-    int64_t min = 1; // >= 1
-    int64_t max = 1;
-  };
-  struct Limit {
-    std::vector<uint16_t> symbols; // distinct
-    int64_t max = 1;
-  };
-  std::vector<Range> ranges;
-  std::vector<Limit> limits;
-};
-
-SymbolBounds symbolBounds(const format::Program &program);
-
 struct SizeExpr {
   int64_t factor = 1;
   std::vector<uint16_t> symbols; // sorted; a symbol may repeat
@@ -43,6 +27,27 @@ struct SizeExpr {
 };
 
 SizeExpr sizeExpr(const format::Size &size);
+
+/// What the symbols of a program may be: first those that the caller's shapes give, then those that
+/// are read from buffers while the program runs.
+struct SymbolBounds {
+  struct Range {
+    int64_t min = 1; // >= 1; 0 for one that is read
+    int64_t max = 1;
+  };
+  struct Limit {
+    std::vector<uint16_t> symbols; // distinct
+    int64_t max = 1;
+  };
+  std::vector<Range> ranges;
+  std::vector<Limit> limits;
+  /// The bounds of the symbols behind the caller's, over the caller's.
+  std::vector<SizeExpr> residentBounds;
+
+  size_t numCallerSymbols() const { return ranges.size() - residentBounds.size(); }
+};
+
+SymbolBounds symbolBounds(const format::Program &program);
 
 /// Upper bound of the product of `symbols`: each factor is bounded by its symbol's maximum or,
 /// together with others, by a limit, whichever choice gives the least. nullopt when that does not

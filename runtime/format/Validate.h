@@ -23,6 +23,9 @@
 //       every launch's maxima and keeps CUDA's rules; variants take the same arguments; what only
 //       CUDA has is for kernels of a CUDA target; a device size is the symbol itself, or known to
 //       the host
+//   V13 a size that is read from a buffer is bounded over the caller's, is read once from an i32 of
+//       a fixed shape, and nothing needs it before; ports never do
+//   V14 an input of offsets is a required i32 vector
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -56,7 +59,7 @@ struct PlanContext {
 /// The FlatBuffers verifier over a plan section. Errors: MalformedInput.
 Result<const format::Plan *> verifyPlan(std::span<const std::byte> section);
 
-/// V1 to V12. Errors: MalformedInput, naming the part of the plan, expected and got.
+/// V1 to V14. Errors: MalformedInput, naming the part of the plan, expected and got.
 Status validatePlan(const format::Plan &plan, const PlanContext &context);
 
 } // namespace ingot

@@ -169,8 +169,9 @@ Status GenerationChecker::checkNumbers() const {
     if (bounds.ranges[symbol].min != 1)
       return expected(where_, "a step program whose sizes may be 1",
                       text("a minimum of ", bounds.ranges[symbol].min));
-  if (bounds.ranges.size() != 3)
-    return expected(where_, "a step program of three symbols", text(bounds.ranges.size()));
+  if (bounds.numCallerSymbols() != 3)
+    return expected(where_, "a step program of three symbols of the caller",
+                    text(bounds.numCallerSymbols()));
   uint64_t blockSize = generation_.block_size(), numBlocks = generation_.num_blocks();
   uint64_t context = generation_.max_context();
   uint64_t tableTokens =

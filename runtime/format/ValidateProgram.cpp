@@ -50,15 +50,25 @@ private:
   Status checkPorts();
   Status checkInput(const std::string &where, const format::Port &port) const;
   Status checkSymbolsBound() const;
-  Status checkSteps() const;
+  Status checkSteps();
   Status checkLaunch(const std::string &where, const format::Launch &launch) const;
+  Status checkSizeAddress(const std::string &where, const format::Launch &launch,
+                          uint16_t index) const;
   Status checkCopy(const std::string &where, const format::Copy &copy) const;
+  Status checkReadSize(const std::string &where, const format::ReadSize &read);
+  Status checkResident(const std::string &where, unsigned index) const;
+  Status checkOffsets(const std::string &where, const format::Port &port) const;
+  /// Fails if a size needs a symbol that no step has read yet.
+  Status checkKnown(const std::string &where, const SizeExpr &size) const;
 
   const format::Plan &plan_;
   const format::Program &program_;
   std::string where_;
   SymbolBounds bounds_;
   std::vector<BufferInfo> buffers_;
+  /// The symbols whose values are known: the caller's, and what the steps so far have read.
+  std::vector<bool> known_;
+  std::vector<uint32_t> readFrom_; // the buffer of each symbol that a step has read
 };
 
 bool isWritable(Space space) { return space == Space::Arena || space == Space::State; }
@@ -89,6 +99,12 @@ Status ProgramChecker::checkSymbols() {
   INGOT_TRY(checkUniqueNames(where_ + ": symbols", program_.symbols()));
   for (unsigned i = 0; i < symbols; ++i) {
     const format::Symbol &symbol = *program_.symbols()->Get(i);
+    known_.push_back(!symbol.bound());
+    if (symbol.bound())
+      continue; // below, when the bounds of the others are known
+    if (i > 0 && !known_[i - 1])
+      return expected(at("symbols", i), "the caller's symbols before those that are read",
+                      "one behind them");
     if (symbol.min() < 1 || symbol.min() > symbol.max() || symbol.max() > kMaxSymbolValue)
       return expected(at("symbols", i), text("1 <= min <= max <= ", kMaxSymbolValue),
                       text("min ", symbol.min(), ", max ", symbol.max()));
@@ -101,8 +117,9 @@ Status ProgramChecker::checkSymbols() {
     std::vector<bool> seen(symbols);
     std::optional<int64_t> least = 1;
     for (uint16_t symbol : *limit.symbols()) {
-      if (symbol >= symbols || seen[symbol])
-        return expected(at("limits", i), text("distinct symbols below ", symbols), text(symbol));
+      if (symbol >= symbols || seen[symbol] || !known_[symbol])
+        return expected(at("limits", i), text("distinct symbols below ", symbols, " of the caller"),
+                        text(symbol));
       seen[symbol] = true;
       if (least)
         least = checkedMul(*least, program_.symbols()->Get(symbol)->min());
@@ -112,6 +129,34 @@ Status ProgramChecker::checkSymbols() {
                       text("max ", limit.max()));
   }
   bounds_ = symbolBounds(program_);
+  for (unsigned i = unsigned(bounds_.numCallerSymbols()); i < symbols; ++i)
+    INGOT_TRY(checkResident(at("symbols", i), i));
+  return {};
+}
+
+Status ProgramChecker::checkResident(const std::string &where, unsigned index) const {
+  const format::Symbol &symbol = *program_.symbols()->Get(index);
+  const format::Size &bound = *symbol.bound();
+  // Over the caller's symbols only: the others have no maximum yet.
+  for (unsigned i = 0; i < count(bound.symbols()); ++i)
+    if (bound.symbols()->Get(i) >= bounds_.numCallerSymbols())
+      return expected(where + ": bound",
+                      text("symbols below ", bounds_.numCallerSymbols(), " of the caller"),
+                      text(bound.symbols()->Get(i)));
+  INGOT_TRY(checkSize(where + ": bound", bound));
+  int64_t most = *maxSize(sizeExpr(bound), bounds_);
+  if (symbol.min() != 0 || symbol.max() > kMaxSymbolValue || symbol.max() < most)
+    return expected(where, text("min 0 and max from ", most, " (its bound's) to ", kMaxSymbolValue),
+                    text("min ", symbol.min(), ", max ", symbol.max()));
+  return {};
+}
+
+Status ProgramChecker::checkKnown(const std::string &where, const SizeExpr &size) const {
+  for (uint16_t symbol : size.symbols)
+    if (!known_[symbol])
+      return expected(where, "symbols that are known there",
+                      text(quoted(program_.symbols()->Get(symbol)->name()->string_view()),
+                           ", which no step has read before"));
   return {};
 }
 
@@ -186,6 +231,8 @@ Status ProgramChecker::checkPorts() {
           text(at(output ? "outputs" : "inputs", i), " ", quoted(port.name()->string_view()));
       if (port.buffer() >= buffers_.size())
         return expected(where, text("a buffer below ", buffers_.size()), text(port.buffer()));
+      for (const SizeExpr &dim : buffers_[port.buffer()].dims)
+        INGOT_TRY(checkKnown(where, dim)); // no step has run: the caller must know its shape
       if (!output)
         INGOT_TRY(checkInput(where, port));
     }
@@ -209,6 +256,7 @@ Status ProgramChecker::checkInput(const std::string &where, const format::Port &
   const format::Buffer &buffer = *buffers_[port.buffer()].table;
   if (buffer.space() != Space::Arena)
     return expected(where, "a buffer in the arena", spaceName(buffer.space()));
+  INGOT_TRY(checkOffsets(where, port));
   if (!port.has_range() && !port.optional())
     return {};
   int64_t low = port.has_range() ? port.minimum() : port.fill();
@@ -241,8 +289,22 @@ Status ProgramChecker::checkInput(const std::string &where, const format::Port &
   return {};
 }
 
+Status ProgramChecker::checkOffsets(const std::string &where, const format::Port &port) const {
+  if (!port.ascends_to())
+    return {};
+  const BufferInfo &buffer = buffers_[port.buffer()];
+  INGOT_TRY(checkSize(where + ": ascends_to", *port.ascends_to()));
+  INGOT_TRY(checkKnown(where + ": ascends_to", sizeExpr(*port.ascends_to())));
+  if (buffer.table->dtype() != format::DType::I32 || buffer.dims.size() != 1 || port.optional() ||
+      port.max_step() < 0)
+    return expected(where, "offsets in a required i32 input of rank 1, with max_step >= 0",
+                    text(dtypeName(buffer.table->dtype()), " of rank ", buffer.dims.size(),
+                         port.optional() ? ", optional" : "", ", max_step ", port.max_step()));
+  return {};
+}
+
 Status ProgramChecker::checkSymbolsBound() const {
-  for (uint16_t symbol = 0; symbol < bounds_.ranges.size(); ++symbol) {
+  for (uint16_t symbol = 0; symbol < bounds_.numCallerSymbols(); ++symbol) {
     bool bound = false;
     for (unsigned i = 0; i < count(program_.inputs()); ++i) {
       const format::Port &port = *program_.inputs()->Get(i);
@@ -256,7 +318,8 @@ Status ProgramChecker::checkSymbolsBound() const {
   return {};
 }
 
-Status ProgramChecker::checkSteps() const {
+Status ProgramChecker::checkSteps() {
+  readFrom_.resize(known_.size());
   for (unsigned i = 0; i < count(program_.steps()); ++i) {
     const format::Step &step = *program_.steps()->Get(i);
     std::string where = at("steps", i);
@@ -264,8 +327,11 @@ Status ProgramChecker::checkSteps() const {
       INGOT_TRY(checkLaunch(where, *launch));
     else if (const format::Copy *copy = step.action_as_Copy())
       INGOT_TRY(checkCopy(where, *copy));
+    else if (const format::ReadSize *read = step.action_as_ReadSize())
+      INGOT_TRY(checkReadSize(where, *read));
     else
-      return expected(where, "a launch or a copy", text("action ", unsigned(step.action_type())));
+      return expected(where, "a launch, a copy or the reading of a size",
+                      text("action ", unsigned(step.action_type())));
   }
   return {};
 }
@@ -300,14 +366,19 @@ Status ProgramChecker::checkLaunch(const std::string &place, const format::Launc
       return expected(argument, "a buffer that may be written (arena or state)",
                       text("one in the ", spaceName(buffer.space())));
   }
-  for (unsigned i = 0; i < count(launch.sizes()); ++i)
+  for (unsigned i = 0; i < count(launch.sizes()); ++i) {
     INGOT_TRY(checkSize(text(where, ": sizes[", i, "]"), *launch.sizes()->Get(i)));
+    INGOT_TRY(checkKnown(where, sizeExpr(*launch.sizes()->Get(i))));
+  }
+  for (unsigned i = 0; i < count(kernel.device_sizes()); ++i)
+    INGOT_TRY(checkSizeAddress(where, launch, kernel.device_sizes()->Get(i)));
   if (launch.grid()->size() != 3)
     return expected(where, "a grid of 3 sizes", text(launch.grid()->size()));
   std::vector<SizeExpr> grid;
   for (unsigned i = 0; i < 3; ++i) {
     INGOT_TRY(checkSize(text(where, ": grid[", i, "]"), *launch.grid()->Get(i)));
     grid.push_back(sizeExpr(*launch.grid()->Get(i)));
+    INGOT_TRY(checkKnown(where, grid.back()));
   }
   if (!maxElements(grid, bounds_))
     return expected(where, "a grid whose number of blocks fits 63 bits at the maxima",
@@ -317,6 +388,31 @@ Status ProgramChecker::checkLaunch(const std::string &place, const format::Launc
     INGOT_TRY(checkKernelSizes(text(where, ": variant ", i), plan_, kernel.variants()->Get(i),
                                program_, launch));
   return {};
+}
+
+Status ProgramChecker::checkSizeAddress(const std::string &where, const format::Launch &launch,
+                                        uint16_t index) const {
+  SizeExpr size = sizeExpr(*launch.sizes()->Get(index));
+  bool isResident = false;
+  for (uint16_t symbol : size.symbols)
+    isResident |= symbol >= bounds_.numCallerSymbols();
+  if (!isResident)
+    return {};
+  // The kernel gets the address of the symbol, so the size can be nothing else.
+  if (size != SizeExpr{1, {size.symbols[0]}, 1} ||
+      buffers_[readFrom_[size.symbols[0]]].table->device() != launch.device())
+    return expected(text(where, ": sizes[", index, "]"),
+                    "one symbol, read on the launch's device, for a size that is wanted by address",
+                    "another size");
+  return {};
+}
+
+/// The number of elements of a shape without symbols.
+std::optional<int64_t> fixedElements(std::span<const SizeExpr> dims) {
+  for (const SizeExpr &dim : dims)
+    if (!dim.symbols.empty())
+      return std::nullopt;
+  return maxElements(dims, {});
 }
 
 /// Do two shapes of known element size have the same bytes at all symbol values?
@@ -350,6 +446,25 @@ Status ProgramChecker::checkCopy(const std::string &where, const format::Copy &c
                     text("one in the ", spaceName(target.table->space())));
   if (!sameBytes(source, target))
     return expected(where, "a source and a target of the same byte size", "different sizes");
+  for (const SizeExpr &dim : source.dims)
+    INGOT_TRY(checkKnown(where, dim));
+  return {};
+}
+
+Status ProgramChecker::checkReadSize(const std::string &where, const format::ReadSize &read) {
+  if (read.symbol() >= known_.size() || known_[read.symbol()])
+    return expected(where, "a symbol that is read from a buffer, once", text(read.symbol()));
+  if (read.buffer() >= buffers_.size())
+    return expected(where, text("a buffer below ", buffers_.size()), text(read.buffer()));
+  const BufferInfo &buffer = buffers_[read.buffer()];
+  auto elements = fixedElements(buffer.dims);
+  if (buffer.table->dtype() != format::DType::I32 || !elements ||
+      read.element() >= uint64_t(*elements))
+    return expected(where, "an element of an i32 buffer of fixed shape",
+                    text("element ", read.element(), " of ", dtypeName(buffer.table->dtype()),
+                         " with ", elements ? text(*elements) : std::string("?"), " elements"));
+  known_[read.symbol()] = true;
+  readFrom_[read.symbol()] = read.buffer();
   return {};
 }
 

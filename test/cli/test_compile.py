@@ -7,7 +7,7 @@ import unittest
 
 from support import (MALFORMED, RESOURCES, TOOLS, UNSUPPORTED, USAGE, CliTest, model)
 
-PHASES = ("import", "fuse", "lower", "plan")
+PHASES = ("import", "fuse", "unpad", "lower", "plan")
 BERT, LLAMA = "bert-base", "llama-default"
 
 

@@ -96,3 +96,20 @@ exec.program @q symbols() {
   exec.launch @k sizes() ins(%x : !exec.buffer<[16] x f32>) outs(%y : !exec.buffer<[16] x f32>)
   exec.output "y" %y : !exec.buffer<[16] x f32>
 }
+
+// -----
+
+exec.target @host kind("host") arch("x86-64-v3")
+exec.device @host0 : @host {arena_bytes = 192 : i64, weight_bytes = 0 : i64, constant_bytes = 0 : i64, state_bytes = 0 : i64}
+exec.kernel @k for @host sizes(d0 in [0, 8]) (%a: !exec.buffer<[9] x i32>) -> (!exec.buffer<[d0] x i32>) {
+  %0 = tensor.cast %a : tensor<9xi32> to tensor<?xi32>
+  exec.yield %0 : tensor<?xi32>
+}
+exec.program @p symbols(B in [1, 8], T in [0, 8] within B) {
+  %n = exec.input "n" on @host0 {offset = 0 : i64, bytes = 32 : i64} : !exec.buffer<[B] x i32>
+  %cu = exec.input "cu" on @host0 {offset = 64 : i64, bytes = 36 : i64} : !exec.buffer<[9] x i32>
+  %x = exec.buffer on @host0 {offset = 128 : i64, bytes = 32 : i64} : !exec.buffer<[T] x i32>
+  // expected-error @+1 {{needs size 'T', which no step has read before}}
+  exec.launch @k sizes(T) ins(%cu : !exec.buffer<[9] x i32>) outs(%x : !exec.buffer<[T] x i32>)
+  exec.read_size "T" from %cu[8] : !exec.buffer<[9] x i32>
+}

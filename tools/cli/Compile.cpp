@@ -225,6 +225,8 @@ void addCompileCommand(CLI::App &app, Invocation &invocation) {
       ->check(notEmpty());
   command->add_flag("--remarks", options.allRemarks,
                     "Show what passes did, too, and not only what they could not do");
+  command->add_flag("--packed-input", options.packedInput,
+                    "Take packed tokens and cu_seqlens instead of padded batches with a mask");
   command->add_flag("--no-fallback", options.noFallback,
                     "Make every remark about a path not taken an error");
   command->add_flag("--debug-info", options.debugInfo,

@@ -191,3 +191,109 @@ exec.program @p symbols(B in [1, 8], S in [1, 512]) {
   // expected-error @+1 {{expects B * S elements, got B * S * 2}}
   %v = exec.view %x : !exec.buffer<[B, S] x f32> to !exec.buffer<[B, S, 2] x f32>
 }
+
+// -----
+
+// exec.program C4: the caller's symbols come first
+// expected-error @+1 {{expects symbols of the caller from 1 on, before those that are read from buffers}}
+exec.program @p symbols(T in [0, 8] within B, B in [1, 8]) {
+}
+
+// -----
+
+// exec.program C4: the caller's symbols begin at 1
+// expected-error @+1 {{expects symbols of the caller from 1 on}}
+exec.program @p symbols(B in [0, 8]) {
+}
+
+// -----
+
+// exec.program C4: the maximum is the bound's
+// expected-error @+1 {{expects a bound over symbols of the caller, whose maximum is the symbol's}}
+exec.program @p symbols(B in [1, 8], T in [0, 9] within B) {
+}
+
+// -----
+
+// exec.program C4: read once
+// expected-error @+1 {{expects one exec.read_size of symbol 'T', got 0}}
+exec.program @p symbols(B in [1, 8], T in [0, 8] within B) {
+}
+
+// -----
+
+// exec.program C5
+exec.target @host kind("host") arch("x86-64-v3")
+exec.device @host0 : @host
+// expected-error @+1 {{expects limits over distinct symbols of the program, got 'T'}}
+exec.program @p symbols(B in [1, 8], T in [0, 8] within B) limits(B * T <= 16) {
+  %n = exec.input "n" on @host0 : !exec.buffer<[9] x i32>
+  exec.read_size "T" from %n[8] : !exec.buffer<[9] x i32>
+}
+
+// -----
+
+// exec.input C4
+exec.target @host kind("host") arch("x86-64-v3")
+exec.device @host0 : @host
+exec.program @p symbols(B in [1, 8], T in [0, 8] within B) {
+  %n = exec.input "n" on @host0 : !exec.buffer<[9] x i32>
+  exec.read_size "T" from %n[8] : !exec.buffer<[9] x i32>
+  // expected-error @+1 {{expects a shape that the caller knows}}
+  %x = exec.input "x" on @host0 : !exec.buffer<[T] x f32>
+}
+
+// -----
+
+// exec.input C5
+exec.target @host kind("host") arch("x86-64-v3")
+exec.device @host0 : @host
+exec.program @p symbols(B in [1, 8]) {
+  // expected-error @+1 {{expects offsets to be an i32 buffer of rank 1 without 'fill'}}
+  %n = exec.input "n" on @host0 {ascends_to = #exec.size<B>} : !exec.buffer<[9] x f32>
+}
+
+// -----
+
+// exec.input C5: max_step
+exec.target @host kind("host") arch("x86-64-v3")
+exec.device @host0 : @host
+exec.program @p symbols(B in [1, 8]) {
+  // expected-error @+1 {{expects 'max_step' to be positive and beside 'ascends_to'}}
+  %n = exec.input "n" on @host0 {max_step = 4 : i64} : !exec.buffer<[9] x i32>
+}
+
+// -----
+
+// exec.output C2
+exec.target @host kind("host") arch("x86-64-v3")
+exec.device @host0 : @host
+exec.program @p symbols(B in [1, 8], T in [0, 8] within B) {
+  %n = exec.input "n" on @host0 : !exec.buffer<[9] x i32>
+  exec.read_size "T" from %n[8] : !exec.buffer<[9] x i32>
+  %y = exec.buffer on @host0 : !exec.buffer<[T] x f32>
+  // expected-error @+1 {{expects a shape that the caller knows}}
+  exec.output "y" %y : !exec.buffer<[T] x f32>
+}
+
+// -----
+
+// exec.read_size C1
+exec.target @host kind("host") arch("x86-64-v3")
+exec.device @host0 : @host
+exec.program @p symbols(B in [1, 8]) {
+  %n = exec.input "n" on @host0 : !exec.buffer<[9] x i32>
+  // expected-error @+1 {{expects a symbol of the program that has a bound, got 'B'}}
+  exec.read_size "B" from %n[8] : !exec.buffer<[9] x i32>
+}
+
+// -----
+
+// exec.read_size C2
+exec.target @host kind("host") arch("x86-64-v3")
+exec.device @host0 : @host
+exec.program @p symbols(B in [1, 8], T in [0, 8] within B) {
+  %n = exec.input "n" on @host0 : !exec.buffer<[9] x i32>
+  // expected-error @+1 {{expects an element of an i32 buffer of one fixed dimension, got element 9}}
+  exec.read_size "T" from %n[9] : !exec.buffer<[9] x i32>
+}

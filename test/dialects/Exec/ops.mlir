@@ -67,4 +67,13 @@ module @all attributes {exec.model = {type = "bert"}, exec.generation = {block_s
     // CHECK: exec.output "y" %[[Y]] : !exec.buffer<[B * S, 4] x f32>
     exec.output "y" %y : !exec.buffer<[B * S, 4] x f32>
   }
+
+  // CHECK-LABEL: exec.program @packed symbols(B in [1, 8], S in [1, 512], T in [0, 2048] within B * S) limits(B * S <= 2048)
+  exec.program @packed symbols(B in [1, 8], S in [1, 512], T in [0, 2048] within B * S) limits(B * S <= 2048) {
+    %x = exec.input "x" on @host0 : !exec.buffer<[B, S] x i32>
+    // CHECK: exec.input "cu" on @host0 {ascends_to = #exec.size<S>, max_step = 16 : i64} : !exec.buffer<[9] x i32>
+    %cu = exec.input "cu" on @host0 {ascends_to = #exec.size<S>, max_step = 16 : i64} : !exec.buffer<[9] x i32>
+    // CHECK: exec.read_size "T" from %{{.*}}[8] : !exec.buffer<[9] x i32>
+    exec.read_size "T" from %cu[8] : !exec.buffer<[9] x i32>
+  }
 }

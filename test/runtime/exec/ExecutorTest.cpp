@@ -139,6 +139,67 @@ TEST_F(ExecutorTest, NamesAreRefusedWithTheChoices) {
   EXPECT_TRUE(contains(loaded.model->findProgram("nothing").status(), "forward, step"));
 }
 
+TEST(ResidentSize, IsReadWhenItsStepRunsAndBounded) {
+  LoadedModel loaded = loadModel([](format::PlanT &plan) {
+    addResidentSize(*plan.programs[0]);
+    // What the last launch writes is told from the copy by its input: x and the copy's source differ.
+    plan.programs[0]->steps[4]->action.AsLaunch()->buffers = {4, 1, 2, 3, 6};
+  });
+  Program &program = **loaded.model->findProgram("forward");
+  EXPECT_EQ(program.symbolNames().size(), 2u);
+  std::vector<int64_t> shape{1, 2};
+  float x[] = {1, 1};
+  int32_t ids[] = {0, 0};
+  InputTensor inputs[] = {{"x", ElementType::F32, shape, x, 8}, {"ids", ElementType::I32, shape, ids, 8}};
+  // y = 2 x + 0 + 1 = 3; the first T elements of the copy become 2 y + 0 + 1 = 7.
+  for (int call = 1; call <= 2; ++call) {
+    OutputTensor out{"copy"};
+    Status status = program.run(inputs, {&out, 1});
+    ASSERT_TRUE(status.ok()) << status.message();
+    EXPECT_EQ(static_cast<float *>(out.data)[0], 7);
+    EXPECT_EQ(static_cast<float *>(out.data)[1], call == 2 ? 7 : 3);
+  }
+  OutputTensor out{"copy"};
+  Status status = program.run(inputs, {&out, 1}); // the third call counts 3 of at most 2
+  EXPECT_EQ(status.code(), ExitCode::MalformedInput);
+  EXPECT_TRUE(contains(status, "size T: expected 0 to 2, got 3")) << status.message();
+}
+
+TEST(Offsets, AreCheckedBeforeAnythingRuns) {
+  LoadedModel loaded = loadModel([](format::PlanT &plan) {
+    format::ProgramT &program = *plan.programs[0];
+    auto buffer = std::make_unique<format::BufferT>();
+    buffer->offset = 384;
+    buffer->bytes = 12;
+    buffer->dtype = format::DType::I32;
+    buffer->shape.push_back(std::make_unique<format::SizeT>());
+    buffer->shape[0]->factor = 3;
+    program.buffers.push_back(std::move(buffer));
+    auto port = std::make_unique<format::PortT>();
+    port->name = "cu";
+    port->buffer = uint32_t(program.buffers.size() - 1);
+    port->ascends_to = std::make_unique<format::SizeT>();
+    port->ascends_to->symbols = {1};
+    port->max_step = 3;
+    program.inputs.push_back(std::move(port));
+  });
+  auto run = [&](std::vector<int32_t> cu) {
+    Inputs in;
+    in.shape = {1, 6};
+    std::vector<InputTensor> tensors = in.tensors();
+    std::vector<int64_t> shape{int64_t(cu.size())};
+    tensors.push_back({"cu", ElementType::I32, shape, cu.data(), cu.size() * 4});
+    OutputTensor out{"y"};
+    return (*loaded.model->findProgram("forward"))->run(tensors, {&out, 1});
+  };
+  EXPECT_TRUE(run({0, 3, 6}).ok());
+  for (std::vector<int32_t> cu : {std::vector<int32_t>{1, 3, 6}, {0, 3, 5}, {0, 3, 7}, {0, 7, 6},
+                                  {0, -1, 6}, {0, 4, 6}, {0, 2, 6}, {0, 6}, {-6, 0, 6}}) {
+    Status status = run(cu);
+    EXPECT_EQ(status.code(), ExitCode::Usage) << cu[1] << " " << status.message();
+  }
+}
+
 TEST_F(ExecutorTest, MemoryIsThePlans) {
   auto memory = loaded.model->memory();
   ASSERT_EQ(memory.size(), 1u);

@@ -6,7 +6,7 @@
 using namespace ingot;
 
 // B <= 8, S <= 512, NB <= 32, B * S <= 2048.
-static SymbolBounds bounds() { return {{{1, 8}, {1, 512}, {1, 32}}, {{{0, 1}, 2048}}}; }
+static SymbolBounds bounds() { return {{{1, 8}, {1, 512}, {1, 32}}, {{{0, 1}, 2048}}, {}}; }
 
 TEST(SizeMath, ProductsHonourLimits) {
   auto b = bounds();
@@ -20,7 +20,7 @@ TEST(SizeMath, ProductsHonourLimits) {
 
 TEST(SizeMath, BoundsAreReachedOrSafe) {
   // Against all values: the bound is never below what occurs.
-  SymbolBounds b{{{1, 5}, {1, 7}, {1, 3}}, {{{0, 1}, 12}, {{1, 2}, 9}}};
+  SymbolBounds b{{{1, 5}, {1, 7}, {1, 3}}, {{{0, 1}, 12}, {{1, 2}, 9}}, {}};
   for (std::vector<uint16_t> product :
        {std::vector<uint16_t>{0, 1}, {1, 2}, {0, 1, 2}, {0, 1, 1, 2}, {0, 2}}) {
     int64_t most = 0;
@@ -44,7 +44,7 @@ TEST(SizeMath, ElementsUseLimitsAcrossDimensions) {
 }
 
 TEST(SizeMath, OverflowIsNoticed) {
-  SymbolBounds b{{{1, int64_t(1) << 40}, {1, int64_t(1) << 40}}, {}};
+  SymbolBounds b{{{1, int64_t(1) << 40}, {1, int64_t(1) << 40}}, {}, {}};
   EXPECT_FALSE(maxProduct(std::vector<uint16_t>{0, 1}, b));
   EXPECT_FALSE(maxSize({int64_t(1) << 30, {0}, 1}, b));
   EXPECT_FALSE(maxElements(std::vector<SizeExpr>{{1, {0}, 1}, {1, {1}, 1}}, b));

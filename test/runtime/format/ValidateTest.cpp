@@ -1,4 +1,4 @@
-//===- ValidateTest.cpp - Rules V1 to V11, one wrong plan each --*- C++ -*-===//
+//===- ValidateTest.cpp - Rules V1 to V14, one wrong plan each --*- C++ -*-===//
 #include "runtime/format/Validate.h"
 
 #include "test/runtime/testing/TestArtifact.h"
@@ -56,7 +56,7 @@ TEST(Validate, V2_Indices) {
   refuses("a source below", [](PlanT &p) { p.weights[0]->sources[0] = 1; });
   refuses("symbols below", [](PlanT &p) { buffer(p, 0).shape[0]->symbols[0] = 2; });
   refuses("distinct symbols", [](PlanT &p) { p.programs[0]->limits[0]->symbols = {0, 0}; });
-  refuses("a launch or a copy", [](PlanT &p) { p.programs[0]->steps[0]->action.Reset(); });
+  refuses("a launch, a copy or the reading", [](PlanT &p) { p.programs[0]->steps[0]->action.Reset(); });
 }
 
 TEST(Validate, V3_Symbols) {
@@ -327,4 +327,68 @@ TEST(Validate, V12_Variants) {
       size->factor = int64_t(1) << 30;
   });
   refusesCuda("less than 64 variants", [](PlanT &p) { p.kernels[0]->variants.assign(64, 4); });
+}
+
+/// Symbol T of at most B * S, read from `calls` by a last step, and a launch over it.
+static void addReadSize(PlanT &plan) { addResidentSize(*plan.programs[0]); }
+static ReadSizeT &readOf(PlanT &plan) { return *plan.programs[0]->steps[3]->action.AsReadSize(); }
+
+TEST(Validate, V13_SizesReadFromBuffers) {
+  auto plan = makePlan();
+  addReadSize(*plan);
+  AlignedBytes bytes(packPlan(*plan));
+  auto verified = verifyPlan(bytes.span());
+  ASSERT_TRUE(verified.ok());
+  Status status = validatePlan(**verified, {kernelImage().size(), true, kPage});
+  EXPECT_TRUE(status.ok()) << status.message();
+
+  auto refusesRead = [](const std::string &words, const std::function<void(PlanT &)> &change) {
+    refuses(words, [&](PlanT &plan) {
+      addReadSize(plan);
+      change(plan);
+    });
+  };
+  auto symbol = [](PlanT &p) -> SymbolT & { return *p.programs[0]->symbols[2]; };
+  refusesRead("min 0 and max from 16", [&](PlanT &p) { symbol(p).min = 1; });
+  refusesRead("min 0 and max from 16", [&](PlanT &p) { symbol(p).max = 15; });
+  refusesRead("min 0 and max from 16", [&](PlanT &p) { symbol(p).max = INT64_MAX; });
+  refusesRead("of the caller", [&](PlanT &p) { symbol(p).bound->symbols = {2}; });
+  refusesRead("of the caller", [&](PlanT &p) { symbol(p).bound->symbols = {0, 9}; });
+  refusesRead("factor >= 1", [&](PlanT &p) { symbol(p).bound->factor = -1; });
+  refusesRead("distinct symbols", [](PlanT &p) { p.programs[0]->limits[0]->symbols = {0, 2}; });
+  refusesRead("the caller's symbols before", [](PlanT &p) {
+    std::swap(p.programs[0]->symbols[1], p.programs[0]->symbols[2]);
+  });
+  refusesRead("a symbol that is read", [](PlanT &p) { readOf(p).symbol = 0; });
+  refusesRead("a symbol that is read", [](PlanT &p) { readOf(p).symbol = 99; });
+  refusesRead("a buffer below", [](PlanT &p) { readOf(p).buffer = 1000; });
+  refusesRead("an element of an i32 buffer", [](PlanT &p) { readOf(p).element = 1; });
+  refusesRead("an element of an i32 buffer", [](PlanT &p) { readOf(p).element = UINT64_MAX; });
+  refusesRead("an element of an i32 buffer", [](PlanT &p) { readOf(p).buffer = 1; }); // B x S
+  refusesRead("an element of an i32 buffer", [](PlanT &p) { readOf(p).buffer = 3; }); // f32
+  refusesRead("which no step has read before", [](PlanT &p) {
+    std::swap(p.programs[0]->steps[3], p.programs[0]->steps[4]);
+  });
+  refusesRead("which no step has read before", [](PlanT &p) { // of an input
+    buffer(p, 0).shape.resize(1);
+    buffer(p, 0).shape[0]->symbols = {2};
+  });
+  // Read twice.
+  refusesRead("a symbol that is read", [](PlanT &p) {
+    auto step = std::make_unique<StepT>();
+    step->action.Set(ReadSizeT(readOf(p)));
+    p.programs[0]->steps.push_back(std::move(step));
+  });
+}
+
+TEST(Validate, V14_Offsets) {
+  auto offsets = [](PlanT &p) -> PortT & {
+    PortT &port = *p.programs[1]->inputs[1]; // num_tokens [B] i32
+    port.ascends_to = std::make_unique<SizeT>();
+    port.ascends_to->symbols = {0};
+    return port;
+  };
+  refuses("offsets in a required i32 input", [&](PlanT &p) { offsets(p).max_step = -1; });
+  refuses("offsets in a required i32 input", [&](PlanT &p) { offsets(p).buffer = 0; }); // rank 2
+  refuses("symbols below", [&](PlanT &p) { offsets(p).ascends_to->symbols = {7}; });
 }

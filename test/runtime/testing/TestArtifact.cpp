@@ -278,6 +278,20 @@ void addSampling(PlanT &plan) {
   plan.generation->sampling = std::move(sampling);
 }
 
+void addResidentSize(ProgramT &program) {
+  addSymbol(program, "T", 16);
+  program.symbols.back()->min = 0;
+  program.symbols.back()->bound = size({0, 1});
+  ReadSizeT read;
+  read.symbol = 2;
+  read.buffer = 8; // calls
+  auto step = std::make_unique<StepT>();
+  step->action.Set(std::move(read));
+  program.steps.push_back(std::move(step));
+  addLaunch(program, 0, {0, 1, 2, 3, 6}, sizes(size({2})),
+            sizes(size({2}, 1, 4), size({}), size({})));
+}
+
 std::vector<std::byte> packPlan(const PlanT &plan) {
   flatbuffers::FlatBufferBuilder builder;
   FinishPlanBuffer(builder, Plan::Pack(builder, &plan));

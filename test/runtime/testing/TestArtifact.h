@@ -32,6 +32,9 @@ const std::vector<std::byte> &kernelImage();
 std::unique_ptr<format::PlanT> makePlan();
 /// Lets the plan's step program sample (kernels.c's sample), by ports named as in plan.fbs.
 void addSampling(format::PlanT &plan);
+/// Adds to "forward" a size T of at most B * S, read from what the state counts (the number of calls),
+/// and a launch that computes the first T elements of "copy" again, doubled input and all.
+void addResidentSize(format::ProgramT &program);
 /// The bytes of a plan section.
 std::vector<std::byte> packPlan(const format::PlanT &plan);
 /// A whole file: plan, code, and the weights section if plan.weights_embedded.
