@@ -398,7 +398,7 @@ Status Executor::materialize(Value &value) {
   uint64_t bytes = *numBytes(value.type);
   if (dry_) {
     copied_ = true;
-    value = view({value.type, kZero}); // never read
+    value = view({value.type, kZero}, kNoSource); // never read
     return Status();
   }
   std::optional<uint64_t> total = checkedAdd(temporaryBytes_, bytes);
