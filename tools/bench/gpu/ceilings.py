@@ -1,0 +1,59 @@
+"""What the GPU can do at most, measured in the same run as everything beside it."""
+import statistics
+
+import torch
+import triton
+import triton.language as tl
+
+
+def median_ms(work, runs=20, warmup=5):
+    """Median, minimum and maximum milliseconds of `work` by device events."""
+    for _ in range(warmup):
+        work()
+    torch.cuda.synchronize()
+    times = []
+    for _ in range(runs):
+        begin = torch.cuda.Event(enable_timing=True)
+        end = torch.cuda.Event(enable_timing=True)
+        begin.record()
+        work()
+        end.record()
+        end.synchronize()
+        times.append(begin.elapsed_time(end))
+    return statistics.median(times), min(times), max(times)
+
+
+@triton.jit
+def _read(source, sink, count, step: tl.constexpr):
+    # Each program reads every `programs`-th chunk; the sum keeps the loads alive.
+    total = tl.zeros((step,), tl.float32)
+    programs = tl.num_programs(0)
+    for chunk in range(tl.program_id(0), count // step, programs):
+        total += tl.load(source + chunk * step + tl.arange(0, step))
+    tl.store(sink + tl.program_id(0) * step + tl.arange(0, step), total)
+
+
+def read_rate(gigabytes=4):
+    """Bytes per second of reading device memory."""
+    count = int(gigabytes * 2**30) // 4
+    source = torch.randn(count, device="cuda")
+    step, programs = 4096, torch.cuda.get_device_properties(0).multi_processor_count * 4
+    sink = torch.empty(programs * step, device="cuda")
+    ms, _, _ = median_ms(lambda: _read[(programs,)](source, sink, count, step=step, num_warps=8))
+    return count * 4 / ms * 1e3
+
+
+def gemm_rate(dtype, size=8192):
+    """Operations per second of the vendor library's matmul on random data."""
+    a = torch.randn(size, size, device="cuda", dtype=dtype)
+    b = torch.randn(size, size, device="cuda", dtype=dtype)
+    ms, _, _ = median_ms(lambda: a @ b)
+    return 2 * size**3 / ms * 1e3
+
+
+def upload_rate(gigabytes=1):
+    """Bytes per second from pinned host memory."""
+    host = torch.empty(int(gigabytes * 2**30), dtype=torch.uint8, pin_memory=True)
+    device = torch.empty_like(host, device="cuda")
+    ms, _, _ = median_ms(lambda: device.copy_(host, non_blocking=True), runs=5, warmup=1)
+    return host.numel() / ms * 1e3
