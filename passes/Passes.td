@@ -96,6 +96,9 @@ def SelectAttention : Pass<"select-attention", "::mlir::ModuleOp"> {
     Option<"attention", "attention", "std::string", "\"auto\"",
            "auto, flash, efficient or math, with :LAYERS for some layers; several with ; between">
   ];
+  let dependentDialects = ["::ingot::transformer::TransformerDialect"];
+}
+
 def FuseProjections : Pass<"fuse-projections", "::mlir::func::FuncOp"> {
   let summary = "Linear layers of one input become one linear layer";
   let description = [{
