@@ -57,9 +57,12 @@ LogicalResult vectorizeKernel(func::FuncOp func, const KernelAbi &abi, const Hos
     if (sizes.empty() || elements > registerTile || (numDynamic && !op->hasAttr(boundedMark)) || numDynamic > 1)
       continue;
     rewriter.setInsertionPoint(op);
+    // Upstream reads one flag for each size it is given.
+    if (!numDynamic)
+      sizes.clear();
+    SmallVector<bool> scalable(sizes.size(), false);
     FailureOr<linalg::VectorizationResult> result =
-        linalg::vectorize(rewriter, op, numDynamic ? ArrayRef<int64_t>(sizes) : ArrayRef<int64_t>(),
-                          /*inputScalableVecDims=*/{}, /*vectorizeNDExtract=*/true);
+        linalg::vectorize(rewriter, op, sizes, scalable, /*vectorizeNDExtract=*/true);
     if (succeeded(result))
       rewriter.replaceOp(op, result->replacements);
   }
