@@ -49,8 +49,10 @@ function(ingot_set_test_properties name)
     ENVIRONMENT "${INGOT_TEST_ENVIRONMENT}")
 endfunction()
 
+# What a test needs beyond its libraries is told here, not by target commands after the call: a build
+# of the fuzzers has no such target.
 function(ingot_add_gtest name)
-  cmake_parse_arguments(arg "" "TIMEOUT" "LIBS" ${ARGN})
+  cmake_parse_arguments(arg "" "TIMEOUT" "LIBS;SYSTEM_INCLUDES;DEFINITIONS;DEPENDS" ${ARGN})
   if(INGOT_BUILD_FUZZERS)
     return()
   endif()
@@ -64,7 +66,11 @@ function(ingot_add_gtest name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin/test)
   target_compile_definitions(${name} PRIVATE
     INGOT_TEST_SOURCE_DIR="${CMAKE_CURRENT_FUNCTION_LIST_DIR}"
-    INGOT_TEST_BINARY_DIR="${CMAKE_CURRENT_BINARY_DIR}")
+    INGOT_TEST_BINARY_DIR="${CMAKE_CURRENT_BINARY_DIR}" ${arg_DEFINITIONS})
+  target_include_directories(${name} SYSTEM PRIVATE ${arg_SYSTEM_INCLUDES})
+  if(arg_DEPENDS)
+    add_dependencies(${name} ${arg_DEPENDS})
+  endif()
   # PRE_TEST: the cases are listed when ctest runs, so building needs no execution.
   gtest_discover_tests(${name} TEST_PREFIX "${INGOT_TEST_PREFIX}${name}." DISCOVERY_MODE PRE_TEST
     DISCOVERY_TIMEOUT 60
