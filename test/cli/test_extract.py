@@ -87,7 +87,7 @@ class ExtractTest(CliTest):
         self.ok("compile", model("llama-default"), "-o", self.path("bare.ingot"), "--weights", "none")
         self.fails(USAGE, "holds no weights", "extract-weights", self.path("bare.ingot"), "-o",
                    self.path("none"))
-        self.fails(MALFORMED, "", "extract-weights", os.path.join(model("llama-default"), "config.json"),
+        self.fails(MALFORMED, "not an .ingot file", "extract-weights", os.path.join(model("llama-default"), "config.json"),
                    "-o", self.path("none"))
         self.fails(USAGE, "expected -o DIR", "extract-weights", ingot, tool="ingot-run")
 
@@ -97,7 +97,7 @@ class ExtractTest(CliTest):
         data[-5000] ^= 1
         with open(self.path("damaged.ingot"), "wb") as file:
             file.write(data)
-        self.fails(INTEGRITY, "", "extract-weights", self.path("damaged.ingot"), "-o", self.path("out"))
+        self.fails(INTEGRITY, "wrong checksum", "extract-weights", self.path("damaged.ingot"), "-o", self.path("out"))
 
 
 if __name__ == "__main__":

@@ -58,6 +58,8 @@ TEST(Target, Refusals) {
 TEST(Target, Dtype) {
   Target host{"host", "x86-64-v3"};
   EXPECT_TRUE(checkDtype("f32", host).ok());
-  EXPECT_EQ(checkDtype("bf16", host).code(), ExitCode::Unsupported);
+  EXPECT_TRUE(checkDtype("bf16", host).ok());
+  EXPECT_TRUE(checkDtype("f16", host).ok());
+  EXPECT_EQ(checkDtype("f16", {"host", "x86-64-v2"}).code(), ExitCode::Unsupported);
   EXPECT_EQ(checkDtype("fp32", host).code(), ExitCode::Usage);
 }
