@@ -132,24 +132,26 @@ Result<ElfImage> ElfImage::load(std::span<const std::byte> image) {
       error = reason ? reason : "unknown error";
     }
   }
+  if (handle)
+    return ElfImage(handle, fd);
   ::close(fd);
-  if (!written.ok())
-    return written;
-  if (!handle)
-    return malformed(text("the dynamic loader refuses it: ", error));
-  return ElfImage(handle);
+  return written.ok() ? malformed(text("the dynamic loader refuses it: ", error)) : written;
 }
 
-ElfImage::ElfImage(ElfImage &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+ElfImage::ElfImage(ElfImage &&other) noexcept
+    : handle_(std::exchange(other.handle_, nullptr)), fd_(std::exchange(other.fd_, -1)) {}
 
 ElfImage &ElfImage::operator=(ElfImage &&other) noexcept {
   std::swap(handle_, other.handle_);
+  std::swap(fd_, other.fd_);
   return *this;
 }
 
 ElfImage::~ElfImage() {
   if (handle_)
     ::dlclose(handle_);
+  if (fd_ >= 0)
+    ::close(fd_);
 }
 
 void *ElfImage::find(const char *symbol) const { return ::dlsym(handle_, symbol); }

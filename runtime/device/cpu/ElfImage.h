@@ -2,7 +2,8 @@
 //
 // A host image is an ELF shared object that stands alone: it needs no library and runs no code when
 // it is loaded. It is written to an anonymous memory file and opened with the system's dynamic
-// loader.
+// loader. The file stays open as long as the image is loaded: the loader knows images by the path of
+// the descriptor, and would give the first image again for a second one with the same number.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -32,8 +33,9 @@ public:
   void *find(const char *symbol) const;
 
 private:
-  explicit ElfImage(void *handle) : handle_(handle) {}
+  ElfImage(void *handle, int fd) : handle_(handle), fd_(fd) {}
   void *handle_ = nullptr;
+  int fd_ = -1;
 };
 
 } // namespace ingot

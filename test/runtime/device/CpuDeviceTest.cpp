@@ -1,6 +1,7 @@
 //===- CpuDeviceTest.cpp ----------------------------------------*- C++ -*-===//
 #include "runtime/device/cpu/CpuDevice.h"
 
+#include "runtime/device/cpu/ElfImage.h"
 #include "runtime/support/ThreadPool.h"
 #include "test/runtime/testing/TestArtifact.h"
 
@@ -114,6 +115,18 @@ TEST(ElfImage, RefusesWhatTheLoaderWouldTrust) {
     refused(header + offsetof(Elf64_Phdr, p_filesz), {255, 255, 255, 255, 255, 255, 255, 127});
     refused(header + offsetof(Elf64_Phdr, p_offset), {0, 255, 255, 255, 255, 255, 255, 127});
   }
+}
+
+TEST(ElfImage, SeveralAreKeptApart) {
+  auto bytes = kernelImage();
+  auto first = ElfImage::load(bytes);
+  ASSERT_TRUE(first.ok()) << first.status().message();
+  auto second = ElfImage::load(bytes);
+  ASSERT_TRUE(second.ok()) << second.status().message();
+  // Images of two models have kernels of one name and different code.
+  EXPECT_NE(first->find("grid3"), nullptr);
+  EXPECT_NE(second->find("grid3"), nullptr);
+  EXPECT_NE(first->find("grid3"), second->find("grid3"));
 }
 
 TEST(ElfImage, RefusesNeededLibrariesAndConstructors) {
