@@ -18,6 +18,15 @@ std::string cuda::sizeName(exec::KernelOp kernel, unsigned size) {
   return cast<exec::SymbolAttr>(kernel.getSizes()[size]).getName().str();
 }
 
+std::string cuda::printSize(exec::SizeAttr size) {
+  std::string text = std::to_string(size.getFactor());
+  for (StringAttr symbol : size.getSymbols())
+    text += " * " + symbol.str();
+  if (size.getDivisor() != 1)
+    text = "ingot::ceil_div<ingot::i64>(" + text + ", " + std::to_string(size.getDivisor()) + ")";
+  return text;
+}
+
 //===----------------------------------------------------------------------===//
 // Paged caches
 //===----------------------------------------------------------------------===//
@@ -253,7 +262,7 @@ Result<std::unique_ptr<KernelFunction>> cuda::prepareKernelFunction(exec::Kernel
   if (failed(abi) || failed(host::bindBuffers(func, *abi)))
     return unsupported("its signature has no form: " + diagnostics);
   function->abi = *abi;
-  if (failed(host::normalizeKernel(func, function->abi)) || failed(verify(func)))
+  if (failed(host::normalizeKernel(func, function->abi, /*keepColumns=*/bool(edit))) || failed(verify(func)))
     return unsupported("it has no normal form: " + diagnostics);
   return function;
 }

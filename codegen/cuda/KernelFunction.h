@@ -29,9 +29,12 @@ using FunctionEdit = std::function<std::optional<std::string>(mlir::func::FuncOp
 /// Names of the entry point's parameters: "b0", "d0".
 std::string bufferName(unsigned buffer);
 std::string sizeName(exec::KernelOp kernel, unsigned size);
+/// A size over the kernel's size parameters as an expression.
+std::string printSize(exec::SizeAttr size);
 
 /// Prepares `kernel`. `edit` may add arguments at the end of the function: they become buffers that
-/// follow the inputs and have no name (the caller sets their hooks).
+/// follow the inputs and have no name (the caller sets their hooks). The last dimension then
+/// stays by itself, for a caller that makes columns.
 Result<std::unique_ptr<KernelFunction>> prepareKernelFunction(exec::KernelOp kernel,
                                                               const FunctionEdit &edit = nullptr);
 

@@ -274,7 +274,7 @@ void Printer::printElements(ArrayRef<Output> outputs, ArrayRef<Index> given, uns
   }
 }
 
-bool Printer::printAt(const std::string &rowName, const std::string &columnName) {
+bool Printer::printAt(const std::string &rowName, const std::string &columnName, int64_t width) {
   std::vector<Output> outputs = collectOutputs();
   if (outputs.empty())
     fail("it has no outputs");
@@ -284,11 +284,11 @@ bool Printer::printAt(const std::string &rowName, const std::string &columnName)
   for (const Output &output : outputs)
     if (extents(output.value) != shape || shape.empty())
       fail("its outputs have several shapes");
+  if (ok() && (shape.size() < 2 || shape.back() != std::to_string(width)))
+    fail("the columns of its outputs are not " + std::to_string(width));
   if (!ok())
     return false;
-  std::vector<Index> indices;
-  if (shape.size() > 1)
-    indices = delinearize(rowName, &kernel, ArrayRef(shape).drop_back());
+  std::vector<Index> indices = delinearize(rowName, &kernel, ArrayRef(shape).drop_back());
   for (Index &index : indices)
     index.neighbouring = false;
   indices.push_back({columnName, &kernel, {}, nullptr, true});

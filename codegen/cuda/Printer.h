@@ -81,8 +81,8 @@ public:
   bool print();
   /// Prints the elements of every output at row `row` (an index over all dimensions but the last)
   /// and the columns from `column` on, as many as the plan's vector has: for epilogues of kernels
-  /// that have their own loops.
-  bool printAt(const std::string &row, const std::string &column);
+  /// that have their own loops. The outputs have `width` columns.
+  bool printAt(const std::string &row, const std::string &column, int64_t width);
 
   const std::string &getText() const { return kernel.text; }
   const std::string &getProblem() const { return problem; }
@@ -123,6 +123,7 @@ private:
   Scalar evaluate(mlir::Value value, Instance *instance);
   Scalar evaluateOp(mlir::Operation *op, unsigned result, Instance *instance);
   Scalar evaluateIf(mlir::Operation *op, unsigned result, Instance *instance);
+  Scalar evaluateFor(mlir::Operation *op, unsigned result, Instance *instance);
   Scalar evaluateApply(mlir::AffineExpr expr, llvm::ArrayRef<Scalar> dims,
                        llvm::ArrayRef<Scalar> symbols);
 

@@ -398,6 +398,53 @@ Scalar Printer::evaluateIf(Operation *op, unsigned result, Instance *instance) {
       [&] { return evaluateBranch(branch.getElseRegion()); });
 }
 
+/// A loop that carries scalars. It stands where it is used: its bounds may depend on anything.
+Scalar Printer::evaluateFor(Operation *op, unsigned result, Instance *instance) {
+  auto loop = cast<scf::ForOp>(op);
+  if (!instance)
+    return fail("a loop outside of an operation on tensors has no form");
+  ++costs.serialReductions;
+  CodeBlock *home = current, *beforeBarrier = barrier;
+  Scalar lower = evaluate(loop.getLowerBound(), instance);
+  Scalar upper = evaluate(loop.getUpperBound(), instance);
+  Scalar step = evaluate(loop.getStep(), instance);
+  barrier = home;
+  std::vector<std::string> carried;
+  for (Value initial : loop.getInitArgs()) {
+    std::string type = typeName(initial.getType());
+    if (type.empty())
+      return fail("a loop that carries tensors has no form");
+    Scalar start = evaluate(initial, instance);
+    carried.push_back(fresh("sum"));
+    statement(home, type + " " + carried.back() + " = " + start.text + ";");
+  }
+  std::string k = fresh("k");
+  llvm::DenseMap<Value, Scalar> before = instance->values;
+  CodeBlock *body = open(home);
+  barrier = body;
+  int savedVector = plan.vector;
+  plan.vector = 1;
+  instance->values[loop.getInductionVar()] = {k, body, {}, nullptr, false};
+  for (auto [argument, name] : llvm::zip_equal(loop.getRegionIterArgs(), carried))
+    instance->values[argument] = {name, body, {}, nullptr, false};
+  std::vector<std::string> next;
+  for (Value yielded : loop.getBody()->getTerminator()->getOperands())
+    next.push_back(evaluate(yielded, instance).text);
+  for (auto [name, value] : llvm::zip_equal(carried, next))
+    statement(body, name + " = " + value + ";");
+  close(body,
+        "for (ingot::i64 " + k + " = " + lower.text + "; " + k + " < " + upper.text + "; " + k +
+            " += " + step.text + ") {",
+        "}");
+  plan.vector = savedVector;
+  current = home;
+  barrier = beforeBarrier;
+  instance->values = std::move(before);
+  for (auto [value, name] : llvm::zip_equal(loop.getResults(), carried))
+    instance->values[value] = {name, home, {}, nullptr, false};
+  return {carried[result], home, {}, nullptr, false};
+}
+
 Scalar Printer::evaluateOp(Operation *op, unsigned result, Instance *instance) {
   Type type = op->getResult(result).getType();
   std::string name = typeName(type);
@@ -420,6 +467,8 @@ Scalar Printer::evaluateOp(Operation *op, unsigned result, Instance *instance) {
   }
   if (isa<scf::IfOp>(op))
     return evaluateIf(op, result, instance);
+  if (isa<scf::ForOp>(op))
+    return evaluateFor(op, result, instance);
   std::vector<Scalar> operands;
   for (Value operand : op->getOperands()) {
     if (isa<ShapedType>(operand.getType()))

@@ -8,11 +8,13 @@
 #include "codegen/families/Generated/Generated.h"
 #include "codegen/families/HostLinalg/HostLinalg.h"
 #include "codegen/families/Linear/Linear.h"
+#include "codegen/families/Packing/Packing.h"
 
 void ingot::codegen::registerStandardFamilies(KernelRegistry &registry) {
   registry.add(std::make_unique<HostLinalgFamily>());
   registry.add(std::make_unique<AttentionFamily>());
   registry.add(std::make_unique<LinearFamily>());
+  registry.add(std::make_unique<PackingFamily>());
   // Takes nearly everything: last.
   registry.add(std::make_unique<GeneratedFamily>());
 }

@@ -48,7 +48,9 @@ mlir::FailureOr<KernelAbi> readAbi(mlir::func::FuncOp func);
 mlir::LogicalResult bindBuffers(mlir::func::FuncOp func, KernelAbi &abi);
 
 /// Normalize.cpp: everything becomes linalg.generic on as few and as large dimensions as possible.
-mlir::LogicalResult normalizeKernel(mlir::func::FuncOp func, const KernelAbi &abi);
+/// `keepColumns`: the last one stays by itself.
+mlir::LogicalResult normalizeKernel(mlir::func::FuncOp func, const KernelAbi &abi,
+                                    bool keepColumns = false);
 
 /// Signature.cpp: an extent as a value of the size arguments.
 mlir::Value buildExtent(mlir::OpBuilder &builder, mlir::Location loc, mlir::func::FuncOp func,

@@ -156,7 +156,7 @@ unsigned leadingLoops(linalg::LinalgOp op) {
 
 /// Makes one loop of as many first loops as all operations agree on: if one kept B and S apart, a
 /// reshape would stand between it and the others, and keep them from being fused.
-void collapseLeadingLoops(RewriterBase &rewriter, func::FuncOp func) {
+void collapseLeadingLoops(RewriterBase &rewriter, func::FuncOp func, bool keepColumns) {
   SmallVector<linalg::LinalgOp> ops;
   unsigned common = ~0u;
   func.walk([&](linalg::LinalgOp op) {
@@ -165,6 +165,8 @@ void collapseLeadingLoops(RewriterBase &rewriter, func::FuncOp func) {
       return;
     ops.push_back(op);
     common = std::min(common, leadingLoops(op));
+    if (keepColumns)
+      common = std::min(common, op.getNumParallelLoops() - 1);
   });
   if (ops.empty() || common < 2)
     return;
@@ -230,7 +232,7 @@ void populateCleanup(RewritePatternSet &patterns, func::FuncOp func, const Kerne
       op.getCanonicalizationPatterns(patterns, context);
 }
 
-LogicalResult normalizeKernel(func::FuncOp func, const KernelAbi &abi) {
+LogicalResult normalizeKernel(func::FuncOp func, const KernelAbi &abi, bool keepColumns) {
   MLIRContext *context = func.getContext();
   IRRewriter rewriter(context);
   // Decompositions may give ops that decompose further.
@@ -289,7 +291,7 @@ LogicalResult normalizeKernel(func::FuncOp func, const KernelAbi &abi) {
   };
   if (failed(apply(fuse)))
     return failure();
-  collapseLeadingLoops(rewriter, func);
+  collapseLeadingLoops(rewriter, func, keepColumns);
   if (failed(apply(fuse)))
     return failure();
   storeBooleansAsBytes(rewriter, func);

@@ -40,18 +40,36 @@ std::optional<double> splatOf(Value value) {
   return std::nullopt;
 }
 
-/// `value` as x * factor with a constant factor: x, and the factor.
-std::optional<std::pair<Value, double>> scaled(Value value) {
-  if (auto mul = value.getDefiningOp<arith::MulFOp>()) {
-    if (std::optional<double> factor = splatOf(mul.getRhs()))
-      return std::pair(mul.getLhs(), *factor);
-    if (std::optional<double> factor = splatOf(mul.getLhs()))
-      return std::pair(mul.getRhs(), *factor);
+/// `value` before it was rounded to another float type: the fused form keeps f32 all along.
+Value unrounded(Value value) {
+  while (auto *op = value.getDefiningOp()) {
+    if (!isa<arith::ExtFOp, arith::TruncFOp>(op))
+      break;
+    value = op->getOperand(0);
   }
-  if (auto div = value.getDefiningOp<arith::DivFOp>())
+  return value;
+}
+
+/// `value` as x * factor with a constant factor: x, of the same type, and the factor.
+std::optional<std::pair<Value, double>> scaled(Value value) {
+  auto make = [&](Value x, double factor) {
+    Value source = unrounded(x);
+    return std::pair(source.getType() == value.getType() ? source : x, factor);
+  };
+  std::optional<std::pair<Value, double>> found;
+  Operation *op = unrounded(value).getDefiningOp();
+  if (auto mul = dyn_cast_or_null<arith::MulFOp>(op)) {
+    if (std::optional<double> factor = splatOf(mul.getRhs()))
+      found = make(mul.getLhs(), *factor);
+    else if (std::optional<double> factor = splatOf(mul.getLhs()))
+      found = make(mul.getRhs(), *factor);
+  } else if (auto div = dyn_cast_or_null<arith::DivFOp>(op)) {
     if (std::optional<double> divisor = splatOf(div.getRhs()); divisor && *divisor != 0)
-      return std::pair(div.getLhs(), 1 / *divisor);
-  return std::nullopt;
+      found = make(div.getLhs(), 1 / *divisor);
+  }
+  if (found && found->first.getType() != value.getType())
+    return std::nullopt;
+  return found;
 }
 
 class Matcher {
@@ -128,7 +146,7 @@ LogicalResult Matcher::matchAddition(arith::AddFOp add, Value &next) {
         return bool(matmul.getTransposeRhs());
       if (std::optional<std::pair<Value, double>> inner = scaled(value))
         value = inner->first;
-      else if (isa<math::TanhOp, AddAlibiOp, AddBiasOp>(op))
+      else if (isa<math::TanhOp, AddAlibiOp, AddBiasOp, arith::ExtFOp, arith::TruncFOp>(op))
         value = op->getOperand(0);
       else
         return false;
@@ -180,6 +198,8 @@ LogicalResult Matcher::matchScores() {
       match.alibi = alibi;
       match.alibiBeforeScale = hasScale || match.softcap;
       value = alibi.getScores();
+    } else if (isa<arith::ExtFOp, arith::TruncFOp>(op) && !scaled(value)) {
+      value = op->getOperand(0);
     } else if (std::optional<std::pair<Value, double>> outer = scaled(value)) {
       auto tanh = outer->first.getDefiningOp<math::TanhOp>();
       if (match.alibiBeforeScale)

@@ -9,6 +9,11 @@ enum Flags { kFull = 0, kCausalBit = 1, kPagedBit = 2, kAlibiBit = 4, kSinksBit 
 template <typename T, int D, int G, int Hkv, int Bits, int Window, int Softcap> struct Config {
   static constexpr int kThreads = 128, kWidth = D, kGroup = G, kKvHeads = Hkv, kBatchMost = 64;
   static constexpr int kRowTiles = sizeof(T) == 2 && D <= 128 ? 2 : 1;
+  static constexpr int kBytes = D * int(sizeof(T)), kPadded = (D + 15) / 16 * 16;
+  static constexpr int kChunkBytes = kBytes % 16 == 0  ? 16
+                                     : kBytes % 8 == 0 ? 8
+                                     : kBytes % 4 == 0 ? 4
+                                                       : 2;
   static constexpr int kWindow = Window, kBlock = 16, kBlocks = 8192, kCluster = 8;
   static constexpr int kQueryStride = D * G * Hkv, kOutputStride = kQueryStride;
   static constexpr int kKeyStride = D * Hkv, kValueStride = D * Hkv;
@@ -16,8 +21,9 @@ template <typename T, int D, int G, int Hkv, int Bits, int Window, int Softcap> 
   static constexpr bool kCausal = Bits & kCausalBit, kPaged = Bits & kPagedBit;
   static constexpr bool kAlibi = Bits & kAlibiBit, kSinks = Bits & kSinksBit;
   static constexpr bool kAlibiBeforeScale = false;
-  static constexpr int kSharedBytes = 64 * kRowTiles * (D * sizeof(T) + 16) +
-                                      4 * (sizeof(T) == 2 ? 64 : 32) * (D * int(sizeof(T)) + 16);
+  static constexpr int kPitch = kPadded * int(sizeof(T)) + 16;
+  static constexpr int kSharedBytes =
+      64 * kRowTiles * kPitch + 4 * (sizeof(T) == 2 ? 64 : 32) * kPitch;
 };
 
 template <typename C, typename T>
@@ -169,6 +175,12 @@ int main(int argc, char **) {
   run<bf16, 64, 4, 2, kCausalBit | kPagedBit, 100>("bf16", mixed, few, 6e-3);
   run<float, 64, 3, 3, kCausalBit | kPagedBit>("f32", ones, pasts, 3e-6);
   run<float, 64, 3, 3, kCausalBit | kPagedBit>("f32", mixed, few, 3e-6);
+  // Heads that are not whole chunks of 16 bytes.
+  run<float, 6, 2, 3, kCausalBit | kPagedBit>("f32", mixed, few, 3e-6);
+  run<float, 20, 3, 2, kFull>("f32", ragged, {}, 3e-6);
+  run<f16, 10, 3, 2, kCausalBit, 40>("f16", ragged, {}, 2e-3);
+  run<bf16, 18, 2, 1, kCausalBit | kPagedBit>("bf16", ones, pasts, 6e-3);
+  run<f16, 7, 1, 3, kFull | kSinksBit>("f16", ragged, {}, 2e-3);
   if (argc == 1) {
     run<bf16, 128, 4, 8, kCausalBit>("bf16", {4096}, {}, 0, true);
     run<bf16, 128, 1, 32, kFull>("bf16", {4096}, {}, 0, true);

@@ -11,7 +11,8 @@
 // keys of an item and merge through distributed shared memory.
 //
 // Constants of a stub:
-//   kRowTiles (16 rows each, of a warp), kWidth (D), kGroup, kKvHeads, kBatchMost, kScale, kCausal,
+//   kRowTiles (16 rows each, of a warp), kWidth (D), kChunkBytes (what rows of heads start at
+//   multiples of, at most 16), kGroup, kKvHeads, kBatchMost, kScale, kCausal,
 //   kWindow (0: none), kSoftcap (0: none), kQueryStride, kKeyStride, kValueStride, kOutputStride,
 //   kPaged, kBlock, kBlocks, kCluster, kAlibi, kAlibiBeforeScale, kSinks
 #pragma once
@@ -51,15 +52,16 @@ template <typename Config, typename T> struct AttentionTraits {
   static constexpr int kWarpRows = 16 * Config::kRowTiles;
   static constexpr int kRows = kWarps * kWarpRows;       // of a tile of queries
   static constexpr int kKeys = sizeof(T) == 2 ? 64 : 32; // of a tile of keys
+  /// The width in shared memory and registers: what a head lacks of it are zeros.
+  static constexpr int kPadded = (Config::kWidth + 15) / 16 * 16;
   /// An odd number of 16-byte chunks.
-  static constexpr int kPitch = Config::kWidth * sizeof(T) + 16;
+  static constexpr int kPitch = kPadded * sizeof(T) + 16;
   static constexpr int kQueryBytes = kRows * kPitch;
   static constexpr int kTileBytes = kKeys * kPitch;
   static constexpr int kSharedBytes = kQueryBytes + 4 * kTileBytes;
   /// What a block of a cluster hands over: accumulators, maxima and sums of its rows.
-  static constexpr int kMergeBytes = kRows * (Config::kWidth + 2) * 4;
-  static_assert(Config::kWidth % 16 == 0 && Config::kWidth >= 16 && Config::kWidth <= 256,
-                "a head is 16 to 256 elements wide, a multiple of 16");
+  static constexpr int kMergeBytes = kRows * (kPadded + 2) * 4;
+  static_assert(Config::kWidth >= 1 && Config::kWidth <= 256, "a head is 1 to 256 elements wide");
   static_assert(Config::kScale > 0, "the largest score is that of the largest product");
   static_assert(kMergeBytes <= kSharedBytes, "what is merged takes the place of the tiles");
 };
@@ -137,24 +139,32 @@ INGOT_DEVICE const T *attention_key_row(const T *base, const AttentionArguments<
     return base + (item.firstToken + key) * stride + item.head * Config::kWidth;
 }
 
+/// Copies chunk `chunk` of a head's row; what is not `valid` and what the head lacks are zeros.
+template <typename Config, typename T>
+INGOT_DEVICE void copy_head_chunk(u32 shared, const T *row, int chunk, bool valid) {
+  constexpr int kElements = Config::kChunkBytes / sizeof(T);
+  valid = valid && chunk * kElements < Config::kWidth;
+  ptx::copy_async<Config::kChunkBytes>(shared + chunk * Config::kChunkBytes,
+                                       valid ? row + chunk * kElements : row, valid);
+}
+
 /// Copies keys [first, first + kKeys) to shared memory; those past `keys` are zeros.
 template <typename Config, typename T>
 INGOT_DEVICE void load_keys(u32 shared, const T *base, const AttentionArguments<T> &a,
                             const AttentionItem &item, i64 first, i64 keys, int stride) {
   using Traits = AttentionTraits<Config, T>;
-  constexpr int kChunks = Config::kWidth * sizeof(T) / 16;
+  constexpr int kChunks = Traits::kPadded * sizeof(T) / Config::kChunkBytes;
   for (int i = threadIdx.x; i < Traits::kKeys * kChunks; i += Config::kThreads) {
     const int r = i / kChunks, chunk = i % kChunks;
     const bool valid = first + r < keys;
     const T *row = valid ? attention_key_row<Config>(base, a, item, first + r, stride) : base;
-    ptx::copy_async_16(shared + r * Traits::kPitch + chunk * 16, row + chunk * (16 / sizeof(T)),
-                       valid);
+    copy_head_chunk<Config>(shared + r * Traits::kPitch, row, chunk, valid);
   }
 }
 
 /// The running softmax of a warp's rows: of each 16, two rows a lane.
 template <typename Config, typename T> struct AttentionState {
-  static constexpr int kColumns8 = Config::kWidth / 8;
+  static constexpr int kColumns8 = AttentionTraits<Config, T>::kPadded / 8;
   float out[Config::kRowTiles][kColumns8][4];
   float maximum[Config::kRowTiles][2], sum[Config::kRowTiles][2];
 };
@@ -182,7 +192,7 @@ INGOT_DEVICE void add_values(AttentionState<Config, T> &state,
     for (int t = 0; t < Config::kRowTiles; ++t)
       probability_fragment<T>(a[t], p[t][step * 2], p[t][step * 2 + 1]);
 #pragma unroll
-    for (int column = 0; column < Config::kWidth / 16; ++column) {
+    for (int column = 0; column < Traits::kPadded / 16; ++column) {
       u32 raw[4];
       ptx::load_matrices_transposed(raw, values + (step * 16 + lane % 16) * Traits::kPitch +
                                              column * 32 + lane / 16 * 16);
@@ -216,7 +226,7 @@ INGOT_DEVICE void add_values(AttentionState<Config, float> &state,
     }
     const unsigned char *row = values + (step * 8 + 2 * c) * Traits::kPitch + g * 4;
 #pragma unroll
-    for (int column = 0; column < Config::kWidth / 8; ++column) {
+    for (int column = 0; column < Traits::kPadded / 8; ++column) {
       FragmentB<float> b;
       b.set(*reinterpret_cast<const u32 *>(row + column * 32),
             *reinterpret_cast<const u32 *>(row + Traits::kPitch + column * 32));
@@ -233,7 +243,7 @@ INGOT_DEVICE void score_keys(float (&scores)[Config::kRowTiles][Tiles][4], u32 q
   using Traits = AttentionTraits<Config, T>;
   const int lane = threadIdx.x % kWarp;
 #pragma unroll
-  for (int step = 0; step < Config::kWidth / kStepK<T>; ++step) {
+  for (int step = 0; step < Traits::kPadded / kStepK<T>; ++step) {
     u32 raw[4];
     FragmentA<T> q[Config::kRowTiles];
 #pragma unroll
@@ -263,6 +273,7 @@ template <typename Config, typename T, int Tiles>
 INGOT_DEVICE void update_softmax(AttentionState<Config, T> &state,
                                  float (&scores)[Config::kRowTiles][Tiles][4]) {
   using Hooks = AttentionHooks<Config>;
+  using Traits = AttentionTraits<Config, T>;
 #pragma unroll
   for (int t = 0; t < Config::kRowTiles; ++t)
 #pragma unroll
@@ -288,7 +299,7 @@ INGOT_DEVICE void update_softmax(AttentionState<Config, T> &state,
       state.sum[t][half] = state.sum[t][half] * correction + sum;
       state.maximum[t][half] = maximum;
 #pragma unroll
-      for (int column = 0; column < Config::kWidth / 8; ++column) {
+      for (int column = 0; column < Traits::kPadded / 8; ++column) {
         state.out[t][column][half * 2] *= correction;
         state.out[t][column][half * 2 + 1] *= correction;
       }
@@ -378,7 +389,7 @@ INGOT_DEVICE void merge_cluster(const AttentionArguments<T> &a, const AttentionI
                                 u32 shared) {
   using Traits = AttentionTraits<Config, T>;
   using Hooks = AttentionHooks<Config>;
-  constexpr int kRowBytes = (Config::kWidth + 2) * 4;
+  constexpr int kRowBytes = (Traits::kPadded + 2) * 4;
   const int firstRow = item.tile * Traits::kRows;
   const int rows =
       static_cast<int>(min_of<i64>(Traits::kRows, item.tokens * Config::kGroup - firstRow));
@@ -389,8 +400,8 @@ INGOT_DEVICE void merge_cluster(const AttentionArguments<T> &a, const AttentionI
 #pragma unroll
     for (int block = 0; block < Config::kCluster; ++block) {
       const u32 row = ptx::map_to_block(shared, block) + r * kRowBytes;
-      maxima[block] = ptx::load_from_block(row + Config::kWidth * 4);
-      sums[block] = ptx::load_from_block(row + Config::kWidth * 4 + 4);
+      maxima[block] = ptx::load_from_block(row + Traits::kPadded * 4);
+      sums[block] = ptx::load_from_block(row + Traits::kPadded * 4 + 4);
       values[block] = ptx::load_from_block(row + d * 4);
     }
     float maximum = nothing(), sum = 0, value = 0;
@@ -440,13 +451,13 @@ INGOT_DEVICE void finish_attention(AttentionState<Config, T> &state, const Atten
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
           float *mine =
-              rows + (warp * Traits::kWarpRows + t * 16 + half * 8 + g) * (Config::kWidth + 2);
+              rows + (warp * Traits::kWarpRows + t * 16 + half * 8 + g) * (Traits::kPadded + 2);
           if (c == 0) {
-            mine[Config::kWidth] = state.maximum[t][half];
-            mine[Config::kWidth + 1] = state.sum[t][half];
+            mine[Traits::kPadded] = state.maximum[t][half];
+            mine[Traits::kPadded + 1] = state.sum[t][half];
           }
 #pragma unroll
-          for (int column = 0; column < Config::kWidth / 8; ++column) {
+          for (int column = 0; column < Traits::kPadded / 8; ++column) {
             mine[column * 8 + 2 * c] = state.out[t][column][half * 2];
             mine[column * 8 + 2 * c + 1] = state.out[t][column][half * 2 + 1];
           }
@@ -478,11 +489,20 @@ INGOT_DEVICE void finish_attention(AttentionState<Config, T> &state, const Atten
       scale = sum > 0 ? scale / sum : 0;
       T *row = a.out + (item.firstToken + token) * Config::kOutputStride + head * Config::kWidth;
 #pragma unroll
-      for (int column = 0; column < Config::kWidth / 8; ++column) {
+      for (int column = 0; column < Traits::kPadded / 8; ++column) {
+        const int d = column * 8 + 2 * c;
         Pack<T, 2> pair;
         pair[0] = T(state.out[t][column][half * 2] * scale);
         pair[1] = T(state.out[t][column][half * 2 + 1] * scale);
-        store_pack(row + column * 8 + 2 * c, pair);
+        if constexpr (Config::kWidth % 2 == 0) {
+          if (d < Config::kWidth)
+            store_pack(row + d, pair);
+        } else {
+          if (d < Config::kWidth)
+            row[d] = pair[0];
+          if (d + 1 < Config::kWidth)
+            row[d + 1] = pair[1];
+        }
       }
     }
 }
@@ -537,7 +557,7 @@ template <typename Config, typename T> INGOT_DEVICE void attention(const Attenti
 
     // Queries to shared memory.
     const u32 queries = ptx::shared_address(shared_bytes);
-    constexpr int kChunks = Config::kWidth * sizeof(T) / 16;
+    constexpr int kChunks = Traits::kPadded * sizeof(T) / Config::kChunkBytes;
     for (int chunk = threadIdx.x; chunk < Traits::kRows * kChunks; chunk += Config::kThreads) {
       const int r = chunk / kChunks, offset = chunk % kChunks;
       const int row = item.tile * Traits::kRows + r;
@@ -546,9 +566,8 @@ template <typename Config, typename T> INGOT_DEVICE void attention(const Attenti
       const T *from = a.q;
       if (valid)
         from += (item.firstToken + token) * Config::kQueryStride +
-                (item.head * Config::kGroup + row % Config::kGroup) * Config::kWidth +
-                offset * (16 / sizeof(T));
-      ptx::copy_async_16(queries + r * Traits::kPitch + offset * 16, from, valid);
+                (item.head * Config::kGroup + row % Config::kGroup) * Config::kWidth;
+      copy_head_chunk<Config>(queries + r * Traits::kPitch, from, offset, valid);
     }
     ptx::commit_copies();
 

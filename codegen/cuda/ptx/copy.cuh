@@ -16,6 +16,20 @@ INGOT_DEVICE void copy_async_16(u32 shared, const void *global, bool valid) {
                "r"(bytes)
                : "memory");
 }
+/// The same for 2, 4, 8 or 16 bytes. The copy engine has no form for 2: those go through a register.
+template <int Bytes> INGOT_DEVICE void copy_async(u32 shared, const void *global, bool valid) {
+  static_assert(Bytes == 2 || Bytes == 4 || Bytes == 8 || Bytes == 16, "a chunk is 2 to 16 bytes");
+  if constexpr (Bytes == 16) {
+    copy_async_16(shared, global, valid);
+  } else if constexpr (Bytes == 2) {
+    const u16 value = valid ? *static_cast<const u16 *>(global) : u16(0);
+    asm volatile("st.shared.u16 [%0], %1;" ::"r"(shared), "h"(value) : "memory");
+  } else {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(shared), "l"(global),
+                 "n"(Bytes), "r"(valid ? Bytes : 0)
+                 : "memory");
+  }
+}
 INGOT_DEVICE void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 /// Waits until at most `Pending` of the committed groups are unfinished.
 template <int Pending> INGOT_DEVICE void wait_copies() {

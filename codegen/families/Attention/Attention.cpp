@@ -28,6 +28,7 @@ struct AttentionDesc {
   transformer::AttentionOp op;
   Type elementType;
   int64_t width = 0; // D of queries, keys and values
+  int64_t chunkBytes = 16; // every row of a head starts at a multiple of
   Operand q, k, v;
   std::optional<unsigned> cu, table, past, slopes, sinks;
   exec::SizeAttr rows, tokens, tableBlocks;
@@ -48,6 +49,7 @@ struct AttentionConfig {
 };
 
 constexpr int64_t kMostBatch = 4096;
+constexpr int64_t kMostWidth = 256;
 /// Query rows of a block with one row tile a warp.
 constexpr int64_t kQueryRows = 64;
 
@@ -122,8 +124,8 @@ static std::variant<AttentionDesc, std::string> describe(exec::KernelOp kernel,
   desc.width = queryWidth / op.getHeads();
   if (op.getValueWidth() != desc.width)
     return std::string("keys and values have different widths");
-  if (desc.width % 16 || desc.width > 256)
-    return "D=" + std::to_string(desc.width) + " is no multiple of 16 up to 256";
+  if (desc.width > kMostWidth)
+    return "D=" + std::to_string(desc.width) + " is more than " + std::to_string(kMostWidth);
   if (!(op.getScale().convertToDouble() > 0))
     return std::string("the scale is not positive");
   auto q = traceColumns(op.getQ()), k = traceColumns(op.getK()), v = traceColumns(op.getV());
@@ -132,10 +134,11 @@ static std::variant<AttentionDesc, std::string> describe(exec::KernelOp kernel,
   desc.q = *q;
   desc.k = *k;
   desc.v = *v;
-  int64_t perChunk = 16 / (desc.elementType.getIntOrFloatBitWidth() / 8);
-  for (const Operand &operand : {desc.q, desc.k, desc.v})
-    if (operand.stride % perChunk || operand.offset % perChunk)
-      return std::string("heads don't start at multiples of 16 bytes");
+  desc.chunkBytes = 16;
+  for (int64_t elements : {desc.width, desc.q.stride, desc.q.offset, desc.k.stride, desc.k.offset,
+                           desc.v.stride, desc.v.offset})
+    while (elements * desc.elementType.getIntOrFloatBitWidth() / 8 % desc.chunkBytes)
+      desc.chunkBytes /= 2;
   std::string computed;
   auto argument = [&](Value value, std::optional<unsigned> &number) {
     if (!value)
@@ -183,7 +186,8 @@ static std::variant<AttentionConfig, std::string> choose(const AttentionDesc &de
                                                          const cuda::ArchInfo &arch) {
   AttentionConfig config;
   int64_t bytes = desc.elementType.getIntOrFloatBitWidth() / 8;
-  int64_t pitch = desc.width * bytes + 16, keys = bytes == 2 ? 64 : 32;
+  int64_t padded = llvm::alignTo(desc.width, 16);
+  int64_t pitch = padded * bytes + 16, keys = bytes == 2 ? 64 : 32;
   // Two row tiles a warp read keys and values half as often; their accumulators take 128 registers
   // at D = 128.
   config.rowTiles = bytes == 2 && desc.width <= 128 ? 2 : 1;
@@ -202,15 +206,6 @@ static std::variant<AttentionConfig, std::string> choose(const AttentionDesc &de
   if (config.cluster > 1)
     config.reason += ", clusters of 8 share the keys of few rows";
   return config;
-}
-
-static std::string printSize(exec::SizeAttr size) {
-  std::string text = std::to_string(size.getFactor());
-  for (StringAttr symbol : size.getSymbols())
-    text += " * " + symbol.str();
-  if (size.getDivisor() != 1)
-    text = "ingot::ceil_div<ingot::i64>(" + text + ", " + std::to_string(size.getDivisor()) + ")";
-  return text;
 }
 
 Match AttentionFamily::match(exec::KernelOp kernel, const TargetInfo &target) const {
@@ -278,6 +273,7 @@ Result<Code> AttentionFamily::emit(ArrayRef<exec::KernelOp> kernels, const Targe
     stub.waitsItself = true;
     stub.constants = {{"int kRowTiles", text(config("row_tiles"))},
                       {"int kWidth", text(desc.width)},
+                      {"int kChunkBytes", text(desc.chunkBytes)},
                       {"int kGroup", text(op.getHeads() / op.getKvHeads())},
                       {"int kKvHeads", text(op.getKvHeads())},
                       {"int kBatchMost", text(desc.mostRows)},
@@ -311,8 +307,8 @@ Result<Code> AttentionFamily::emit(ArrayRef<exec::KernelOp> kernels, const Targe
                 ", " + cuda::bufferName(kernel.getNumInputs()) + ",\n      " + optional(desc.cu) +
                 ", " + optional(desc.table) + ", " + optional(desc.past) + ", " +
                 optional(desc.slopes) + ", " + optional(desc.sinks) + ",\n      " +
-                printSize(desc.rows) + ", " + printSize(desc.tokens) + ", " +
-                printSize(desc.tableBlocks) + "});\n";
+                cuda::printSize(desc.rows) + ", " + cuda::printSize(desc.tokens) + ", " +
+                cuda::printSize(desc.tableBlocks) + "});\n";
     stubs.push_back(std::move(stub));
   }
   return cuda::compileStubs(kernels, stubs, target, options);

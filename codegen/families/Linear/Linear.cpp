@@ -221,7 +221,7 @@ static std::optional<std::string> printEpilogue(exec::KernelOp kernel, const Lin
     };
   cuda::Printer printer((*function)->func, (*function)->abi, (*function)->buffers,
                         (*function)->sizes, {std::nullopt, epilogueColumns(kernel, desc)});
-  if (!printer.printAt("row", "column") || !unexpected.empty()) {
+  if (!printer.printAt("row", "column", desc.gated ? desc.columns / 2 : desc.columns) || !unexpected.empty()) {
     problem = unexpected.empty() ? printer.getProblem() : unexpected;
     return std::nullopt;
   }
