@@ -28,7 +28,8 @@ def FuseAttention : Pass<"fuse-attention", "::mlir::func::FuncOp"> {
         k, v = [repeat_kv] [cache_gather(cache_append(cache, .))] [rope | norm]* split_heads(x)
 
     A bias is `add_bias` or `arith.addf`; a scale is a product with or a quotient by a splat, on
-    scores, queries or keys. A mask is an `attention_mask`, on paged keys the causal one from each row's
+    scores, queries or keys. Roundings to the model's type between the steps are left out: the fused
+    form keeps f32. A mask is an `attention_mask`, on paged keys the causal one from each row's
     past. Probabilities that are used elsewhere become the second result; scores, masked scores and
     heads that are used elsewhere keep it from being fused, or are computed for those uses as before.
 

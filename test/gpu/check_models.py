@@ -135,6 +135,7 @@ def main():
     parser.add_argument("--new-tokens", type=int, default=32)
     parser.add_argument("ingots", nargs="+")
     options = parser.parse_args()
+    options.ingot_run = options.ingot_run.resolve()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as work:

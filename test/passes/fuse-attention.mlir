@@ -95,3 +95,30 @@ func.func @no_attention(%x: tensor<?x?xf32>) -> tensor<?x?xf32> {
   %0 = transformer.softmax %x : (tensor<?x?xf32>) -> tensor<?x?xf32>
   return %0 : tensor<?x?xf32>
 }
+
+// -----
+
+// In 16 bits importers round the scores on their way; the fused form doesn't.
+// REMARK: [Passed] Fused | {{.*}} Remark="attention fused: 2 heads"
+// CHECK-LABEL: func.func @rounded
+// CHECK-SAME: (%[[X:.*]]: tensor<?x?x16xbf16>, %[[Y:.*]]: tensor<?x?x16xbf16>)
+// CHECK: %[[OUT:.*]] = transformer.attention %[[X]], %[[Y]], %[[Y]] {{.*}}scale = 5.000000e-01 : f64}
+// CHECK-NEXT: return %[[OUT]]
+func.func @rounded(%x: tensor<?x?x16xbf16>, %y: tensor<?x?x16xbf16>) -> tensor<?x?x16xbf16> {
+  %c0 = arith.constant 0 : index
+  %c2 = arith.constant 2 : index
+  %half = arith.constant 0.5 : f32
+  %q = transformer.split_heads %x {heads = 2} : (tensor<?x?x16xbf16>) -> tensor<?x2x?x8xbf16>
+  %k = transformer.split_heads %y {heads = 2} : (tensor<?x?x16xbf16>) -> tensor<?x2x?x8xbf16>
+  %s = transformer.matmul %q, %k {transpose_rhs} : (tensor<?x2x?x8xbf16>, tensor<?x2x?x8xbf16>) -> tensor<?x2x?x?xbf16>
+  %b = tensor.dim %s, %c0 : tensor<?x2x?x?xbf16>
+  %n = tensor.dim %s, %c2 : tensor<?x2x?x?xbf16>
+  %wide = arith.extf %s : tensor<?x2x?x?xbf16> to tensor<?x2x?x?xf32>
+  %splat = tensor.splat %half[%b, %n, %n] : tensor<?x2x?x?xf32>
+  %product = arith.mulf %wide, %splat : tensor<?x2x?x?xf32>
+  %scaled = arith.truncf %product : tensor<?x2x?x?xf32> to tensor<?x2x?x?xbf16>
+  %p = transformer.softmax %scaled : (tensor<?x2x?x?xbf16>) -> tensor<?x2x?x?xbf16>
+  %o = transformer.matmul %p, %k : (tensor<?x2x?x?xbf16>, tensor<?x2x?x8xbf16>) -> tensor<?x2x?x8xbf16>
+  %r = transformer.merge_heads %o : (tensor<?x2x?x8xbf16>) -> tensor<?x?x16xbf16>
+  return %r : tensor<?x?x16xbf16>
+}
