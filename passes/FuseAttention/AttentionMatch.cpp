@@ -3,6 +3,9 @@
 // Matching only looks. It goes from the softmax outwards to the merged heads, then inwards through
 // the scores, then along query, key and value to the tokens that they were split from.
 //
+// Programs in f16 and bf16 widen scores for a product with a number that their type cannot hold, and
+// round them again. Attention keeps its scores in f32, so these conversions are looked through.
+//
 //===----------------------------------------------------------------------===//
 #include "passes/FuseAttention/AttentionMatch.h"
 
@@ -40,36 +43,18 @@ std::optional<double> splatOf(Value value) {
   return std::nullopt;
 }
 
-/// `value` before it was rounded to another float type: the fused form keeps f32 all along.
-Value unrounded(Value value) {
-  while (auto *op = value.getDefiningOp()) {
-    if (!isa<arith::ExtFOp, arith::TruncFOp>(op))
-      break;
-    value = op->getOperand(0);
-  }
-  return value;
-}
-
-/// `value` as x * factor with a constant factor: x, of the same type, and the factor.
+/// `value` as x * factor with a constant factor: x, and the factor.
 std::optional<std::pair<Value, double>> scaled(Value value) {
-  auto make = [&](Value x, double factor) {
-    Value source = unrounded(x);
-    return std::pair(source.getType() == value.getType() ? source : x, factor);
-  };
-  std::optional<std::pair<Value, double>> found;
-  Operation *op = unrounded(value).getDefiningOp();
-  if (auto mul = dyn_cast_or_null<arith::MulFOp>(op)) {
+  if (auto mul = value.getDefiningOp<arith::MulFOp>()) {
     if (std::optional<double> factor = splatOf(mul.getRhs()))
-      found = make(mul.getLhs(), *factor);
-    else if (std::optional<double> factor = splatOf(mul.getLhs()))
-      found = make(mul.getRhs(), *factor);
-  } else if (auto div = dyn_cast_or_null<arith::DivFOp>(op)) {
-    if (std::optional<double> divisor = splatOf(div.getRhs()); divisor && *divisor != 0)
-      found = make(div.getLhs(), 1 / *divisor);
+      return std::pair(mul.getLhs(), *factor);
+    if (std::optional<double> factor = splatOf(mul.getLhs()))
+      return std::pair(mul.getRhs(), *factor);
   }
-  if (found && found->first.getType() != value.getType())
-    return std::nullopt;
-  return found;
+  if (auto div = value.getDefiningOp<arith::DivFOp>())
+    if (std::optional<double> divisor = splatOf(div.getRhs()); divisor && *divisor != 0)
+      return std::pair(div.getLhs(), 1 / *divisor);
+  return std::nullopt;
 }
 
 class Matcher {
@@ -87,6 +72,8 @@ private:
   LogicalResult requireOneUse(Value value, StringRef what) {
     return getReaders(value).size() == 1 ? success() : fail(Twine(what) + " are used elsewhere");
   }
+  /// `value` before it was widened or rounded.
+  FailureOr<Value> beforeConversions(Value value, StringRef what);
   LogicalResult matchResult();
   LogicalResult matchScores();
   LogicalResult matchAddition(arith::AddFOp add, Value &next);
@@ -97,7 +84,21 @@ private:
   std::string &reason;
   AttentionMatch match;
   bool hasScale = false;
+  /// What scores were rounded to on their way.
+  llvm::SmallSetVector<Type, 1> roundedTo;
 };
+
+FailureOr<Value> Matcher::beforeConversions(Value value, StringRef what) {
+  for (Operation *op = value.getDefiningOp(); isa_and_nonnull<arith::ExtFOp, arith::TruncFOp>(op);
+       op = value.getDefiningOp()) {
+    if (failed(requireOneUse(value, what)))
+      return failure();
+    if (isa<arith::TruncFOp>(op))
+      roundedTo.insert(getElementTypeOrSelf(value.getType()));
+    value = op->getOperand(0);
+  }
+  return value;
+}
 
 /// softmax -> [scale_heads] -> matmul -> merge_heads.
 LogicalResult Matcher::matchResult() {
@@ -176,7 +177,13 @@ LogicalResult Matcher::matchScores() {
       return fail(Twine(what) + " before the scale or the soft cap");
     return match.bias ? fail("more than one bias is added") : success();
   };
-  while (!(match.scores = value.getDefiningOp<MatmulOp>())) {
+  for (;;) {
+    FailureOr<Value> unconverted = beforeConversions(value, "scores");
+    if (failed(unconverted))
+      return failure();
+    value = *unconverted;
+    if ((match.scores = value.getDefiningOp<MatmulOp>()))
+      break;
     Operation *op = value.getDefiningOp();
     if (!op)
       return fail("the scores are an argument of the program");
@@ -198,16 +205,17 @@ LogicalResult Matcher::matchScores() {
       match.alibi = alibi;
       match.alibiBeforeScale = hasScale || match.softcap;
       value = alibi.getScores();
-    } else if (isa<arith::ExtFOp, arith::TruncFOp>(op) && !scaled(value)) {
-      value = op->getOperand(0);
     } else if (std::optional<std::pair<Value, double>> outer = scaled(value)) {
-      auto tanh = outer->first.getDefiningOp<math::TanhOp>();
+      FailureOr<Value> capped = beforeConversions(outer->first, "scores");
+      if (failed(capped))
+        return failure();
+      auto tanh = capped->getDefiningOp<math::TanhOp>();
       if (match.alibiBeforeScale)
         return fail("ALiBi is added between two scales");
       if (!tanh) {
         hasScale = true;
         match.scale *= outer->second;
-        value = outer->first;
+        value = *capped;
         continue;
       }
       // c * tanh(f * x) = c * tanh((f * c * x) / c).
@@ -215,16 +223,17 @@ LogicalResult Matcher::matchScores() {
         return fail("scores are scaled behind the soft cap");
       if (outer->second <= 0)
         return fail("the soft cap isn't positive");
-      if (failed(requireOneUse(outer->first, "scores")))
+      FailureOr<Value> uncapped = beforeConversions(tanh.getOperand(), "scores");
+      if (failed(requireOneUse(*capped, "scores")) || failed(uncapped))
         return failure();
-      std::optional<std::pair<Value, double>> inner = scaled(tanh.getOperand());
+      std::optional<std::pair<Value, double>> inner = scaled(*uncapped);
       double factor = (inner ? inner->second : 1) * outer->second;
-      if (inner && failed(requireOneUse(tanh.getOperand(), "scores")))
+      if (inner && failed(requireOneUse(*uncapped, "scores")))
         return failure();
       match.softcap = outer->second;
       // A quotient of two roundings of one number.
       match.scale *= std::abs(factor - 1) < 1e-6 ? 1 : factor;
-      value = inner ? inner->first : tanh.getOperand();
+      value = inner ? inner->first : *uncapped;
     } else if (isa<math::TanhOp>(op)) {
       return fail("tanh of the scores isn't multiplied by a constant");
     } else if (isa<ApplyMaskOp>(op)) {
@@ -235,6 +244,9 @@ LogicalResult Matcher::matchScores() {
   }
   if (!match.scores.getTransposeRhs())
     return fail("the keys of the scores aren't transposed");
+  for (Type type : roundedTo)
+    if (type != match.scores.getType().getElementType())
+      return fail("scores are rounded to another type than the queries'");
   return requireOneUse(match.scores.getResult(), "scores");
 }
 
@@ -264,6 +276,12 @@ LogicalResult Matcher::matchPositions() {
 bool isPerHead(Operation *op) { return isa<RmsNormOp, LayerNormOp, L2NormalizeOp>(op); }
 
 LogicalResult Matcher::matchHeads(Value value, StringRef name, bool mayScale, HeadSource &source) {
+  Type type = getElementTypeOrSelf(value.getType());
+  auto requireType = [&](Value from) -> LogicalResult {
+    return getElementTypeOrSelf(from.getType()) == type
+               ? success()
+               : fail(name + " are converted to another type on their way");
+  };
   while (Operation *op = value.getDefiningOp()) {
     if (auto split = dyn_cast<SplitHeadsOp>(op)) {
       source.tokens = split.getX();
@@ -271,7 +289,7 @@ LogicalResult Matcher::matchHeads(Value value, StringRef name, bool mayScale, He
       if (split.getX().getType().isDynamicDim(2))
         return fail(name + " are of a width that isn't known");
       std::reverse(source.steps.begin(), source.steps.end());
-      return success();
+      return requireType(source.tokens);
     }
     if (auto repeat = dyn_cast<RepeatKvOp>(op); repeat && source.steps.empty() && !source.gather) {
       source.repeats *= repeat.getRepeats();
@@ -283,7 +301,7 @@ LogicalResult Matcher::matchHeads(Value value, StringRef name, bool mayScale, He
       if (!source.append || source.append.getX().getType().getRank() != 4) {
         source.append = nullptr;
         source.heads = gather.getCache().getType().getDimSize(1);
-        return success();
+        return requireType(gather.getCache());
       }
       // What is in the cache keeps its scale.
       mayScale = false;
@@ -298,6 +316,8 @@ LogicalResult Matcher::matchHeads(Value value, StringRef name, bool mayScale, He
     } else if (std::optional<std::pair<Value, double>> outer = scaled(value); outer && mayScale) {
       source.scale *= outer->second;
       value = outer->first;
+    } else if (mayScale && source.steps.empty() && isa<arith::ExtFOp, arith::TruncFOp>(op)) {
+      value = op->getOperand(0); // Around the product with the scale.
     } else {
       break;
     }
