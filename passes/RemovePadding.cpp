@@ -52,7 +52,7 @@ private:
   void makePacking(int64_t rows);
   void pack(Operation *op);
   void unpackRemaining();
-  Value getUnpacked(Value padded);
+  Value getUnpacked(Value padded, Operation *before);
   void removeDead();
   void report();
 
@@ -242,7 +242,9 @@ bool ProgramPacker::isNative(Value value) const {
          llvm::all_of(op->getOperands(), [&](Value operand) { return isNative(operand); });
 }
 
-Value ProgramPacker::getUnpacked(Value padded) {
+/// The unpacked form of a value whose first reader is `before`. It is made there and not earlier:
+/// then nothing reads the packed tokens any more, and their bytes can become those of the result.
+Value ProgramPacker::getUnpacked(Value padded, Operation *before) {
   Value &result = unpacked[padded];
   if (result)
     return result;
@@ -250,11 +252,9 @@ Value ProgramPacker::getUnpacked(Value padded) {
     builder.setInsertionPointAfter(lastOfPacking);
     slots = TokenSlotsOp::create(builder, mask.getLoc(), mask, cuSeqlens);
   }
-  Value tokens = packed.lookup(padded);
-  builder.setInsertionPointAfter(tokens.getDefiningOp());
-  if (tokens.getDefiningOp()->isBeforeInBlock(slots.getDefiningOp()))
-    builder.setInsertionPointAfter(slots.getDefiningOp());
-  return result = UnpackOp::create(builder, padded.getLoc(), padded.getType(), tokens, slots);
+  builder.setInsertionPoint(before);
+  return result = UnpackOp::create(builder, padded.getLoc(), padded.getType(),
+                                   packed.lookup(padded), slots);
 }
 
 void ProgramPacker::unpackRemaining() {
@@ -264,6 +264,11 @@ void ProgramPacker::unpackRemaining() {
     for (Value result : op->getResults()) {
       if (!isPadded(result))
         continue;
+      Operation *first = program.getBody().front().getTerminator();
+      for (Operation *user : result.getUsers())
+        if (!converted.contains(user) && !isa<ShapedDimOpInterface>(user) &&
+            user->isBeforeInBlock(first))
+          first = user;
       for (OpOperand &use : llvm::make_early_inc_range(result.getUses())) {
         Operation *user = use.getOwner();
         if (converted.contains(user))
@@ -277,7 +282,7 @@ void ProgramPacker::unpackRemaining() {
           }
         }
         if (!isNative(result))
-          use.set(getUnpacked(result));
+          use.set(getUnpacked(result, first));
       }
     }
   }

@@ -261,6 +261,17 @@ LogicalResult placeLocalBuffers(func::FuncOp func, KernelAbi &abi) {
   return success();
 }
 
+/// The address of the first element of `buffer`.
+Value addressOf(OpBuilder &builder, Location loc, Value buffer) {
+  Value base = memref::ExtractAlignedPointerAsIndexOp::create(builder, loc, buffer);
+  Value offset = memref::ExtractStridedMetadataOp::create(builder, loc, buffer).getOffset();
+  int64_t bytes =
+      llvm::divideCeil(getElementTypeOrSelf(buffer.getType()).getIntOrFloatBitWidth(), 8);
+  Value size = arith::ConstantIndexOp::create(builder, loc, bytes);
+  return arith::AddIOp::create(builder, loc, base,
+                               arith::MulIOp::create(builder, loc, offset, size));
+}
+
 /// Copies and what the vectorizer left are loops; LLVM vectorizes the simple ones.
 LogicalResult lowerToLoops(func::FuncOp func) {
   IRRewriter rewriter(func.getContext());
@@ -268,6 +279,14 @@ LogicalResult lowerToLoops(func::FuncOp func) {
   func.walk([&](memref::CopyOp copy) { copies.push_back(copy); });
   for (memref::CopyOp copy : copies) {
     rewriter.setInsertionPoint(copy);
+    // Where a result may lie over an input, what is in its place already need not be copied.
+    if (func->hasAttr("ingot.may_alias") && getElementTypeOrSelf(copy.getSource()).isIntOrFloat()) {
+      Location loc = copy.getLoc();
+      Value isElsewhere = arith::CmpIOp::create(rewriter, loc, arith::CmpIPredicate::ne,
+                                                addressOf(rewriter, loc, copy.getSource()),
+                                                addressOf(rewriter, loc, copy.getTarget()));
+      rewriter.setInsertionPointToStart(scf::IfOp::create(rewriter, loc, isElsewhere).thenBlock());
+    }
     if (copy.getSource() != copy.getTarget())
       linalg::makeMemRefCopyOp(rewriter, copy.getLoc(), copy.getSource(), copy.getTarget());
     rewriter.eraseOp(copy);

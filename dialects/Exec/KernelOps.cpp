@@ -241,11 +241,8 @@ LogicalResult KernelOp::verify() {
       for (int64_t input : inputs.asArrayRef()) {
         if (input < 0 || input >= getNumInputs())
           return emitOpError("expects inputs that exist in 'in_place', got ") << input;
-        SizeAttr have = countElements(getContext(), getInputType(input).getShape());
-        SizeAttr need = countElements(getContext(), type.getShape());
-        if (!have || have != need ||
-            getInputType(input).getElementBytes() != type.getElementBytes())
-          return emitOpError("expects inputs of the bytes of ")
+        if (getInputType(input).getElementBytes() != type.getElementBytes())
+          return emitOpError("expects inputs with elements of the bytes of ")
                  << type << " in 'in_place', got " << getInputType(input);
       }
     }

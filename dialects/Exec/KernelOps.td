@@ -51,8 +51,9 @@ def Exec_KernelOp : Exec_Op<"kernel", [Symbol, IsolatedFromAbove,
       tensors of the output types.
     * (C4) An updated input exists, is updated once, and has the output's type.
     * (C5) `grid` has three sizes over the kernel's parameters; it comes with `family`.
-    * (C6) `in_place` has one list for each output that updates nothing, of existing inputs with the
-      output's number of bytes.
+    * (C6) `in_place` has one list for each output that updates nothing, of existing inputs with
+      elements of the output's bytes. `plan-memory` lets two buffers share bytes if they have as many at
+      the compiled maxima.
   }];
   let arguments = (ins
     SymbolNameAttr:$sym_name,

@@ -177,10 +177,15 @@ static Value extractOrZero(OpBuilder &b, Location loc, Value x, Value index, Val
 FailureOr<SmallVector<Value>> UnpackOp::decompose(OpBuilder &b) {
   Location loc = getLoc();
   Value tokens = tensor::DimOp::create(b, loc, getX(), 0);
+  Value width = tensor::DimOp::create(b, loc, getSlots(), 1);
+  Value one = arith::ConstantIndexOp::create(b, loc, 1);
   return SmallVector<Value>{createPointwise(
       b, loc, resultSizes(b, *this), getType().getElementType(), {{getSlots(), {0, 1}}},
       [&](OpBuilder &b, Location l, ValueRange e) -> Value {
-        return extractOrZero(b, l, getX(), toIndex(b, l, e[0]), tokens,
+        Value row = linalg::IndexOp::create(b, l, 0), s = linalg::IndexOp::create(b, l, 1);
+        Value place = arith::AddIOp::create(b, l, arith::MulIOp::create(b, l, row, width), s);
+        Value end = arith::MinUIOp::create(b, l, tokens, arith::AddIOp::create(b, l, place, one));
+        return extractOrZero(b, l, getX(), toIndex(b, l, e[0]), end,
                              loopIndices(b, l, 2, getType().getRank()));
       })};
 }

@@ -93,8 +93,9 @@ def Transformer_PackOp : Transformer_TensorOp<"pack"> {
 def Transformer_UnpackOp : Transformer_TensorOp<"unpack"> {
   let summary = "a padded batch out of packed tokens";
   let description = [{
-    `result[b, s, ...] = x[slots[b, s], ...]` where the slot is in [0, T), and zero elsewhere; `x : [T, ...]`,
-    `slots : [B, S]`, `result : [B, S, ...]`.
+    `result[b, s, ...] = x[slots[b, s], ...]` where the slot is in [0, T) and at most b * S + s, and zero
+    elsewhere; `x : [T, ...]`, `slots : [B, S]`, `result : [B, S, ...]`. No token is packed behind its place
+    (`token_slots`), so a family may move tokens to their places within one buffer, the last one first.
 
     The shapes are all that there is to check.
   }];

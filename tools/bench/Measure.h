@@ -1,19 +1,14 @@
 //===- Measure.h - What the benchmarks of the host share ---------*- C++ -*-===//
 //
-// Time, the rate at which threads read memory, and a fair OpenBLAS.
+// Time, and the rate at which threads read memory.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
 
-#include <cblas.h>
-
+#include <algorithm>
 #include <chrono>
-#include <cstdio>
-#include <cstdlib>
 #include <functional>
-#include <string>
 #include <thread>
-#include <unistd.h>
 #include <vector>
 
 namespace ingot::bench {
@@ -51,13 +46,14 @@ inline void stream(const float *data, size_t count, unsigned threads) {
     worker.join();
 }
 
-/// OpenBLAS takes CPUs that are newer than itself for the oldest it knows; a peer is measured with its
-/// own best kernels. It reads the variable when it is loaded, so the process starts again.
-inline void preferCurrentOpenBlasKernels(char **argv, bool avx512) {
-  if (std::getenv("OPENBLAS_CORETYPE") || std::string(openblas_get_corename()) != "Prescott")
-    return;
-  setenv("OPENBLAS_CORETYPE", avx512 ? "SkylakeX" : "Haswell", 1);
-  execv("/proc/self/exe", argv);
+/// What repeated runs took.
+struct Times {
+  double low, median, high;
+};
+
+inline Times summarize(std::vector<double> seconds) {
+  std::sort(seconds.begin(), seconds.end());
+  return {seconds.front(), seconds[seconds.size() / 2], seconds.back()};
 }
 
 } // namespace ingot::bench

@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 #include "test/codegen/host/KernelRunner.h"
 #include "tools/bench/Measure.h"
+#include "tools/bench/OpenBlas.h"
 
 #include <cblas.h>
 

@@ -11,8 +11,10 @@
 #include "runtime/format/Artifact.h"
 #include "runtime/include/ingot/runtime.h"
 #include "tools/bench/Measure.h"
+#include "tools/bench/OpenBlas.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <map>
 #include <random>
@@ -27,10 +29,6 @@ struct Options {
   const char *file = nullptr;
   int64_t rows = 8, tokens = 128;
   unsigned threads = 2, runs = 9;
-};
-
-struct Times {
-  double low, median, high;
 };
 
 [[noreturn]] void fail(const std::string &message) {
@@ -51,8 +49,7 @@ Times measure(unsigned runs, const std::function<void()> &work) {
     if (i >= 2)
       times.push_back(time);
   }
-  std::sort(times.begin(), times.end());
-  return {times.front(), times[times.size() / 2], times.back()};
+  return summarize(std::move(times));
 }
 
 void print(const char *what, const Times &times) {

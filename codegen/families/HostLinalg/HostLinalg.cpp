@@ -2,6 +2,7 @@
 #include "codegen/families/HostLinalg/HostLinalg.h"
 
 #include "codegen/families/HostLinalg/KernelModule.h"
+#include "codegen/families/HostLinalg/UnpackInPlace.h"
 #include "codegen/host/HostImage.h"
 #include "codegen/host/KernelCache.h"
 
@@ -150,6 +151,8 @@ Result<Selection> HostLinalgFamily::select(exec::KernelOp kernel,
     selection.launch.grid[axis] = toSize(kernel, plan->grid[axis]);
   if (isOnePass(*plan))
     selection.inPlace = elementwiseInPlaceInputs(kernel);
+  if (std::optional<int64_t> input = getUnpackedInput(kernel))
+    selection.inPlace.assign(1, SmallVector<int64_t>{*input});
   return selection;
 }
 

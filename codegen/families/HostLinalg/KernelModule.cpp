@@ -1,6 +1,7 @@
 //===- KernelModule.cpp - exec.kernel as a kernel function ----------------===//
 #include "codegen/families/HostLinalg/KernelModule.h"
 
+#include "codegen/families/HostLinalg/UnpackInPlace.h"
 #include "codegen/host/HostImage.h"
 #include "dialects/Transformer/TransformerDialect.h"
 
@@ -65,6 +66,7 @@ std::string codegen::printKernelFunction(exec::KernelOp kernel, bool mayAlias) {
   for (Value value : yield->getOperands())
     results.push_back(mapping.lookup(value));
   func::ReturnOp::create(builder, builder.getUnknownLoc(), results);
+  makeUnpackInPlace(func);
   std::string text;
   llvm::raw_string_ostream os(text);
   module->print(os);

@@ -120,8 +120,8 @@ exec.kernel @k for @host sizes(d0 in [1, 8]) (%a: !exec.buffer<[d0] x f32>) -> (
 
 // exec.kernel C6
 exec.target @host kind("host") arch("x86-64-v3")
-// expected-error @+1 {{expects inputs of the bytes of '!exec.buffer<[d0] x f32>' in 'in_place', got '!exec.buffer<[d0, 2] x f32>'}}
-exec.kernel @k for @host sizes(d0 in [1, 8]) (%a: !exec.buffer<[d0] x f32>, %b: !exec.buffer<[d0, 2] x f32>) -> (!exec.buffer<[d0] x f32>) attributes {in_place = [array<i64: 1>]} {
+// expected-error @+1 {{expects inputs with elements of the bytes of '!exec.buffer<[d0] x f32>' in 'in_place', got '!exec.buffer<[d0] x f16>'}}
+exec.kernel @k for @host sizes(d0 in [1, 8]) (%a: !exec.buffer<[d0] x f32>, %b: !exec.buffer<[d0] x f16>) -> (!exec.buffer<[d0] x f32>) attributes {in_place = [array<i64: 1>]} {
   exec.yield %a : tensor<?xf32>
 }
 

@@ -90,5 +90,10 @@ case("packed_token, out of range", "%r0 = transformer.packed_token %x, %cu : ({x
 slots = np.array([[0, 5, -7, 1]], np.int32)
 case("unpack, out of range", "%r0 = transformer.unpack %x, %s : ({x}, {s}) -> {r0}",
      {"x": x, "s": slots}, np.stack([[x[0], 0 * x[0], 0 * x[0], x[1]]]), rtol=0, atol=0)
+# A token behind its place: it may have been written over by then.
+slots = np.array([[1, 0], [2, 0]], np.int32)
+x = rng.standard_normal((3, 3)).astype(np.float32)
+case("unpack, slot above its place", "%r0 = transformer.unpack %x, %s : ({x}, {s}) -> {r0}",
+     {"x": x, "s": slots}, np.stack([[0 * x[0], x[0]], [x[2], x[0]]]), rtol=0, atol=0)
 
 evaluate.main()

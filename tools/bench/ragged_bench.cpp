@@ -1,0 +1,349 @@
+//===- ragged_bench.cpp - Ragged batches beside the same tokens alone -----===//
+//
+//   ragged-bench MODEL_FOLDER [--rows B] [--tokens S] [--fill 50,30,10] [--rounds R] [--threads N]
+//                [--check] [--json]
+//
+// What padding costs once it is removed. The folder is compiled three times: as it is by default
+// (`ragged`), without remove-padding (`padded`), and for packed input (`packed`: the same tokens,
+// with no padding anywhere). Then, in rounds in which the two sides of each line take turns:
+//
+//   * forward at each fill: ragged / packed. Rows have random lengths of the asked mean.
+//   * step (prefill) at each fill: ragged / a full batch of as many tokens, which is run without
+//     remove-padding. Its rows are equally long, so attention has less to do there.
+//   * full batch and batch 1: ragged / padded, of forward and, for decoders, prefill and decode.
+//
+// Figures are medians and minima to maxima of the rounds. Results are compared before anything is
+// timed, and with --check nothing is timed.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Compiler.h"
+#include "runtime/format/Artifact.h"
+#include "runtime/weights/JsonWriter.h"
+#include "tools/bench/Measure.h"
+#include "tools/bench/RaggedBatch.h"
+
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <random>
+
+using namespace ingot;
+using namespace ingot::bench;
+
+namespace {
+
+constexpr double kTolerance = 1e-5; // of the largest magnitude
+
+struct Options {
+  std::string model;
+  int64_t rows = 8, tokens = 128;
+  std::vector<int64_t> fills{50, 30, 10};
+  int64_t rounds = 9, threads = 0;
+  bool check = false, json = false;
+};
+
+/// A line of the table: two runs that take turns, and what their ratio may be.
+struct Line {
+  std::string what, against;
+  int64_t tokens;
+  double bound;
+  std::function<void()> run, baseline;
+  Times time = {}, baselineTime = {};
+};
+
+class Bench {
+public:
+  explicit Bench(const Options &options) : options(options) {}
+
+  void load();
+  /// Runs every variant on every batch and compares. True if all agree.
+  bool check();
+  void measure();
+  void print() const;
+
+private:
+  std::unique_ptr<LoadedModel> compileAs(const char *name, void (*change)(CompileOptions &));
+  Batch makeBatch(int64_t rows, int64_t width, int64_t fill);
+  void addForward();
+  void addStep();
+  void add(std::string what, std::string against, double bound, Feed run, Feed baseline);
+  void compareForward(int64_t fill);
+  void compareStep(int64_t fill);
+  void note(const std::string &what, double difference);
+  int64_t vocabulary() const;
+
+  Options options;
+  std::unique_ptr<LoadedModel> ragged, padded, packed;
+  std::mt19937 random{1};
+  std::vector<Line> lines;
+  double worst = 0;
+};
+
+//===----------------------------------------------------------------------===//
+// Models
+//===----------------------------------------------------------------------===//
+
+std::unique_ptr<LoadedModel> Bench::compileAs(const char *name, void (*change)(CompileOptions &)) {
+  std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / ("ragged-bench." + std::to_string(getpid()));
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  CompileOptions compileOptions;
+  compileOptions.model = options.model;
+  compileOptions.output = folder / (std::string(name) + ".ingot");
+  compileOptions.maxBatch = options.rows;
+  compileOptions.maxContext = options.tokens;
+  compileOptions.maxTokens = options.rows * options.tokens;
+  compileOptions.embedWeights = false;
+  change(compileOptions);
+  CompileReport report;
+  Status status = compile(compileOptions, report);
+  std::unique_ptr<LoadedModel> model;
+  if (status.ok())
+    model = std::make_unique<LoadedModel>(compileOptions.output, options.model,
+                                          unsigned(options.threads));
+  std::filesystem::remove_all(folder, error);
+  if (!status.ok())
+    fail(status.message());
+  return model;
+}
+
+void Bench::load() {
+  ragged = compileAs("ragged", [](CompileOptions &) {});
+  padded = compileAs("padded", [](CompileOptions &compileOptions) {
+    compileOptions.disabledPasses.push_back("remove-padding");
+  });
+  packed = compileAs("packed",
+                     [](CompileOptions &compileOptions) { compileOptions.packedInput = true; });
+}
+
+int64_t Bench::vocabulary() const {
+  ingot_port_info port = ragged->findPort("forward", 0, "input_ids");
+  return port.has_range ? port.maximum + 1 : 2;
+}
+
+//===----------------------------------------------------------------------===//
+// Batches
+//===----------------------------------------------------------------------===//
+
+Batch Bench::makeBatch(int64_t rows, int64_t width, int64_t fill) {
+  return Batch::make(rows, width, double(fill) / 100, vocabulary(), random);
+}
+
+void Bench::note(const std::string &what, double difference) {
+  worst = std::max(worst, difference);
+  if (!(difference <= kTolerance))
+    fail(what + ": results differ by " + std::to_string(difference) + " of the largest, at most " +
+         std::to_string(kTolerance) + " expected");
+}
+
+void Bench::compareForward(int64_t fill) {
+  Batch batch = makeBatch(options.rows, options.tokens, fill);
+  Feed raggedFeed = ragged->feedPadded("forward", batch);
+  Feed paddedFeed = padded->feedPadded("forward", batch);
+  Feed packedFeed = packed->feedPacked("forward", batch);
+  std::vector<Output> want = paddedFeed.outputs(), have = raggedFeed.outputs(),
+                      alone = packedFeed.outputs();
+  for (size_t i = 0; i < want.size(); ++i) {
+    std::string what = "forward at " + std::to_string(fill) + " %, " + want[i].name + ": ";
+    note(what + "ragged and padded", largestDifference(batch, want[i], have[i]));
+    note(what + "packed and padded", largestDifference(batch, want[i], alone[i]));
+  }
+}
+
+void Bench::compareStep(int64_t fill) {
+  Batch batch = makeBatch(options.rows, options.tokens, fill);
+  Output want = padded->feedStep(batch, 0).outputs().front();
+  Output have = ragged->feedStep(batch, 0).outputs().front();
+  note("step at " + std::to_string(fill) + " %: ragged and padded",
+       largestDifference(batch, want, have));
+}
+
+bool Bench::check() {
+  std::vector<int64_t> fills = options.fills;
+  fills.push_back(100);
+  for (int64_t fill : fills) {
+    compareForward(fill);
+    if (ragged->hasGeneration())
+      compareStep(fill);
+  }
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// Times
+//===----------------------------------------------------------------------===//
+
+void Bench::add(std::string what, std::string against, double bound, Feed run, Feed baseline) {
+  auto first = std::make_shared<Feed>(std::move(run));
+  auto second = std::make_shared<Feed>(std::move(baseline));
+  lines.push_back({std::move(what), std::move(against), first->tokens, bound,
+                   [first] { first->run(); }, [second] { second->run(); }});
+}
+
+void Bench::addForward() {
+  std::string size = " " + std::to_string(options.rows) + "x" + std::to_string(options.tokens);
+  for (int64_t fill : options.fills) {
+    Batch batch = makeBatch(options.rows, options.tokens, fill);
+    add("forward" + size + " at " + std::to_string(fill) + " %", "packed", 1.05,
+        ragged->feedPadded("forward", batch), packed->feedPacked("forward", batch));
+  }
+  for (int64_t rows : {options.rows, int64_t(1)}) {
+    Batch batch = makeBatch(rows, options.tokens, 100);
+    add("forward " + std::to_string(rows) + "x" + std::to_string(options.tokens) + " full",
+        "padded", 1.02, ragged->feedPadded("forward", batch), padded->feedPadded("forward", batch));
+  }
+}
+
+void Bench::addStep() {
+  std::string size = " " + std::to_string(options.rows) + "x" + std::to_string(options.tokens);
+  for (int64_t fill : options.fills) {
+    Batch batch = makeBatch(options.rows, options.tokens, fill);
+    // As many tokens, to the next whole row.
+    int64_t width = (batch.total() + options.rows - 1) / options.rows;
+    Batch full = makeBatch(options.rows, width, 100);
+    add("prefill" + size + " at " + std::to_string(fill) + " %",
+        "full " + std::to_string(options.rows) + "x" + std::to_string(width), 1.05,
+        ragged->feedStep(batch, 0), padded->feedStep(full, 0));
+  }
+  for (int64_t rows : {options.rows, int64_t(1)}) {
+    Batch prompts = makeBatch(rows, options.tokens, 100), tokens = makeBatch(rows, 1, 100);
+    std::string by = std::to_string(rows) + "x";
+    add("prefill " + by + std::to_string(options.tokens) + " full", "padded", 1.02,
+        ragged->feedStep(prompts, 0), padded->feedStep(prompts, 0));
+    add("decode " + by + "1 after " + std::to_string(options.tokens - 1), "padded", 1.02,
+        ragged->feedStep(tokens, options.tokens - 1), padded->feedStep(tokens, options.tokens - 1));
+  }
+}
+
+void Bench::measure() {
+  addForward();
+  if (ragged->hasGeneration())
+    addStep();
+  for (Line &line : lines) {
+    std::vector<double> times, baselineTimes;
+    for (int64_t round = 0; round <= options.rounds; ++round) {
+      double time, baselineTime;
+      // Who goes first takes turns, too. The first round warms up.
+      if (round % 2)
+        time = seconds(line.run), baselineTime = seconds(line.baseline);
+      else
+        baselineTime = seconds(line.baseline), time = seconds(line.run);
+      if (round) {
+        times.push_back(time);
+        baselineTimes.push_back(baselineTime);
+      }
+    }
+    line.time = summarize(std::move(times));
+    line.baselineTime = summarize(std::move(baselineTimes));
+  }
+}
+
+void Bench::print() const {
+  if (options.json) {
+    JsonWriter json;
+    json.beginObject().member("largest_difference", worst).key("lines").beginArray();
+    for (const Line &line : lines) {
+      json.beginObject().member("what", line.what).member("against", line.against);
+      json.member("tokens", line.tokens).member("bound", line.bound);
+      auto times = [&](const char *name, const Times &time) {
+        json.key(name).beginObject().member("median", time.median).member("min", time.low);
+        json.member("max", time.high).endObject();
+      };
+      times("seconds", line.time);
+      times("baseline_seconds", line.baselineTime);
+      json.member("ratio", line.time.median / line.baselineTime.median);
+      json.member("ratio_of_minima", line.time.low / line.baselineTime.low).endObject();
+    }
+    json.endArray().endObject();
+    std::printf("%s\n", json.text().c_str());
+    return;
+  }
+  std::printf("results agree: largest difference %.1e of the largest value\n", worst);
+  if (lines.empty())
+    return;
+  std::printf("%-26s %6s  %-32s %-12s %-32s %6s %6s %6s\n", "ms: median (min to max)", "tokens",
+              "padding removed", "beside", "", "ratio", "minima", "goal");
+  for (const Line &line : lines) {
+    auto text = [](const Times &time) {
+      char buffer[64];
+      std::snprintf(buffer, sizeof buffer, "%.2f (%.2f to %.2f)", time.median * 1e3, time.low * 1e3,
+                    time.high * 1e3);
+      return std::string(buffer);
+    };
+    std::printf("%-26s %6ld  %-32s %-12s %-32s %6.3f %6.3f %6.2f\n", line.what.c_str(),
+                long(line.tokens), text(line.time).c_str(), line.against.c_str(),
+                text(line.baselineTime).c_str(), line.time.median / line.baselineTime.median,
+                line.time.low / line.baselineTime.low, line.bound);
+  }
+}
+
+std::vector<int64_t> parseFills(const char *text) {
+  std::vector<int64_t> fills;
+  for (const char *at = text; *at;) {
+    char *end;
+    int64_t fill = std::strtol(at, &end, 10);
+    if (end == at || fill < 1 || fill > 100 || (*end && *end != ','))
+      fail(std::string("--fill: expected percents such as 50,30,10, got '") + text + "'");
+    fills.push_back(fill);
+    at = *end ? end + 1 : end;
+  }
+  return fills;
+}
+
+Options parseOptions(int argc, char **argv) {
+  Options options;
+  for (int i = 1; i < argc; ++i) {
+    auto text = [&]() -> const char * {
+      if (i + 1 >= argc)
+        fail(std::string(argv[i]) + " needs a value");
+      return argv[++i];
+    };
+    auto number = [&]() -> int64_t {
+      const char *flag = argv[i];
+      int64_t value = std::atoll(text());
+      if (value < 1)
+        fail(std::string(flag) + " needs a positive number");
+      return value;
+    };
+    std::string flag = argv[i];
+    if (flag == "--rows")
+      options.rows = number();
+    else if (flag == "--tokens")
+      options.tokens = number();
+    else if (flag == "--rounds")
+      options.rounds = number();
+    else if (flag == "--threads")
+      options.threads = number();
+    else if (flag == "--fill")
+      options.fills = parseFills(text());
+    else if (flag == "--check")
+      options.check = true;
+    else if (flag == "--json")
+      options.json = true;
+    else if (flag.front() != '-' && options.model.empty())
+      options.model = flag;
+    else
+      fail("unknown argument '" + flag + "'");
+  }
+  if (options.model.empty())
+    fail("which model? usage: ragged-bench MODEL_FOLDER [--rows B] [--tokens S] [--fill 50,30,10] "
+         "[--rounds R] [--threads N] [--check] [--json]");
+  return options;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  Options options = parseOptions(argc, argv);
+  Bench bench(options);
+  bench.load();
+  bench.check();
+  if (!options.check)
+    bench.measure();
+  bench.print();
+  return 0;
+}
