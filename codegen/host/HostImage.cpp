@@ -170,6 +170,7 @@ Result<HostObject> compileHostObject(ModuleOp module, const HostImageOptions &op
     done("bufferize");
     if (!steps.run("lower-vectors", lowerVectors(func, options.target)))
       return steps.error();
+    streamZeros(func);
     done("lower-vectors");
     object.kernels.push_back(
         {func.getName().str(), abi->numBuffers, abi->numSizes, abi->scratchBytes, plan});

@@ -10,9 +10,10 @@
 // [factor, divisor, size arguments…] for ceil(factor * product / divisor).
 // A result with `ingot.alias = i` lives in the buffer of argument i. `ingot.size_max` bounds each size
 // argument; scratch is sized by it. `ingot.may_alias` on the function says that a result may be placed
-// over an argument that it is an elementwise function of. The compiled entry point takes the
-// arguments' buffers, then those of the results without ingot.alias, as runtime/device/HostKernelAbi.h
-// says.
+// over an argument that it is an elementwise function of, or that the body reads in time.
+// `ingot.stream_zeros` says that vectors of zeros begin with a cache line and go past the caches. The
+// compiled entry point takes the arguments' buffers, then those of the results without ingot.alias, as
+// runtime/device/HostKernelAbi.h says.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -32,6 +33,8 @@ class DialectRegistry;
 }
 
 namespace ingot::host {
+
+inline constexpr llvm::StringLiteral streamZerosAttr = "ingot.stream_zeros";
 
 struct HostImageOptions {
   HostTarget target;

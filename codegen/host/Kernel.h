@@ -95,6 +95,9 @@ mlir::LogicalResult bufferizeKernel(mlir::func::FuncOp func, KernelAbi &abi);
 /// LowerVectors.cpp: n-D vectors to registers, math functions to arithmetic.
 mlir::LogicalResult lowerVectors(mlir::func::FuncOp func, const HostTarget &target);
 
+/// StreamZeros.cpp: zeros of functions with `streamZerosAttr` are stored past the caches.
+void streamZeros(mlir::func::FuncOp func);
+
 /// MathExpansion.cpp: patterns that turn every math op on f32/f64 without an instruction of its own
 /// into arithmetic (no libm call remains).
 void populateMathExpansionPatterns(mlir::RewritePatternSet &patterns, bool hasFma);

@@ -3,6 +3,7 @@
 
 #include "codegen/families/HostLinalg/UnpackInPlace.h"
 #include "codegen/host/HostImage.h"
+#include "dialects/Exec/SizeExpr.h"
 #include "dialects/Transformer/TransformerDialect.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -66,7 +67,8 @@ std::string codegen::printKernelFunction(exec::KernelOp kernel, bool mayAlias) {
   for (Value value : yield->getOperands())
     results.push_back(mapping.lookup(value));
   func::ReturnOp::create(builder, builder.getUnknownLoc(), results);
-  makeUnpackInPlace(func);
+  exec::SizeBounds bounds = exec::SizeBounds::get(kernel.getSizes());
+  makeUnpackInPlace(func, bounds.maximumBytes(kernel.getOutputType(0)));
   std::string text;
   llvm::raw_string_ostream os(text);
   module->print(os);

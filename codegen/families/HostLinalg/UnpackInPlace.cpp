@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 #include "codegen/families/HostLinalg/UnpackInPlace.h"
 
+#include "codegen/host/HostImage.h"
 #include "dialects/Transformer/TransformerOps.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -47,6 +48,10 @@ std::optional<int64_t> codegen::getUnpackedInput(exec::KernelOp kernel) {
     return std::nullopt;
   return cast<BlockArgument>(unpack.getX()).getArgNumber();
 }
+
+constexpr int64_t kLineBytes = 64;
+/// What is larger is not found in a cache again.
+constexpr int64_t kCacheBytes = 16 << 20;
 
 /// Columns of a block: a few blocks for each worker, of no less than a few cache lines.
 static int64_t chooseColumns(int64_t width) {
@@ -100,7 +105,7 @@ static Value fillPlaces(OpBuilder &builder, Location loc, const Columns &columns
   return scf::ForOp::create(builder, loc, zero, count, one, places, fillPlace).getResult(0);
 }
 
-void codegen::makeUnpackInPlace(func::FuncOp func) {
+void codegen::makeUnpackInPlace(func::FuncOp func, std::optional<int64_t> mostBytes) {
   transformer::UnpackOp unpack = getOnlyUnpack(func.getBody().front());
   if (!unpack)
     return;
@@ -125,6 +130,10 @@ void codegen::makeUnpackInPlace(func::FuncOp func) {
   Value places =
       tensor::EmptyOp::create(builder, loc, {count, widthAttr}, packedType.getElementType());
   int64_t most = chooseColumns(width);
+  int64_t elementBytes = packedType.getElementTypeBitWidth() / 8;
+  if (mostBytes.value_or(0) > kCacheBytes && width * elementBytes % kLineBytes == 0 &&
+      most * elementBytes % kLineBytes == 0)
+    func->setAttr(host::streamZerosAttr, builder.getUnitAttr());
   auto fillColumns = [&](OpBuilder &b, Location l, ValueRange arguments) {
     columns.column = arguments[0];
     AffineExpr column = b.getAffineDimExpr(0);

@@ -15,7 +15,7 @@ std::optional<int64_t> getUnpackedInput(exec::KernelOp kernel);
 
 /// Replaces the `transformer.unpack` of such a kernel's function by loops that may write over what
 /// they read: each token goes to its place before the bytes of that place are needed for another
-/// one.
-void makeUnpackInPlace(mlir::func::FuncOp func);
+/// one. The result has at most `mostBytes` bytes.
+void makeUnpackInPlace(mlir::func::FuncOp func, std::optional<int64_t> mostBytes);
 
 } // namespace ingot::codegen
