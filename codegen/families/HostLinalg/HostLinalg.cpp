@@ -5,6 +5,7 @@
 #include "codegen/families/HostLinalg/UnpackInPlace.h"
 #include "codegen/host/HostImage.h"
 #include "codegen/host/KernelCache.h"
+#include "dialects/Exec/SizeExpr.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -80,6 +81,14 @@ DictionaryAttr toConfig(MLIRContext *context, const host::KernelPlan &plan) {
   return builder.getDictionaryAttr(entries);
 }
 
+/// The kernel function as this family realises it.
+std::string printHostFunction(exec::KernelOp kernel, bool mayAlias) {
+  exec::SizeBounds bounds = exec::SizeBounds::get(kernel.getSizes());
+  return printKernelFunction(kernel, mayAlias, [&](func::FuncOp func) {
+    makeUnpackInPlace(func, bounds.maximumBytes(kernel.getOutputType(0)));
+  });
+}
+
 /// The text without the kernel's name, which decides nothing but the name of the entry point.
 std::string anonymous(const std::string &text, exec::KernelOp kernel) {
   std::string name = "@" + kernel.getSymName().str() + "(";
@@ -113,7 +122,7 @@ Result<Selection> HostLinalgFamily::select(exec::KernelOp kernel,
   if (!target.ok())
     return target.status();
   Selection selection;
-  std::string text = printKernelFunction(kernel, /*mayAlias=*/false);
+  std::string text = printHostFunction(kernel, /*mayAlias=*/false);
   Result<std::vector<int64_t>> panels = host::KernelCache::panels(
       anonymous(text, kernel), *target, [&] { return choosePanels(text, *target); });
   if (!panels.ok())
@@ -139,7 +148,7 @@ Result<Selection> HostLinalgFamily::select(exec::KernelOp kernel,
     selection.weightLayouts.push_back(std::move(layout));
   }
   if (!selection.weightLayouts.empty())
-    text = printKernelFunction(laidOut, /*mayAlias=*/false);
+    text = printHostFunction(laidOut, /*mayAlias=*/false);
   Result<host::KernelPlan> plan = host::KernelCache::plan(
       anonymous(text, kernel), *target, [&] { return planKernel(text, *target); });
   if (!plan.ok())
@@ -167,7 +176,7 @@ Result<Code> HostLinalgFamily::emit(ArrayRef<exec::KernelOp> kernels, const Targ
     bool mayAlias = false;
     for (unsigned output = 0; output < kernel.getOwnOutputs().size(); ++output)
       mayAlias |= !kernel.getInPlaceInputs(output).empty();
-    sources.push_back(printKernelFunction(kernel, mayAlias));
+    sources.push_back(printHostFunction(kernel, mayAlias));
   }
   std::vector<host::HostObject> objects(kernels.size());
   std::vector<Status> errors(kernels.size());

@@ -1,9 +1,7 @@
 //===- KernelModule.cpp - exec.kernel as a kernel function ----------------===//
 #include "codegen/families/HostLinalg/KernelModule.h"
 
-#include "codegen/families/HostLinalg/UnpackInPlace.h"
 #include "codegen/host/HostImage.h"
-#include "dialects/Exec/SizeExpr.h"
 #include "dialects/Transformer/TransformerDialect.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -33,7 +31,8 @@ static ArrayAttr sizesOf(Builder &builder, exec::KernelOp kernel, exec::BufferTy
   return builder.getArrayAttr(sizes);
 }
 
-std::string codegen::printKernelFunction(exec::KernelOp kernel, bool mayAlias) {
+std::string codegen::printKernelFunction(exec::KernelOp kernel, bool mayAlias,
+                                         llvm::function_ref<void(func::FuncOp)> rewrite) {
   MLIRContext *context = kernel.getContext();
   context->getOrLoadDialect<func::FuncDialect>();
   OpBuilder builder(context);
@@ -67,8 +66,8 @@ std::string codegen::printKernelFunction(exec::KernelOp kernel, bool mayAlias) {
   for (Value value : yield->getOperands())
     results.push_back(mapping.lookup(value));
   func::ReturnOp::create(builder, builder.getUnknownLoc(), results);
-  exec::SizeBounds bounds = exec::SizeBounds::get(kernel.getSizes());
-  makeUnpackInPlace(func, bounds.maximumBytes(kernel.getOutputType(0)));
+  if (rewrite)
+    rewrite(func);
   std::string text;
   llvm::raw_string_ostream os(text);
   module->print(os);

@@ -4,6 +4,7 @@
 #include "dialects/Exec/ExecOps.h"
 #include "runtime/support/Status.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -14,8 +15,9 @@
 namespace ingot::codegen {
 
 /// `kernel` as the text of a module with one kernel function (codegen/host/HostImage.h) of the same
-/// name. Text, because it is compiled in a context of its own, on any thread.
-std::string printKernelFunction(exec::KernelOp kernel, bool mayAlias);
+/// name, after `rewrite` if given. Text, because it is compiled in a context of its own, on any thread.
+std::string printKernelFunction(exec::KernelOp kernel, bool mayAlias,
+                                llvm::function_ref<void(mlir::func::FuncOp)> rewrite = nullptr);
 
 /// A module in a context that has the dialects that host code generation needs. The context is
 /// single-threaded.
