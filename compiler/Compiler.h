@@ -74,6 +74,16 @@ struct CostEstimate {
   double seconds = 0;
 };
 
+/// What padding costs no more once it is removed, at `fill` of rows of equal length.
+struct PaddingSaving {
+  std::string what; // of CostEstimate
+  double fill = 0;
+  uint64_t tokens = 0;
+  double flops = 0;
+  /// Of what the padded batch would take.
+  double share = 0;
+};
+
 struct ProgramReport {
   std::string name;
   uint64_t launches = 0;
@@ -82,6 +92,8 @@ struct ProgramReport {
   /// Most bytes of the arena at a time, inputs and outputs left out.
   uint64_t activationBytes = 0;
   std::vector<CostEstimate> costs;
+  /// Empty where padding stays.
+  std::vector<PaddingSaving> savings;
 };
 
 /// How some layers of a program run their attention.

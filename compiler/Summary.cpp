@@ -264,6 +264,29 @@ static uint64_t peakActivations(exec::ProgramOp program) {
   return peak;
 }
 
+/// What remove-padding saves of a padded batch of `rows` x `width`.
+static void addSavings(exec::ProgramOp program, const std::string &what, int64_t rows, int64_t width,
+                       ProgramReport &entry) {
+  auto table = program->getAttrOfType<DictionaryAttr>(exec::ExecDialect::kUnpaddingAttr);
+  if (!table || rows * width < 2)
+    return;
+  auto get = [&](StringRef name) {
+    auto value = table.getAs<IntegerAttr>(name);
+    return value ? double(value.getInt()) : 0.0;
+  };
+  double places = double(rows) * double(width), pairs = places * double(width);
+  double whole = places * get("flops_per_token") + pairs * get("flops_per_pair");
+  for (double fill : {0.5, 0.1}) {
+    PaddingSaving &saving = entry.savings.emplace_back();
+    saving.what = what;
+    saving.fill = fill;
+    saving.tokens = uint64_t(places * (1 - fill));
+    saving.flops = places * (1 - fill) * get("flops_per_token") +
+                   pairs * (1 - fill * fill) * get("flops_per_pair");
+    saving.share = whole > 0 ? saving.flops / whole : 0;
+  }
+}
+
 void CostCounter::report(ModuleOp module, const std::optional<Ceiling> &ceiling,
                          CompileReport &report) const {
   SymbolTable symbols(module);
@@ -282,6 +305,10 @@ void CostCounter::report(ModuleOp module, const std::optional<Ceiling> &ceiling,
       cost.what = point.what;
       cost.tokens = point.tokens;
       cost.flops = point.flops;
+      auto size = [&](StringRef symbol) {
+        return values.lookup(StringAttr::get(module.getContext(), symbol));
+      };
+      addSavings(program, point.what, size("B"), size("S"), entry);
       ByteCounter bytes(values, point.tokens);
       program.walk([&](exec::LaunchOp launch) {
         cost.bytes += bytes.count(launch, symbols.lookup<exec::KernelOp>(launch.getKernel()));

@@ -195,14 +195,54 @@ void Describer::program(const format::Program &program) {
   json_.endObject();
 }
 
-/// What packing saves of the largest padded batch, by how much of it is tokens.
+/// The largest padded batch [B, S] of a program: its places, and those of a row. Zeros if there is
+/// none.
+static std::pair<int64_t, int64_t> largestBatch(const format::Program &program) {
+  if (!program.symbols() || !program.inputs())
+    return {0, 0};
+  SymbolBounds bounds = symbolBounds(program);
+  for (const format::Symbol *symbol : *program.symbols()) {
+    if (!symbol->bound())
+      continue;
+    SizeExpr batch = sizeExpr(*symbol->bound());
+    for (const format::Port *port : *program.inputs()) {
+      const auto *shape = program.buffers()->Get(port->buffer())->shape();
+      if (!shape || shape->size() != 2)
+        continue;
+      SizeExpr rows = sizeExpr(*shape->Get(0)), width = sizeExpr(*shape->Get(1));
+      std::vector<uint16_t> both = rows.symbols;
+      both.insert(both.end(), width.symbols.begin(), width.symbols.end());
+      std::sort(both.begin(), both.end());
+      if (both == batch.symbols)
+        return {maxSize(batch, bounds).value_or(0), maxSize(width, bounds).value_or(0)};
+    }
+  }
+  return {0, 0};
+}
+
+/// What packing saves of the largest padded batch, by how much of it is tokens; rows of equal
+/// length.
 void Describer::unpadding(const format::Program &program) {
   const format::Unpadding &table = *program.unpadding();
   json_.key("unpadding").beginObject();
   json_.member("packed_ops", table.packed_ops()).member("padded_ops", table.padded_ops());
   json_.member("flops_per_token", table.flops_per_token());
   json_.member("flops_per_pair", table.flops_per_pair());
-  json_.endObject();
+  auto [places, width] = largestBatch(program);
+  if (places == 0) { // packed input
+    json_.endObject();
+    return;
+  }
+  json_.member("largest_batch", places).key("saved").beginArray();
+  for (int percent : {50, 30, 10}) {
+    double fill = percent / 100.0, tokens = double(places) * (1 - fill);
+    double pairs = double(places) * double(width) * (1 - fill * fill);
+    json_.beginObject().member("fill_percent", percent).member("tokens", int64_t(tokens));
+    double flops =
+        tokens * double(table.flops_per_token()) + pairs * double(table.flops_per_pair());
+    json_.member("flops", uint64_t(flops)).endObject();
+  }
+  json_.endArray().endObject();
 }
 
 void Describer::ports(const format::Program &program, bool outputs,

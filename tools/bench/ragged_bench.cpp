@@ -17,18 +17,16 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Compiler.h"
-#include "runtime/format/Artifact.h"
 #include "runtime/weights/JsonWriter.h"
 #include "tools/bench/Measure.h"
 #include "tools/bench/RaggedBatch.h"
 
-#include <cmath>
 #include <cstdio>
-#include <cstring>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <random>
+#include <unistd.h>
 
 using namespace ingot;
 using namespace ingot::bench;
@@ -59,10 +57,10 @@ public:
   explicit Bench(const Options &options) : options(options) {}
 
   void load();
-  /// Runs every variant on every batch and compares. True if all agree.
-  bool check();
+  /// Runs every variant on every batch and compares; ends the process if two differ.
+  void check();
   void measure();
-  void print() const;
+  void printJson() const;
 
 private:
   std::unique_ptr<LoadedModel> compileAs(const char *name, void (*change)(CompileOptions &));
@@ -73,6 +71,7 @@ private:
   void compareForward(int64_t fill);
   void compareStep(int64_t fill);
   void note(const std::string &what, double difference);
+  void printLine(const Line &line) const;
   int64_t vocabulary() const;
 
   Options options;
@@ -162,7 +161,7 @@ void Bench::compareStep(int64_t fill) {
        largestDifference(batch, want, have));
 }
 
-bool Bench::check() {
+void Bench::check() {
   std::vector<int64_t> fills = options.fills;
   fills.push_back(100);
   for (int64_t fill : fills) {
@@ -170,7 +169,8 @@ bool Bench::check() {
     if (ragged->hasGeneration())
       compareStep(fill);
   }
-  return true;
+  if (!options.json)
+    std::printf("results agree: largest difference %.1e of the largest value\n", worst);
 }
 
 //===----------------------------------------------------------------------===//
@@ -223,6 +223,9 @@ void Bench::measure() {
   addForward();
   if (ragged->hasGeneration())
     addStep();
+  if (!options.json)
+    std::printf("%-26s %6s  %-32s %-12s %-32s %6s %6s %6s\n", "ms: median (min to max)", "tokens",
+                "padding removed", "beside", "", "ratio", "minima", "goal");
   for (Line &line : lines) {
     std::vector<double> times, baselineTimes;
     for (int64_t round = 0; round <= options.rounds; ++round) {
@@ -239,46 +242,42 @@ void Bench::measure() {
     }
     line.time = summarize(std::move(times));
     line.baselineTime = summarize(std::move(baselineTimes));
+    if (!options.json)
+      printLine(line);
   }
 }
 
-void Bench::print() const {
-  if (options.json) {
-    JsonWriter json;
-    json.beginObject().member("largest_difference", worst).key("lines").beginArray();
-    for (const Line &line : lines) {
-      json.beginObject().member("what", line.what).member("against", line.against);
-      json.member("tokens", line.tokens).member("bound", line.bound);
-      auto times = [&](const char *name, const Times &time) {
-        json.key(name).beginObject().member("median", time.median).member("min", time.low);
-        json.member("max", time.high).endObject();
-      };
-      times("seconds", line.time);
-      times("baseline_seconds", line.baselineTime);
-      json.member("ratio", line.time.median / line.baselineTime.median);
-      json.member("ratio_of_minima", line.time.low / line.baselineTime.low).endObject();
-    }
-    json.endArray().endObject();
-    std::printf("%s\n", json.text().c_str());
-    return;
-  }
-  std::printf("results agree: largest difference %.1e of the largest value\n", worst);
-  if (lines.empty())
-    return;
-  std::printf("%-26s %6s  %-32s %-12s %-32s %6s %6s %6s\n", "ms: median (min to max)", "tokens",
-              "padding removed", "beside", "", "ratio", "minima", "goal");
+void Bench::printLine(const Line &line) const {
+  auto text = [](const Times &time) {
+    char buffer[64];
+    std::snprintf(buffer, sizeof buffer, "%.2f (%.2f to %.2f)", time.median * 1e3, time.low * 1e3,
+                  time.high * 1e3);
+    return std::string(buffer);
+  };
+  std::printf("%-26s %6ld  %-32s %-12s %-32s %6.3f %6.3f %6.2f\n", line.what.c_str(),
+              long(line.tokens), text(line.time).c_str(), line.against.c_str(),
+              text(line.baselineTime).c_str(), line.time.median / line.baselineTime.median,
+              line.time.low / line.baselineTime.low, line.bound);
+  std::fflush(stdout);
+}
+
+void Bench::printJson() const {
+  JsonWriter json;
+  json.beginObject().member("largest_difference", worst).key("lines").beginArray();
   for (const Line &line : lines) {
-    auto text = [](const Times &time) {
-      char buffer[64];
-      std::snprintf(buffer, sizeof buffer, "%.2f (%.2f to %.2f)", time.median * 1e3, time.low * 1e3,
-                    time.high * 1e3);
-      return std::string(buffer);
+    json.beginObject().member("what", line.what).member("against", line.against);
+    json.member("tokens", line.tokens).member("bound", line.bound);
+    auto times = [&](const char *name, const Times &time) {
+      json.key(name).beginObject().member("median", time.median).member("min", time.low);
+      json.member("max", time.high).endObject();
     };
-    std::printf("%-26s %6ld  %-32s %-12s %-32s %6.3f %6.3f %6.2f\n", line.what.c_str(),
-                long(line.tokens), text(line.time).c_str(), line.against.c_str(),
-                text(line.baselineTime).c_str(), line.time.median / line.baselineTime.median,
-                line.time.low / line.baselineTime.low, line.bound);
+    times("seconds", line.time);
+    times("baseline_seconds", line.baselineTime);
+    json.member("ratio", line.time.median / line.baselineTime.median);
+    json.member("ratio_of_minima", line.time.low / line.baselineTime.low).endObject();
   }
+  json.endArray().endObject();
+  std::printf("%s\n", json.text().c_str());
 }
 
 std::vector<int64_t> parseFills(const char *text) {
@@ -344,6 +343,7 @@ int main(int argc, char **argv) {
   bench.check();
   if (!options.check)
     bench.measure();
-  bench.print();
+  if (options.json)
+    bench.printJson();
   return 0;
 }

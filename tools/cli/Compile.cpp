@@ -26,6 +26,12 @@ static void programAsJson(const ProgramReport &program, JsonWriter &json) {
     json.member("flops", cost.flops).member("bytes", cost.bytes).key("predicted_seconds");
     (cost.seconds > 0 ? json.value(cost.seconds) : json.null()).endObject();
   }
+  json.endArray().key("savings").beginArray();
+  for (const PaddingSaving &saving : program.savings) {
+    json.beginObject().member("what", saving.what).member("fill", saving.fill);
+    json.member("tokens", saving.tokens).member("flops", saving.flops);
+    json.member("share", saving.share).endObject();
+  }
   json.endArray().endObject();
 }
 
@@ -101,6 +107,14 @@ static std::string programAsText(const ProgramReport &program, const std::string
     if (cost.seconds > 0)
       text += "; at least " + formatSeconds(cost.seconds) + " on " + ceiling;
     text += "\n";
+    for (const PaddingSaving &saving : program.savings) {
+      if (saving.what != cost.what)
+        continue;
+      snprintf(line, sizeof line, "      %2.0f %% of it tokens: %llu tokens and %s less (%.0f %%)\n",
+               saving.fill * 100, (unsigned long long)saving.tokens,
+               formatCount(saving.flops, "FLOP").c_str(), saving.share * 100);
+      text += line;
+    }
   }
   return text;
 }
