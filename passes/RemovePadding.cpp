@@ -434,14 +434,26 @@ void ProgramPacker::poolAllRows() {
 }
 
 LogicalResult ProgramPacker::eraseArguments() {
+  llvm::DenseSet<Operation *> left;
+  for (Operation &op : program.getBody().front())
+    left.insert(&op);
   llvm::BitVector unused(program.getNumArguments());
   for (BlockArgument argument : program.getArguments()) {
     if (!isPadded(argument))
       continue;
-    if (!argument.use_empty())
-      return argument.getUsers().begin()->emitError()
-             << kUnsupportedPrefix
-             << "needs the padded batch; packed input takes programs that work on packed tokens alone";
+    if (!argument.use_empty()) {
+      // What couldn't be packed, and not what leads from the argument to it.
+      Operation *reader = *argument.getUsers().begin();
+      std::string why = "it reads a padded input";
+      for (auto &[op, reason] : declined)
+        if (left.contains(op)) {
+          std::tie(reader, why) = std::tie(op, reason);
+          break;
+        }
+      return reader->emitError()
+             << kUnsupportedPrefix << reader->getName() << " needs the padded batch: " << why
+             << "; packed input takes programs that work on packed tokens alone";
+    }
     unused.set(argument.getArgNumber());
   }
   return program.eraseArguments(unused);

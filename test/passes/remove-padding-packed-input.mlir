@@ -45,3 +45,22 @@ module attributes {transformer.sizes = {B = [1, 8], S = [1, 64]}} {
     return %a : tensor<?x?x8xf32>
   }
 }
+
+// -----
+
+// Frequencies of a row depend on how long it is: named is what needs the rows, not what leads there.
+module attributes {transformer.sizes = {B = [1, 8], S = [1, 64]}} {
+  func.func @dynamic_rope(%ids: tensor<?x?xi32> {transformer.name = "ids", transformer.sizes = ["B", "S"]},
+                          %m: tensor<?x?xi32> {transformer.name = "mask", transformer.sizes = ["B", "S"]})
+      -> (tensor<?x?x8xf32> {transformer.name = "y"}) attributes {transformer.program} {
+    %table = transformer.weight ["e"] [load 0] : tensor<50x8xf32>
+    %mask = arith.trunci %m : tensor<?x?xi32> to tensor<?x?xi1>
+    %p = transformer.positions %mask : (tensor<?x?xi1>) -> tensor<?x?xi32>
+    // expected-error @+1 {{unsupported: transformer.dynamic_rope_frequencies needs the padded batch: it has no form for packed tokens}}
+    %f = transformer.dynamic_rope_frequencies %p {base = 1.0e+04 : f64, dim = 8 : i64, factor = 2.0 : f64, max_position = 16 : i64} : (tensor<?x?xi32>) -> tensor<?x4xf32>
+    %cos, %sin = transformer.rope_table %p, %f : (tensor<?x?xi32>, tensor<?x4xf32>) -> (tensor<?x?x4xf32>, tensor<?x?x4xf32>)
+    %0 = transformer.embedding %table, %ids : (tensor<50x8xf32>, tensor<?x?xi32>) -> tensor<?x?x8xf32>
+    %1 = transformer.rope %0, %cos, %sin {heads = 1 : i64} : (tensor<?x?x8xf32>, tensor<?x?x4xf32>, tensor<?x?x4xf32>) -> tensor<?x?x8xf32>
+    return %1 : tensor<?x?x8xf32>
+  }
+}
