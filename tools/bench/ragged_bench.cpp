@@ -1,7 +1,7 @@
 //===- ragged_bench.cpp - Ragged batches beside the same tokens alone -----===//
 //
 //   ragged-bench MODEL_FOLDER [--rows B] [--tokens S] [--fill 50,30,10] [--rounds R] [--threads N]
-//                [--check] [--json]
+//                [--only TEXT] [--check] [--json]
 //
 // What padding costs once it is removed. The folder is compiled three times: as it is by default
 // (`ragged`), without remove-padding (`padded`), and for packed input (`packed`: the same tokens,
@@ -12,8 +12,8 @@
 //     remove-padding. Its rows are equally long, so attention has less to do there.
 //   * full batch and batch 1: ragged / padded, of forward and, for decoders, prefill and decode.
 //
-// Figures are medians and minima to maxima of the rounds. Results are compared before anything is
-// timed, and with --check nothing is timed.
+// --only times the lines whose name contains TEXT. Figures are medians and minima to maxima of the
+// rounds. Results are compared before anything is timed, and with --check nothing is timed.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Compiler.h"
@@ -36,7 +36,7 @@ namespace {
 constexpr double kTolerance = 1e-5; // of the largest magnitude
 
 struct Options {
-  std::string model;
+  std::string model, only;
   int64_t rows = 8, tokens = 128;
   std::vector<int64_t> fills{50, 30, 10};
   int64_t rounds = 9, threads = 0;
@@ -178,6 +178,8 @@ void Bench::check() {
 //===----------------------------------------------------------------------===//
 
 void Bench::add(std::string what, std::string against, double bound, Feed run, Feed baseline) {
+  if (what.find(options.only) == std::string::npos)
+    return;
   auto first = std::make_shared<Feed>(std::move(run));
   auto second = std::make_shared<Feed>(std::move(baseline));
   lines.push_back({std::move(what), std::move(against), first->tokens, bound,
@@ -319,6 +321,8 @@ Options parseOptions(int argc, char **argv) {
       options.threads = number();
     else if (flag == "--fill")
       options.fills = parseFills(text());
+    else if (flag == "--only")
+      options.only = text();
     else if (flag == "--check")
       options.check = true;
     else if (flag == "--json")
@@ -330,7 +334,7 @@ Options parseOptions(int argc, char **argv) {
   }
   if (options.model.empty())
     fail("which model? usage: ragged-bench MODEL_FOLDER [--rows B] [--tokens S] [--fill 50,30,10] "
-         "[--rounds R] [--threads N] [--check] [--json]");
+         "[--rounds R] [--threads N] [--only TEXT] [--check] [--json]");
   return options;
 }
 
