@@ -122,11 +122,6 @@ Status Compilation::checkOptions() {
     return status;
   if (last != Phase::Codegen)
     return Status();
-  if (options.dtype != "f32" && pipeline.target.kind == "host")
-    return Status(ExitCode::Unsupported,
-                  "--dtype " + options.dtype +
-                      ": the host target generates code for f32 only in "
-                      "this version; use --dtype f32, or --stop-after plan to see the plan");
   if (options.output.empty())
     return Status(ExitCode::Usage, "no output: name the file to write with -o FILE.ingot, or stop "
                                    "earlier with --stop-after PHASE");

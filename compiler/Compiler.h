@@ -33,8 +33,6 @@ struct CompileOptions {
   std::vector<std::string> attention;
   /// Passes to leave out, of those that a compilation can do without.
   std::vector<std::string> disabledPasses;
-  /// Of those, passes to run though the target leaves them out by default.
-  std::vector<std::string> enabledPasses;
   /// Outputs that a model has only if asked for: "attentions".
   std::vector<std::string> outputs;
   /// false: the ingot names its weights and binds them at load.

@@ -16,9 +16,6 @@ namespace {
 /// A pass of phase fuse that a compilation can do without.
 struct OptionalPass {
   std::string_view name;
-  /// Whether the host target runs it unasked. It does not where its code generator makes less of
-  /// the fused op than of the parts: a decode step of SmolLM2 took 4 times as long.
-  bool onHost;
   std::unique_ptr<Pass> (*create)();
 };
 } // namespace
@@ -26,14 +23,14 @@ struct OptionalPass {
 /// In the order in which they run.
 static constexpr OptionalPass passTable[] = {
     // Looks at the parts of attention as importers write them.
-    {"fuse-attention", true, [] { return createFuseAttention(); }},
+    {"fuse-attention", [] { return createFuseAttention(); }},
     // Behind attention, which then has linears as operands, and takes their columns as well.
-    {"fuse-projections", false, [] { return createFuseProjections(); }},
+    {"fuse-projections", [] { return createFuseProjections(); }},
     // Needs the readers of the sum in place, and nothing after it looks for an addition before a
     // norm.
-    {"fuse-residual-norm", false, [] { return createFuseResidualNorm(); }},
+    {"fuse-residual-norm", [] { return createFuseResidualNorm(); }},
     // Last: a factor goes into whatever weight is left, joined or not.
-    {"fold-constants", true, [] { return createFoldConstants(); }},
+    {"fold-constants", [] { return createFoldConstants(); }},
 };
 
 const std::vector<std::string_view> &optionalPasses() {
@@ -101,10 +98,10 @@ static void buildPlan(OpPassManager &manager, const PipelineOptions &options) {
 }
 
 /// A name of no optional pass is a usage error.
-static Status checkNames(const char *flag, const std::vector<std::string> &passes) {
+static Status checkNames(const std::vector<std::string> &passes) {
   for (const std::string &name : passes)
     if (!llvm::is_contained(optionalPasses(), name))
-      return Status(ExitCode::Usage, std::string(flag) + ": unknown pass '" + name + "'" +
+      return Status(ExitCode::Usage, "--disable: unknown pass '" + name + "'" +
                                          didYouMean(name, optionalPasses()) +
                                          "; those that can be left out are " +
                                          listNames(optionalPasses()));
@@ -117,9 +114,7 @@ Result<PipelineOptions> makePipelineOptions(const CompileOptions &options) {
     return target.status();
   if (Status status = checkDtype(options.dtype, *target); !status.ok())
     return status;
-  if (Status status = checkNames("--disable", options.disabledPasses); !status.ok())
-    return status;
-  if (Status status = checkNames("--enable", options.enabledPasses); !status.ok())
+  if (Status status = checkNames(options.disabledPasses); !status.ok())
     return status;
   PipelineOptions pipeline;
   pipeline.target = *target;
@@ -130,10 +125,6 @@ Result<PipelineOptions> makePipelineOptions(const CompileOptions &options) {
   if (!request.ok())
     return request.status();
   pipeline.disabledPasses = options.disabledPasses;
-  for (const OptionalPass &pass : passTable)
-    if (pipeline.target.kind == "host" && !pass.onHost &&
-        !llvm::is_contained(options.enabledPasses, pass.name))
-      pipeline.disabledPasses.emplace_back(pass.name);
   pipeline.packedInput = options.packedInput;
   return pipeline;
 }

@@ -86,6 +86,28 @@ void addEntryPoint(OpBuilder &builder, LLVM::LLVMFuncOp body, StringRef name, co
   LLVM::ReturnOp::create(builder, loc, ValueRange());
 }
 
+/// bf16 becomes i16. All arithmetic is in f32 by now and conversions are integer arithmetic, so bf16
+/// is only moved; what did compute in it would not verify as integers. As elements of vectors that
+/// LLVM takes apart (a transposition, say) it would convert them to f32 and back, by calling a
+/// library.
+void storeBrainFloatsAsBits(ModuleOp module) {
+  Type bits = IntegerType::get(module.getContext(), 16);
+  AttrTypeReplacer replacer;
+  replacer.addReplacement([&](BFloat16Type) { return bits; });
+  replacer.addReplacement([&](FloatAttr value) -> std::optional<Attribute> {
+    if (!value.getType().isBF16())
+      return std::nullopt;
+    return IntegerAttr::get(bits, value.getValue().bitcastToAPInt());
+  });
+  replacer.addReplacement([&](DenseElementsAttr values) -> std::optional<Attribute> {
+    if (!values.getElementType().isBF16())
+      return std::nullopt;
+    return values.bitcast(bits);
+  });
+  replacer.recursivelyReplaceElementsIn(module, /*replaceAttrs=*/true, /*replaceLocs=*/false,
+                                        /*replaceTypes=*/true);
+}
+
 } // namespace
 
 LogicalResult lowerToLLVM(ModuleOp module, ArrayRef<KernelAbi> abis) {
@@ -111,7 +133,8 @@ LogicalResult lowerToLLVM(ModuleOp module, ArrayRef<KernelAbi> abis) {
   emulate.sourceTypeStrs = {"bf16"};
   emulate.targetTypeStr = "f32";
   passes.addNestedPass<func::FuncOp>(arith::createArithEmulateUnsupportedFloats(emulate));
-  // bf16 conversions as integer arithmetic: LLVM would call a library for them on most levels.
+  // bf16 conversions as integer arithmetic: LLVM would call a library for them on most levels. To the
+  // nearest, ties to even, and not a number stays that.
   arith::ArithExpandOpsPassOptions expand;
   expand.includeBf16 = true;
   passes.addNestedPass<func::FuncOp>(arith::createArithExpandOpsPass(expand));
@@ -132,9 +155,13 @@ LogicalResult lowerToLLVM(ModuleOp module, ArrayRef<KernelAbi> abis) {
   passes.addPass(createConvertControlFlowToLLVMPass());
   passes.addPass(createUBToLLVMConversionPass());
   passes.addPass(createReconcileUnrealizedCastsPass());
-  passes.addPass(createCanonicalizerPass());
-  passes.addPass(createCSEPass());
   if (failed(passes.run(module)))
+    return failure();
+  storeBrainFloatsAsBits(module);
+  PassManager cleanup(module.getContext());
+  cleanup.addPass(createCanonicalizerPass());
+  cleanup.addPass(createCSEPass());
+  if (failed(cleanup.run(module)))
     return failure();
 
   OpBuilder builder(module.getContext());

@@ -25,6 +25,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
+#include "llvm/ADT/SetVector.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -440,6 +441,7 @@ WeightPanel findWeightPanel(func::FuncOp func, const KernelPlan &plan) {
   WeightPanel panel;
   if (plan.strategy != "contraction")
     return panel;
+  llvm::SmallSetVector<int64_t, 2> weights, unaligned;
   func.walk([&](linalg::LinalgOp op) {
     ContractionLoops loops = contractionLoops(op);
     if (!op->hasAttr(contractionMark) || !loops.valid)
@@ -450,24 +452,30 @@ WeightPanel findWeightPanel(func::FuncOp func, const KernelPlan &plan) {
         continue;
       Value weight = operand->get();
       // A run of whole panels is as good as the weight itself.
+      bool isAligned = true;
       if (auto slice = weight.getDefiningOp<tensor::ExtractSliceOp>()) {
         ArrayRef<int64_t> offsets = slice.getStaticOffsets();
-        if (slice.getSourceType().getRank() != 2 || slice.getType().getRank() != 2 ||
-            !slice.hasUnitStride() || offsets[1] != 0 || ShapedType::isDynamic(offsets[0]) ||
-            offsets[0] % plan.columns ||
-            slice.getSourceType().getDimSize(1) != slice.getType().getDimSize(1))
-          continue;
+        isAligned = slice.getSourceType().getRank() == 2 && slice.getType().getRank() == 2 &&
+                    slice.hasUnitStride() && offsets[1] == 0 &&
+                    !ShapedType::isDynamic(offsets[0]) && offsets[0] % plan.columns == 0 &&
+                    slice.getSourceType().getDimSize(1) == slice.getType().getDimSize(1);
         weight = slice.getSource();
       }
       auto read = weight.getDefiningOp<bufferization::ToTensorOp>();
       if (!read || !cast<RankedTensorType>(read.getType()).hasStaticShape())
         continue;
+      auto buffer = dyn_cast<BlockArgument>(read.getBuffer());
+      if (!buffer)
+        continue;
       // Stored by rows of K, which is the order that a register tile does not want.
       if (cast<AffineDimExpr>(map.getResult(0)).getPosition() == loops.column)
-        if (auto buffer = dyn_cast<BlockArgument>(read.getBuffer()))
-          panel = {buffer.getArgNumber(), plan.columns};
+        (isAligned ? weights : unaligned).insert(buffer.getArgNumber());
     }
   });
+  // Of a gated layer both halves have to begin with a panel.
+  for (int64_t weight : weights)
+    if (!unaligned.contains(weight))
+      panel = {weight, plan.columns};
   return panel;
 }
 

@@ -220,12 +220,6 @@ void addCompileCommand(CLI::App &app, Invocation &invocation) {
       ->check(notEmpty())
       ->allow_extra_args(false);
   command
-      ->add_option("--enable", options.enabledPasses,
-                   "Passes to run though the target leaves them out by default")
-      ->delimiter(',')
-      ->check(notEmpty())
-      ->allow_extra_args(false);
-  command
       ->add_option("--stop-after", options.stopAfter,
                    "Print the IR after a phase and stop: import, fuse, lower, plan")
       ->check(notEmpty());
