@@ -16,16 +16,18 @@ using transformer::AddLayerNormOp;
 using transformer::AddRmsNormOp;
 using transformer::LayerNormOp;
 using transformer::RmsNormOp;
+using transformer::SelectTokenOp;
 using transformer::WeightOp;
 
 static constexpr llvm::StringLiteral kCategory = "fuse-residual-norm";
 
 namespace {
 
-/// norm(x + residual); other ops may read the sum as well.
+/// norm(x + residual); other ops may read the sum as well, unless the norm is of a selection of it.
 struct ResidualNorm {
   arith::AddFOp add;
   Operation *norm; // rms_norm or layer_norm
+  SelectTokenOp select; // between the two, or null
 };
 
 struct FuseResidualNorm : ingot::impl::FuseResidualNormBase<FuseResidualNorm> {
@@ -36,6 +38,12 @@ struct FuseResidualNorm : ingot::impl::FuseResidualNormBase<FuseResidualNorm> {
 
 /// Why the norm can't be computed where the sum is; empty if it can.
 static std::string whyNotFused(ResidualNorm match) {
+  if (match.select) {
+    // Else the addition of all tokens is made anyway.
+    if (getOnlyReader(match.add) != match.select || getOnlyReader(match.select) != match.norm)
+      return "the sum is read beside the selection of a token of it";
+    return "";
+  }
   if (match.add->getBlock() != match.norm->getBlock())
     return "the sum is made in another block";
   for (Value parameter : match.norm->getOperands().drop_front()) {
@@ -53,7 +61,32 @@ static bool isNewer(Value value, Value other) {
                                          otherProducer->isBeforeInBlock(producer)));
 }
 
+/// select(x + residual) becomes select(x) + select(residual): the same numbers, fewer of them.
+static ResidualNorm selectFirst(ResidualNorm match) {
+  OpBuilder builder(match.select);
+  auto select = [&](Value value) -> Value {
+    return SelectTokenOp::create(builder, match.select.getLoc(), match.select.getType(), value,
+                                 match.select.getIndex());
+  };
+  arith::AddFOp whole = match.add;
+  // The branch is selected last, so that it stays the one that was computed later.
+  Value branch = whole.getLhs(), residual = whole.getRhs();
+  if (isNewer(residual, branch))
+    std::swap(branch, residual);
+  residual = select(residual);
+  branch = select(branch);
+  auto add = arith::AddFOp::create(builder, whole.getLoc(), match.select.getType(), branch, residual);
+  match.select.getResult().replaceAllUsesWith(add.getResult());
+  match.select->erase();
+  // Sizes of the sum are those of a summand.
+  whole.getResult().replaceAllUsesWith(whole.getLhs());
+  whole->erase();
+  return {add, match.norm, {}};
+}
+
 static void fuse(ResidualNorm match) {
+  if (match.select)
+    match = selectFirst(match);
   arith::AddFOp add = match.add;
   OpBuilder builder(add);
   for (Value parameter : match.norm->getOperands().drop_front())
@@ -88,10 +121,11 @@ void FuseResidualNorm::runOnOperation() {
   getOperation().walk([&](Operation *op) {
     if (!isa<RmsNormOp, LayerNormOp>(op))
       return;
-    auto add = op->getOperand(0).getDefiningOp<arith::AddFOp>();
+    auto select = op->getOperand(0).getDefiningOp<SelectTokenOp>();
+    auto add = (select ? select.getX() : op->getOperand(0)).getDefiningOp<arith::AddFOp>();
     if (!add)
       return;
-    ResidualNorm match{add, op};
+    ResidualNorm match{add, op, select};
     std::string reason = whyNotFused(match);
     if (reason.empty() && !taken.insert(add).second)
       reason = "the sum has been fused with another norm";

@@ -143,7 +143,8 @@ def FuseResidualNorm : Pass<"fuse-residual-norm", "::mlir::func::FuncOp"> {
     After: no `rms_norm` or `layer_norm` reads an `arith.addf`, unless a remark says why; the two are an
     `add_rms_norm` or `add_layer_norm`, which gives both the sum and the normed sum. So the sum is
     read once, while it is in registers; it may have any further readers. `x` is the summand that was
-    computed later (the branch), `residual` the other. The result is the same bit for bit.
+    computed later (the branch), `residual` the other. Where the norm is of one token of each row of
+    the sum (`select_token`), the summands are selected instead. The result is the same bit for bit.
 
     ```mlir
     %s = arith.addf %residual, %branch : tensor<?x64xf32>
@@ -156,7 +157,7 @@ def FuseResidualNorm : Pass<"fuse-residual-norm", "::mlir::func::FuncOp"> {
     ```
 
     Not fused, with a missed remark at the norm: a second norm of one sum; a parameter that is no weight
-    and is made behind the sum.
+    and is made behind the sum; a selection of a sum that is read otherwise, too.
   }];
   let dependentDialects = ["::ingot::transformer::TransformerDialect"];
 }

@@ -47,7 +47,18 @@ OpOperand *columnOperand(linalg::LinalgOp contraction, unsigned column) {
   return nullptr;
 }
 
-/// Replaces operand `operand` of `op` and its map.
+/// Whether `op` computes with `operand` in f32 only, and it is of a narrower type.
+bool isWidened(linalg::LinalgOp op, OpOperand *operand) {
+  BlockArgument element = op.getMatchingBlockArgument(operand);
+  return !element.getType().isF32() && !element.use_empty() &&
+         llvm::all_of(element.getUsers(), [](Operation *user) {
+           auto extend = dyn_cast<arith::ExtFOp>(user);
+           return extend && extend.getType().isF32();
+         });
+}
+
+/// Replaces operand `operand` of `op` and its map. Where the value is of f32 and the old one was not,
+/// its elements need no widening any more.
 linalg::LinalgOp setOperand(RewriterBase &rewriter, linalg::LinalgOp op, OpOperand *operand,
                             Value value, AffineMap map) {
   auto generic = cast<linalg::GenericOp>(op.getOperation());
@@ -56,6 +67,14 @@ linalg::LinalgOp setOperand(RewriterBase &rewriter, linalg::LinalgOp op, OpOpera
   rewriter.modifyOpInPlace(generic, [&] {
     generic->setOperand(operand->getOperandNumber(), value);
     generic.setIndexingMapsAttr(rewriter.getAffineMapArrayAttr(maps));
+    BlockArgument element = generic.getMatchingBlockArgument(operand);
+    Type type = getElementTypeOrSelf(value.getType());
+    if (element.getType() == type)
+      return;
+    SmallVector<Operation *> extensions(element.getUsers());
+    element.setType(type);
+    for (Operation *extension : extensions)
+      rewriter.replaceOp(extension, element);
   });
   return generic;
 }
@@ -109,7 +128,7 @@ Value panelOf(RewriterBase &rewriter, Location loc, linalg::UnPackOp unpack, con
       ArrayRef<OpFoldResult>{one, depth, columns}, ArrayRef<OpFoldResult>{one, one, one});
 }
 
-/// `target` with the elements of `source`, read by `map`.
+/// `target` with the elements of `source`, read by `map`; widened if `target` is of a wider type.
 Value copyElements(RewriterBase &rewriter, Location loc, Value source, Value target,
                    AffineMap map) {
   unsigned rank = map.getNumDims();
@@ -118,7 +137,10 @@ Value copyElements(RewriterBase &rewriter, Location loc, Value source, Value tar
              ArrayRef<AffineMap>{map, rewriter.getMultiDimIdentityMap(rank)},
              SmallVector<utils::IteratorType>(rank, utils::IteratorType::parallel),
              [](OpBuilder &builder, Location at, ValueRange args) {
-               linalg::YieldOp::create(builder, at, args[0]);
+               Value element = args[0];
+               if (element.getType() != args[1].getType())
+                 element = arith::ExtFOp::create(builder, at, args[1].getType(), element);
+               linalg::YieldOp::create(builder, at, element);
              })
       .getResult(0);
 }
@@ -148,6 +170,11 @@ void layOutColumns(RewriterBase &rewriter, linalg::LinalgOp contraction, int64_t
                AffineMap::get(map.getNumDims(), 0, {exprs[1], exprs[0]}, rewriter.getContext()));
     return;
   }
+  // Widened before they are transposed: the registers' shuffles are for 32 bits, and each element is
+  // widened once instead of once a row.
+  Type element = getElementTypeOrSelf(value.getType());
+  if (isWidened(contraction, operand))
+    element = rewriter.getF32Type();
   // A ragged tile is copied into one of `columns` rows first, so that the transpose is whole. The
   // others are zero: they don't matter, but what lies there otherwise may be slow to multiply.
   if (ragged) {
@@ -155,13 +182,15 @@ void layOutColumns(RewriterBase &rewriter, linalg::LinalgOp contraction, int64_t
     staged[column] = rewriter.getIndexAttr(columns);
     SmallVector<OpFoldResult> zeros(rank, rewriter.getIndexAttr(0));
     SmallVector<OpFoldResult> ones(rank, rewriter.getIndexAttr(1));
-    Type element = getElementTypeOrSelf(value.getType());
     Value zero = arith::ConstantOp::create(rewriter, loc, rewriter.getZeroAttr(element));
     Value stage = tensor::EmptyOp::create(rewriter, loc, staged, element);
     stage = linalg::FillOp::create(rewriter, loc, zero, stage).getResult(0);
     Value part = tensor::ExtractSliceOp::create(rewriter, loc, stage, zeros, sizes, ones);
     part = copyElements(rewriter, loc, value, part, rewriter.getMultiDimIdentityMap(rank));
     value = tensor::InsertSliceOp::create(rewriter, loc, part, stage, zeros, sizes, ones);
+  } else if (element != getElementTypeOrSelf(value.getType())) {
+    Value stage = tensor::EmptyOp::create(rewriter, loc, sizes, element);
+    value = copyElements(rewriter, loc, value, stage, rewriter.getMultiDimIdentityMap(rank));
   }
   // panel[..., k, n] = value[..., n, k]
   SmallVector<int64_t> permutation;
@@ -178,8 +207,7 @@ void layOutColumns(RewriterBase &rewriter, linalg::LinalgOp contraction, int64_t
   }
   if (ragged)
     shape.back() = rewriter.getIndexAttr(columns);
-  Value panel =
-      tensor::EmptyOp::create(rewriter, loc, shape, getElementTypeOrSelf(value.getType()));
+  Value panel = tensor::EmptyOp::create(rewriter, loc, shape, element);
   panel = copyElements(rewriter, loc, value, panel,
                        AffineMap::get(rank, 0, read, rewriter.getContext()));
   if (ragged)
