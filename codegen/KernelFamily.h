@@ -90,7 +90,7 @@ struct Selection {
   KernelLaunch launch;
   llvm::SmallVector<WeightLayout> weightLayouts;
   /// For each output that has a buffer of its own: the inputs whose bytes it may share, because the
-  /// family reads an element of that input before it writes that element, in one block.
+  /// family reads an element of that input before it writes over it, in one block.
   /// `elementwiseInPlaceInputs` gives the answer for bodies of elementwise ops.
   llvm::SmallVector<llvm::SmallVector<int64_t>> inPlace;
 };

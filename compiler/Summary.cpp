@@ -195,23 +195,27 @@ double ByteCounter::count(exec::LaunchOp launch, exec::KernelOp kernel) const {
   Block &body = kernel.getBody().front();
   for (auto [operand, argument] : llvm::zip(launch.getIns(), body.getArguments())) {
     double whole = bytes(operand), read = 0;
-    // What is looked up by number is read in part.
+    // What is looked up by number, and columns, are read in part.
     auto buffer = [&](Value value) -> Value {
       auto inner = dyn_cast<BlockArgument>(value);
       return inner && inner.getOwner() == &body ? launch.getIns()[inner.getArgNumber()] : Value();
     };
+    auto shareOf = [](tensor::ExtractSliceOp slice) {
+      return double(slice.getType().getShape().back()) / slice.getSourceType().getShape().back();
+    };
     for (Operation *user : argument.getUsers()) {
-      double rows = 0, perRow = 0;
+      double part = 0;
       if (auto embedding = dyn_cast<transformer::EmbeddingOp>(user);
           embedding && embedding.getTable() == argument) {
-        Value ids = buffer(embedding.getIds());
-        rows = ids ? elements(ids) : 0;
-        perRow = whole / embedding.getTable().getType().getDimSize(0);
+        if (Value ids = buffer(embedding.getIds()))
+          part = elements(ids) * whole / embedding.getTable().getType().getDimSize(0);
       } else if (auto append = dyn_cast<transformer::CacheAppendOp>(user);
                  append && append.getCache() == argument) {
-        Value x = buffer(append.getX());
-        rows = 1;
-        perRow = x ? bytes(x) : 0;
+        auto slice = append.getX().getDefiningOp<tensor::ExtractSliceOp>();
+        if (Value x = buffer(slice ? slice.getSource() : append.getX()))
+          part = bytes(x) * (slice ? shareOf(slice) : 1);
+      } else if (auto slice = dyn_cast<tensor::ExtractSliceOp>(user)) {
+        part = whole * shareOf(slice);
       } else {
         Value table;
         if (auto gather = dyn_cast<transformer::CacheGatherOp>(user))
@@ -220,12 +224,10 @@ double ByteCounter::count(exec::LaunchOp launch, exec::KernelOp kernel) const {
           table = argument == attention.getK() || argument == attention.getV()
                       ? Value(attention.getBlockTable())
                       : Value();
-        if (Value blocks = table ? buffer(table) : Value()) {
-          rows = elements(blocks);
-          perRow = whole / cast<RankedTensorType>(argument.getType()).getDimSize(0);
-        }
+        if (Value blocks = table ? buffer(table) : Value())
+          part = elements(blocks) * whole / cast<RankedTensorType>(argument.getType()).getDimSize(0);
       }
-      read += rows > 0 && perRow > 0 ? std::min(whole, rows * perRow) : whole;
+      read += part > 0 ? std::min(whole, part) : whole;
     }
     total += std::min(whole, read);
   }
@@ -235,7 +237,7 @@ double ByteCounter::count(exec::LaunchOp launch, exec::KernelOp kernel) const {
 }
 
 /// The most bytes of the arena that hold values which are neither input nor output, over all steps.
-static uint64_t peakActivations(exec::ProgramOp program) {
+static uint64_t peakActivations(exec::ProgramOp program, SymbolTable &symbols) {
   Liveness liveness(program);
   llvm::SmallPtrSet<Operation *, 8> ports;
   program.walk(
@@ -244,6 +246,20 @@ static uint64_t peakActivations(exec::ProgramOp program) {
     auto attribute = root->getAttrOfType<IntegerAttr>(name);
     return attribute ? attribute.getInt() : 0;
   };
+  // What an output is made from in place is its bytes before.
+  for (Operation *step : llvm::reverse(liveness.getSteps()))
+    if (auto launch = dyn_cast<exec::LaunchOp>(step)) {
+      auto kernel = symbols.lookup<exec::KernelOp>(launch.getKernel());
+      for (auto [own, output] : llvm::enumerate(launch.getOuts())) {
+        Operation *to = exec::getBufferRoot(output);
+        for (int64_t input : kernel.getInPlaceInputs(own)) {
+          Operation *from = exec::getBufferRoot(launch.getIns()[input]);
+          if (ports.contains(to) && isa<exec::BufferOp>(from) &&
+              placed(from, "offset") == placed(to, "offset"))
+            ports.insert(from);
+        }
+      }
+    }
   uint64_t peak = 0;
   for (int64_t step = 0, end = liveness.getSteps().size(); step < end; ++step) {
     // Ranges, since one buffer may lie over another that dies.
@@ -294,7 +310,7 @@ void CostCounter::report(ModuleOp module, const std::optional<Ceiling> &ceiling,
     ProgramReport &entry = report.programs.emplace_back();
     entry.name = program.getSymName().str();
     program.walk([&](exec::LaunchOp) { ++entry.launches; });
-    entry.activationBytes = peakActivations(program);
+    entry.activationBytes = peakActivations(program, symbols);
     for (const Point &point : points) {
       if (point.program != entry.name)
         continue;
