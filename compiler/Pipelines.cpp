@@ -39,6 +39,7 @@ const std::vector<std::string_view> &optionalPasses() {
     for (const OptionalPass &pass : passTable)
       names.push_back(pass.name);
     names.push_back("remove-padding"); // of phase unpad
+    names.push_back("fuse-epilogues"); // of phase lower, where kernels are formed
     return names;
   }();
   return passes;
@@ -84,6 +85,7 @@ static void buildLower(OpPassManager &manager, const PipelineOptions &options) {
   ConvertTransformerToExecOptions convert;
   convert.targetKind = options.target.kind;
   convert.targetArch = options.target.arch;
+  convert.fuseEpilogues = options.runs("fuse-epilogues");
   manager.addPass(createConvertTransformerToExec(convert));
   // Kernels are outlined and deduplicated by now, so each is decided on once.
   manager.addPass(createSelectKernels());

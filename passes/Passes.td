@@ -316,7 +316,10 @@ def ConvertTransformerToExec : Pass<"convert-transformer-to-exec", "::mlir::Modu
       one `linalg.generic` that is parallel in all loops and writes and reads that operand in
       order. This is the fusion of epilogues (bias, activation, residual) and of pointwise chains:
       it is done here and not on the transformer dialect, because it needs no op of its own and is
-      legal by shape alone.
+      legal by shape alone. It is called `fuse-epilogues`: in `--disable`, in the option of this
+      pass, and as the category of its remarks. Each op that joins is a passed one, at the op's
+      location; one that could follow a product in its kernel and doesn't, because something else
+      reads the product, too, a missed one.
 
     State. An op with destination style (upstream `DestinationStyleOpInterface`) whose destination
     is program state writes it in place: its kernel's output updates that input. Any other new
@@ -351,7 +354,9 @@ def ConvertTransformerToExec : Pass<"convert-transformer-to-exec", "::mlir::Modu
   let options = [
     Option<"targetKind", "target-kind", "std::string", "\"host\"", "Kind of the target">,
     Option<"targetArch", "target-arch", "std::string", "\"x86-64-v3\"",
-           "Architecture of the target">
+           "Architecture of the target">,
+    Option<"fuseEpilogues", "fuse-epilogues", "bool", "true",
+           "Elementwise ops join the kernel that makes what they read">
   ];
   let dependentDialects = ["::ingot::exec::ExecDialect", "::mlir::arith::ArithDialect",
                            "::mlir::affine::AffineDialect", "::mlir::tensor::TensorDialect"];

@@ -2,6 +2,7 @@
 #include "passes/TransformerToExec/KernelFormation.h"
 
 #include "dialects/Transformer/TransformerOps.h"
+#include "passes/FusionUtils.h"
 #include "passes/TransformerToExec/Fusion.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -13,6 +14,8 @@
 
 using namespace mlir;
 using namespace ingot;
+
+static constexpr llvm::StringLiteral kCategory = "fuse-epilogues";
 
 SmallVector<Value> ingot::getReadValues(Operation *op) {
   llvm::SetVector<Value> values(op->operand_begin(), op->operand_end());
@@ -129,20 +132,28 @@ FailureOr<OpRole> KernelFormation::classify(Operation &op, const SizePropagation
 // Groups
 //===----------------------------------------------------------------------===//
 
+/// Whether `op` computes element by element from `operand`, which is one value an element of it.
+static bool followsInOrder(Operation &op, OpOperand &operand, const SizePropagation &sizes) {
+  return op.getNumResults() == 1 &&
+         sizes.getShape(operand.get()) == sizes.getShape(op.getResult(0)) &&
+         isElementwiseIn(operand);
+}
+
+/// What a kernel is about: its first op.
+static std::string describeProduct(const KernelGroup &group) {
+  return group.getRoot()->getName().stripDialect().str();
+}
+
 KernelGroup *KernelFormation::findGroupToJoin(Operation &op, const SizePropagation &sizes,
                                               const StateValues &states) {
   KernelGroup *best = nullptr;
+  std::string reason;
   for (OpOperand &operand : op.getOpOperands()) {
-    // The value must be made for this op alone, by the last op of a kernel.
+    // The value must be made by the last op of a kernel.
     Operation *producer = operand.get().getDefiningOp();
     KernelGroup *group = groupOf.lookup(producer);
-    if (!group || group->getLast() != producer || producer->getNumResults() != 1 ||
-        sizes.isReadForSize(operand.get()) ||
-        !llvm::all_of(producer->getUsers(),
-                      [&](Operation *user) { return user == &op || !readsElements(user); }))
-      continue;
-    // One iteration space.
-    if (op.getNumResults() != 1 || sizes.getShape(operand.get()) != sizes.getShape(op.getResult(0)))
+    if (!fuseEpilogues || !group || group->getLast() != producer ||
+        producer->getNumResults() != 1 || sizes.isReadForSize(operand.get()))
       continue;
     // A kernel that touches state stays where it is: between the updates it was written between.
     auto touchesState = [&](Operation *member) {
@@ -151,12 +162,29 @@ KernelGroup *KernelFormation::findGroupToJoin(Operation &op, const SizePropagati
     };
     if (touchesState(&op) || llvm::any_of(group->ops, touchesState))
       continue;
-    if (!isElementwiseIn(operand))
+    // For this op alone.
+    bool isOnlyReader = llvm::all_of(producer->getUsers(), [&](Operation *user) {
+      return user == &op || !readsElements(user);
+    });
+    bool isProduct =
+        isa<transformer::LinearOp, transformer::GatedLinearOp, transformer::MatmulOp>(
+            group->getRoot());
+    if ((!isOnlyReader && !isProduct) || !followsInOrder(op, operand, sizes))
       continue;
+    if (!isOnlyReader) {
+      reason = op.getName().stripDialect().str() + " is no epilogue of " +
+               describeProduct(*group) + ", because what it reads is needed elsewhere, too";
+      continue;
+    }
     // Of several, join the one that is made last: its elements are the most recent.
     if (!best || best->getLast()->isBeforeInBlock(group->getLast()))
       best = group;
   }
+  if (best)
+    remarkFused(op.getLoc(), kCategory,
+                op.getName().stripDialect().str() + " is an epilogue of " + describeProduct(*best));
+  else if (!reason.empty())
+    remarkNotFused(op.getLoc(), kCategory, reason);
   return best;
 }
 

@@ -41,6 +41,9 @@ private:
 
 class KernelFormation {
 public:
+  /// Without `fuseEpilogues` each op is a kernel of its own.
+  explicit KernelFormation(bool fuseEpilogues) : fuseEpilogues(fuseEpilogues) {}
+
   /// Gives each op of `program` a role and each kernel op a group. Errors are emitted.
   mlir::LogicalResult run(mlir::func::FuncOp program, const SizePropagation &sizes,
                           const StateValues &states);
@@ -62,6 +65,7 @@ private:
   KernelGroup *findGroupToJoin(mlir::Operation &op, const SizePropagation &sizes,
                                const StateValues &states);
 
+  bool fuseEpilogues;
   llvm::DenseMap<mlir::Operation *, OpRole> roles;
   std::vector<std::unique_ptr<KernelGroup>> groups;
   llvm::DenseMap<mlir::Operation *, KernelGroup *> groupOf;

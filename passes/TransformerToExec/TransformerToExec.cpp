@@ -23,8 +23,10 @@ namespace {
 /// Emits the exec.program of one function.
 class ProgramEmitter {
 public:
-  ProgramEmitter(func::FuncOp function, StringRef name, Globals &globals, Outliner &outliner)
-      : function(function), name(name), globals(globals), outliner(outliner) {}
+  ProgramEmitter(func::FuncOp function, StringRef name, Globals &globals, Outliner &outliner,
+                 bool fuseEpilogues)
+      : function(function), name(name), globals(globals), outliner(outliner),
+        formation(fuseEpilogues) {}
 
   LogicalResult emit();
 
@@ -365,7 +367,7 @@ struct ConvertTransformerToExec
     Globals globals(module, targetKind, targetArch);
     Outliner outliner(globals);
     for (auto [function, name] : llvm::zip_equal(functions, names))
-      if (failed(ProgramEmitter(function, name, globals, outliner).emit()))
+      if (failed(ProgramEmitter(function, name, globals, outliner, fuseEpilogues).emit()))
         return signalPassFailure();
     for (func::FuncOp function : functions)
       function.erase();
