@@ -86,6 +86,19 @@ class CompileErrors(CliTest):
                 self.assertGreater(cost["flops"], 0)
                 self.assertGreater(cost["bytes"], 0)
                 self.assertGreater(cost["predicted_seconds"], 0)
+        # A decode step reads every weight but the table of embeddings once, and the cache of its row.
+        step = {program["name"]: program for program in out["programs"]}["step"]
+        decode = {cost["what"]: cost for cost in step["costs"]}["decode, 1 row, full context"]
+        table = 97 * 48 * 4
+        self.assertGreater(decode["bytes"], out["weight_bytes"] - table)
+        self.assertLess(decode["bytes"], out["weight_bytes"] + out["state_bytes"] / 8 + out["arena_bytes"] / 8)
+        # Fusion leaves fewer ops and launches.
+        parts = self.json("compile", model("llama-default"), "--stop-after", "plan", "--disable",
+                          "fuse-attention,fuse-projections,fuse-residual-norm,fuse-epilogues")
+        for fused, unfused in zip(out["programs"], parts["programs"], strict=True):
+            self.assertEqual(fused["imported_ops"], unfused["imported_ops"])
+            self.assertLess(fused["ops"], unfused["ops"])
+            self.assertLess(fused["launches"], unfused["launches"])
         text = self.ok("compile", model("llama-default"), "-o", self.path("m.ingot"))
         self.assertRegex(text, r"program step +\d+ ops imported, \d+ left, \d+ launches")
         self.assertRegex(text, r"decode, 1 row, full context +1 tokens, .* a token; at least")

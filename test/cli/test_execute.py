@@ -232,6 +232,46 @@ class Inspect(WithIngots):
         self.assertRegex(self.ok("inspect", self.llama, "--section", "attention"), "back end +reason")
         self.fails(USAGE, "by itself", "inspect", self.llama, "--section", "attention,plan")
 
+    def check_graph(self, graph):
+        """Nodes in the order in which they run; each edge from an output of one before. Gives the namespaces."""
+        outputs = {}
+        for node in graph["nodes"]:
+            self.assertNotIn(node["id"], outputs)
+            self.assertTrue(node["label"])
+            for number, edge in enumerate(node["incomingEdges"]):
+                self.assertEqual(edge["targetNodeInputId"], str(number))
+                self.assertIn(edge["sourceNodeOutputId"], outputs[edge["sourceNodeId"]], node)
+            for item in node["attrs"] + [a for o in node["outputsMetadata"] for a in o["attrs"]]:
+                self.assertEqual({"key", "value"}, set(item))
+                self.assertIsInstance(item["value"], str)
+            outputs[node["id"]] = {output["id"] for output in node["outputsMetadata"]}
+        # Whatever is computed is used.
+        used = {edge["sourceNodeId"] for node in graph["nodes"] for edge in node["incomingEdges"]}
+        for node in graph["nodes"]:
+            if node["id"].startswith("step") and not any(a["key"] == "module" and "self_attn" in a["value"]
+                                                         for a in node["attrs"]):
+                self.assertIn(node["id"], used, node)
+        return {node["namespace"] for node in graph["nodes"]}
+
+    def test_graph(self):
+        # What Model Explorer takes: a collection of graphs with nodes that name their incoming edges.
+        collection = json.loads(self.ok("inspect", self.llama, "--section", "graph", "--format", "json"))
+        self.assertEqual(collection["label"], "llama")
+        self.assertEqual([graph["id"] for graph in collection["graphs"]], ["forward", "step"])
+        edges = 0
+        for graph in collection["graphs"]:
+            namespaces = self.check_graph(graph)
+            self.assertIn("model/layers/0/self_attn", namespaces)
+            self.assertIn("model/layers/1", namespaces)
+            edges += sum(len(node["incomingEdges"]) for node in graph["nodes"])
+        dot = self.ok("inspect", self.llama, "--section", "graph", "--format", "dot")
+        self.assertEqual(dot, self.ok("inspect", self.llama, "--section", "graph"))
+        self.assertRegex(dot, r"^digraph ingot \{")
+        self.assertEqual(dot.count(" -> "), edges)
+        self.assertEqual(dot.count("subgraph cluster_"), 2)
+        self.assertEqual(dot.count("{"), dot.count("}"))
+        self.fails(USAGE, "dot|json", "inspect", self.llama, "--section", "graph", "--format", "svg")
+
     def test_section_names(self):
         self.fails(USAGE, r"did you mean 'kernels'\?", "inspect", self.llama, "--section", "kernel")
         self.fails(USAGE, ".", "inspect", self.llama, "--section", "nothing")
