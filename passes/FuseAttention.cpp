@@ -1,5 +1,6 @@
 //===- FuseAttention.cpp - fuse-attention ---------------------------------===//
 #include "passes/FuseAttention/AttentionMatch.h"
+#include "passes/FusionUtils.h"
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -188,7 +189,7 @@ void FuseAttention::runOnOperation() {
             << "attention not fused because " + reason;
       continue;
     }
-    bool drops = testDropScale == static_cast<int64_t>(index);
+    bool drops = testDropScale == layerIn(loc).value_or(static_cast<int64_t>(index));
     AttentionOp op = Rewriter(rewriter, *match).run(drops ? 1.0 : match->scale);
     remark::passed(loc, remark::RemarkOpts::name("Fused").category("fuse-attention"))
         << "attention fused: " + describe(op);

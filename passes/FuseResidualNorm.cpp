@@ -31,6 +31,7 @@ struct ResidualNorm {
 };
 
 struct FuseResidualNorm : ingot::impl::FuseResidualNormBase<FuseResidualNorm> {
+  using FuseResidualNormBase::FuseResidualNormBase;
   void runOnOperation() override;
 };
 
@@ -84,7 +85,8 @@ static ResidualNorm selectFirst(ResidualNorm match) {
   return {add, match.norm, {}};
 }
 
-static void fuse(ResidualNorm match) {
+/// With `dropResidual` (for tests) what read the sum reads the branch alone.
+static void fuse(ResidualNorm match, bool dropResidual) {
   if (match.select)
     match = selectFirst(match);
   arith::AddFOp add = match.add;
@@ -108,7 +110,7 @@ static void fuse(ResidualNorm match) {
         cast<LayerNormOp>(match.norm).getBias(), cast<LayerNormOp>(match.norm).getEpsAttr());
   match.norm->getResult(0).replaceAllUsesWith(fused->getResult(1));
   match.norm->erase();
-  add.getResult().replaceAllUsesWith(fused->getResult(0));
+  add.getResult().replaceAllUsesWith(dropResidual ? x : fused->getResult(0));
   add->erase();
   remarkFused(location, kCategory,
               "the residual addition and its norm are one " +
@@ -136,5 +138,5 @@ void FuseResidualNorm::runOnOperation() {
                      "the residual addition and its norm stay apart, because " + reason);
   });
   for (ResidualNorm match : matches)
-    fuse(match);
+    fuse(match, testDropResidual >= 0 && testDropResidual == layerIn(match.norm->getLoc()));
 }

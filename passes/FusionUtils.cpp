@@ -70,6 +70,24 @@ Value ingot::sliceColumns(OpBuilder &builder, Location location, Value value, in
   return tensor::ExtractSliceOp::create(builder, location, value, offsets, sizes, strides);
 }
 
+std::optional<int64_t> ingot::layerIn(Location loc) {
+  std::optional<int64_t> layer;
+  loc->walk([&](Location inner) {
+    auto named = dyn_cast<NameLoc>(inner);
+    if (!named)
+      return WalkResult::advance();
+    for (StringRef part : llvm::split(named.getName().getValue(), '.')) {
+      int64_t number;
+      if (!part.getAsInteger(10, number)) {
+        layer = number;
+        return WalkResult::interrupt();
+      }
+    }
+    return WalkResult::advance();
+  });
+  return layer;
+}
+
 void ingot::remarkFused(Location location, StringRef category, const std::string &what) {
   remark::passed(location, remark::RemarkOpts::name("Fused").category(category))
       << "fused: " + what;

@@ -3,6 +3,8 @@
 
 #include "dialects/Transformer/TransformerOps.h"
 
+#include <optional>
+
 namespace ingot {
 
 /// True if `op` asks for no more than the size of its operands.
@@ -27,6 +29,9 @@ transformer::WeightOp appendStep(mlir::OpBuilder &builder, transformer::WeightOp
 /// Columns [begin, begin + width) of the last axis of `value`.
 mlir::Value sliceColumns(mlir::OpBuilder &builder, mlir::Location location, mlir::Value value,
                          int64_t begin, int64_t width);
+
+/// The layer that a module path names, "model.layers.3.self_attn": its first number.
+std::optional<int64_t> layerIn(mlir::Location location);
 
 /// "fused: …" at `location`, of the pass `category`.
 void remarkFused(mlir::Location location, llvm::StringRef category, const std::string &what);

@@ -54,7 +54,7 @@ def FuseAttention : Pass<"fuse-attention", "::mlir::func::FuncOp"> {
   }];
   let options = [
     Option<"testDropScale", "test-drop-scale", "int64_t", "-1",
-           "Break the attention of this index on purpose: its scale becomes 1 (for tests)">
+           "Break the attention of this layer on purpose: its scale becomes 1 (for tests)">
   ];
   let dependentDialects = ["::ingot::transformer::TransformerDialect", "::mlir::arith::ArithDialect",
                            "::mlir::tensor::TensorDialect"];
@@ -95,7 +95,9 @@ def SelectAttention : Pass<"select-attention", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"attention", "attention", "std::string", "\"auto\"",
-           "auto, flash, efficient or math, with :LAYERS for some layers; several with ; between">
+           "auto, flash, efficient or math, with :LAYERS for some layers; several with ; between">,
+    Option<"testDropValidity", "test-drop-validity", "int64_t", "-1",
+           "Break the attention of this layer on purpose: padding is a key (for tests)">
   ];
   let dependentDialects = ["::ingot::transformer::TransformerDialect"];
 }
@@ -159,6 +161,10 @@ def FuseResidualNorm : Pass<"fuse-residual-norm", "::mlir::func::FuncOp"> {
     Not fused, with a missed remark at the norm: a second norm of one sum; a parameter that is no weight
     and is made behind the sum; a selection of a sum that is read otherwise, too.
   }];
+  let options = [
+    Option<"testDropResidual", "test-drop-residual", "int64_t", "-1",
+           "Break the norms of this layer on purpose: readers of a sum get the branch (for tests)">
+  ];
   let dependentDialects = ["::ingot::transformer::TransformerDialect"];
 }
 
@@ -247,7 +253,9 @@ def RemovePadding : Pass<"remove-padding", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"packedInput", "packed-input", "bool", "false",
-           "Take and give packed tokens at the ports">
+           "Take and give packed tokens at the ports">,
+    Option<"testDropCausal", "test-drop-causal", "int64_t", "-1",
+           "Break the attention of this layer on purpose: it sees later tokens (for tests)">
   ];
   let dependentDialects = ["::ingot::transformer::TransformerDialect",
                            "::ingot::exec::ExecDialect", "::mlir::tensor::TensorDialect"];

@@ -10,6 +10,7 @@
 
 #include "dialects/Transformer/Tokenwise.h"
 #include "dialects/Transformer/TransformerOps.h"
+#include "passes/FusionUtils.h"
 #include "passes/TransformerToExec/SizePropagation.h"
 
 #include "mlir/Analysis/SliceAnalysis.h"
@@ -524,6 +525,11 @@ struct RemovePadding : ingot::impl::RemovePaddingBase<RemovePadding> {
     for (auto function : getOperation().getOps<func::FuncOp>())
       if (function->hasAttr(kProgramAttr) && failed(ProgramPacker(function, packedInput).run()))
         return signalPassFailure();
+    if (testDropCausal >= 0)
+      getOperation().walk([&](AttentionOp attention) {
+        if (attention.getCuSeqlens() && testDropCausal == layerIn(attention.getLoc()))
+          attention.setCausal(false);
+      });
   }
 };
 } // namespace

@@ -1,5 +1,6 @@
 //===- SelectAttention.cpp - select-attention -----------------------------===//
 #include "passes/AttentionRequest.h"
+#include "passes/FusionUtils.h"
 #include "passes/Passes.h"
 
 #include "mlir/IR/Remarks.h"
@@ -14,25 +15,6 @@ namespace ingot {
 using namespace mlir;
 using namespace ingot;
 using namespace ingot::transformer;
-
-/// The layer that a module path names, "model.layers.3.self_attn": its first number.
-static std::optional<int64_t> layerIn(Location loc) {
-  std::optional<int64_t> layer;
-  loc->walk([&](Location inner) {
-    auto named = dyn_cast<NameLoc>(inner);
-    if (!named)
-      return WalkResult::advance();
-    for (StringRef part : llvm::split(named.getName().getValue(), '.')) {
-      int64_t number;
-      if (!part.getAsInteger(10, number)) {
-        layer = number;
-        return WalkResult::interrupt();
-      }
-    }
-    return WalkResult::advance();
-  });
-  return layer;
-}
 
 namespace {
 
@@ -114,6 +96,8 @@ LogicalResult SelectAttention::run(func::FuncOp program, const AttentionRequest 
     if (failed(choice))
       return failure();
     attention.setBackend(choice->backend);
+    if (testDropValidity == layer)
+      attention.getKeyValidMutable().clear();
     std::string text =
         stringifyAttentionBackend(choice->backend).str() + ": " + choice->reason;
     table[{program.getSymName().str(), text}].push_back(layer);

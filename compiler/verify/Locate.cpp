@@ -7,16 +7,15 @@
 #include "compiler/verify/Stages.h"
 #include "dialects/Transformer/TransformerDialect.h"
 #include "dialects/Transformer/TransformerOps.h"
-#include "runtime/support/Try.h"
+#include "passes/TransformerToExec/SizePropagation.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/DestinationStyleOpInterface.h"
-#include "mlir/Interfaces/InferTypeOpInterface.h"
 
 #include "llvm/ADT/DenseSet.h"
 
-#include <algorithm>
 #include <cmath>
+#include <cstring>
 
 using namespace mlir;
 
@@ -27,57 +26,15 @@ namespace {
 // Which values
 //===----------------------------------------------------------------------===//
 
-/// Tells packed tokens [T, ...] from rows: T is no argument's dimension, it is computed from data.
-class PackedValues {
-public:
-  bool contains(Value value) {
-    auto type = cast<RankedTensorType>(value.getType());
-    if (type.getRank() == 0 || !type.isDynamicDim(0))
-      return false;
-    Value source = sourceOf(value, 0);
-    return !isa<RankedTensorType>(source.getType());
-  }
-
-private:
-  /// Where a dimension comes from: the tensor that has it first, or the value that it is.
-  Value sourceOf(Value value, int64_t dim) {
-    auto result = dyn_cast<OpResult>(value);
-    if (!result)
-      return value;
-    auto [entry, isNew] = sources.try_emplace({value, dim}, value);
-    if (!isNew)
-      return entry->second;
-    // The recursion is as deep as the program is long only where values are asked for back to front.
-    Value source = step(result, dim);
-    sources[{value, dim}] = source;
-    return source;
-  }
-
-  Value step(OpResult result, int64_t dim) {
-    Operation *op = result.getOwner();
-    if (auto shaped = dyn_cast<ReifyRankedShapedTypeOpInterface>(op)) {
-      OpBuilder builder(op);
-      ReifiedRankedShapedTypeDims shapes;
-      if (failed(shaped.reifyResultShapes(builder, shapes)))
-        return result;
-      auto size = dyn_cast<Value>(shapes[result.getResultNumber()][dim]);
-      if (!size)
-        return result;
-      if (auto dimOp = size.getDefiningOp<tensor::DimOp>())
-        if (std::optional<int64_t> index = dimOp.getConstantIndex())
-          return sourceOf(dimOp.getSource(), *index);
-      return size;
-    }
-    auto rank = cast<RankedTensorType>(result.getType()).getRank();
-    for (Value operand : op->getOperands())
-      if (auto type = dyn_cast<RankedTensorType>(operand.getType());
-          type && type.getRank() == rank)
-        return sourceOf(operand, dim);
-    return result;
-  }
-
-  llvm::DenseMap<std::pair<Value, int64_t>, Value> sources;
-};
+/// Whether the first dimension is a size that is data: that of packed tokens, T.
+bool isPacked(Value value, const SizePropagation &sizes) {
+  if (cast<RankedTensorType>(value.getType()).getRank() == 0)
+    return false;
+  ArrayRef<StringAttr> symbols = sizes.getShape(value).front().getSymbols();
+  return llvm::any_of(sizes.getResidentSizes(), [&](const ResidentSize &size) {
+    return llvm::is_contained(symbols, size.name);
+  });
+}
 
 bool canProbe(Operation &op, Value value) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
@@ -97,6 +54,17 @@ bool canProbe(Operation &op, Value value) {
 Value findSlots(func::FuncOp program) {
   Value slots;
   program.walk([&](transformer::TokenSlotsOp op) { slots = op.getResult(); });
+  return slots;
+}
+
+/// Those of a program that unpacks nothing.
+Value makeSlots(func::FuncOp program) {
+  Value slots;
+  program.walk([&](transformer::TokenIndicesOp op) {
+    OpBuilder builder(op);
+    builder.setInsertionPointAfter(op);
+    slots = transformer::TokenSlotsOp::create(builder, op.getLoc(), op.getMask(), op.getCuSeqlens());
+  });
   return slots;
 }
 
@@ -128,21 +96,24 @@ Result<std::vector<Probe>> runProbed(ModuleOp program, const Evaluator &evaluato
   for (unsigned i = 0; i < results.size(); ++i)
     attributes.push_back(function.getResultAttrDict(i));
   Value slots = findSlots(function);
-  PackedValues packed;
+  SizePropagation sizes;
+  if (failed(sizes.run(function)))
+    return evaluator.collector().takeError("the sizes of a program do not propagate");
   OpBuilder builder(terminator);
 
   std::vector<Probe> probes;
   std::vector<size_t> outputs; // of the copy, one a probe
-  for (auto [op, twin] : llvm::zip(original.getBody().front().without_terminator(),
-                                   llvm::make_early_inc_range(
-                                       function.getBody().front().without_terminator()))) {
-    for (auto [value, shown] : llvm::zip(op.getResults(), twin.getResults())) {
+  for (auto [op, twin] : llvm::zip_equal(original.getBody().front().without_terminator(),
+                                         function.getBody().front().without_terminator())) {
+    for (auto [value, shown] : llvm::zip_equal(op.getResults(), twin.getResults())) {
       if (!canProbe(op, value))
         continue;
-      Probe probe{value, describeLocation(op.getLoc()), cast<RankedTensorType>(value.getType()), {}};
+      Probe probe{
+          value, describeLocation(op.getLoc()), cast<RankedTensorType>(value.getType()), {}};
       Value output = shown;
-      // Reified shapes of earlier probes may have left ops; they are dead.
-      if (packed.contains(shown)) {
+      if (isPacked(shown, sizes)) {
+        if (!slots)
+          slots = makeSlots(function);
         if (!slots)
           continue;
         auto slotsType = cast<RankedTensorType>(slots.getType());
@@ -192,38 +163,117 @@ namespace {
 //===----------------------------------------------------------------------===//
 
 struct Verdict {
-  enum Kind { Unknown, Same, Drifts } kind = Unknown;
+  enum Kind { New, Same, Drifts } kind = New;
   double error = 0;
-  Operation *counterpart = nullptr; // the nearest value before the pass
+  Operation *counterpart = nullptr; // before the pass
 };
 
-/// Each probe after the pass against those before it of its location and type.
-llvm::DenseMap<Value, Verdict> judge(const std::vector<Probe> &before,
-                                     const std::vector<Probe> &after, const Suspect &suspect) {
-  const TokenMask &mask = suspect.inputs->calls[suspect.call].mask;
-  llvm::DenseMap<Value, Verdict> verdicts;
-  for (const Probe &probe : after) {
-    Verdict verdict;
-    Difference best{HUGE_VAL, false};
-    for (const Probe &candidate : before) {
-      if (candidate.type != probe.type ||
-          !sharesLocation(candidate.value.getLoc(), probe.value.getLoc()))
-        continue;
-      Difference difference = compare(candidate.result.tensor, probe.result.tensor,
-                                      candidate.result.axes, mask, /*infinities=*/true);
-      if (!verdict.counterpart || best.worseThan(difference)) {
-        best = difference;
-        verdict.counterpart = candidate.value.getDefiningOp();
-      }
-    }
-    if (verdict.counterpart) {
-      verdict.kind = best.within(suspect.budget) ? Verdict::Same : Verdict::Drifts;
-      verdict.error = best.finite ? best.error : std::nan("");
-    }
-    verdicts[probe.value] = verdict;
-  }
-  return verdicts;
+/// A value split by heads, [B, Hq, S, D] or [B, S, Hq, D], as tokens [B, S, Hq * D]; others as they are.
+Output onTokens(const Output &value) {
+  const std::vector<Axis> &axes = value.axes;
+  const std::vector<int64_t> &shape = value.tensor.shape;
+  if (axes.size() != 4 || axes[0] != Axis::Row || axes[3] != Axis::Other)
+    return value;
+  bool headsFirst = axes[1] == Axis::Other && axes[2] == Axis::Token;
+  if (!headsFirst && !(axes[1] == Axis::Token && axes[2] == Axis::Other))
+    return value;
+  int64_t heads = shape[headsFirst ? 1 : 2], tokens = shape[headsFirst ? 2 : 1];
+  Output result = value;
+  result.axes = {Axis::Row, Axis::Token, Axis::Other};
+  result.tensor.shape = {shape[0], tokens, heads * shape[3]};
+  if (!headsFirst)
+    return result;
+  size_t bytes = size_t(shape[3]) * sizeOf(value.tensor.type);
+  std::byte *to = result.tensor.data.data();
+  for (int64_t row = 0; row < shape[0]; ++row)
+    for (int64_t token = 0; token < tokens; ++token)
+      for (int64_t head = 0; head < heads; ++head, to += bytes)
+        std::memcpy(to,
+                    value.tensor.data.data() + ((row * heads + head) * tokens + token) * bytes,
+                    bytes);
+  return result;
 }
+
+/// Whether an op of the same name and place reads both, or both are the same result of the program.
+bool sharesUser(Value a, Value b) {
+  for (OpOperand &use : a.getUses())
+    for (OpOperand &other : b.getUses()) {
+      Operation *user = use.getOwner(), *otherUser = other.getOwner();
+      if (user->getName() != otherUser->getName())
+        continue;
+      if (user->hasTrait<OpTrait::IsTerminator>()
+              ? use.getOperandNumber() == other.getOperandNumber()
+              : sharesLocation(user->getLoc(), otherUser->getLoc()))
+        return true;
+    }
+  return false;
+}
+
+/// Each probe after the pass against those before it of its location and shape.
+class Judge {
+public:
+  Judge(const std::vector<Probe> &before, const std::vector<Probe> &after, const Suspect &suspect)
+      : before(before), suspect(suspect) {
+    for (const Probe &probe : before)
+      shown.push_back(onTokens(probe.result));
+    for (const Probe &probe : after)
+      findSame(probe);
+    for (const Probe &probe : after)
+      if (verdicts[probe.value].kind != Verdict::Same)
+        findCounterpart(probe);
+  }
+
+  llvm::DenseMap<Value, Verdict> verdicts;
+
+private:
+  /// Calls `use` with each probe before the pass that may hold what `probe` does.
+  void forCandidates(const Probe &probe, llvm::function_ref<void(size_t, Difference)> use) {
+    Output is = onTokens(probe.result);
+    for (size_t i = 0; i < before.size(); ++i)
+      if (shown[i].tensor.shape == is.tensor.shape && shown[i].axes == is.axes &&
+          shown[i].tensor.type == is.tensor.type &&
+          sharesLocation(before[i].value.getLoc(), probe.value.getLoc()))
+        use(i, compare(shown[i].tensor, is.tensor, is.axes,
+                       suspect.inputs->calls[suspect.call].mask, /*infinities=*/true));
+  }
+
+  void findSame(const Probe &probe) {
+    Verdict &verdict = verdicts[probe.value];
+    forCandidates(probe, [&](size_t index, Difference difference) {
+      if (verdict.kind == Verdict::Same || !difference.within(suspect.budget))
+        return;
+      verdict = {Verdict::Same, difference.error, before[index].value.getDefiningOp()};
+      claimed.insert(before[index].value);
+    });
+  }
+
+  /// What it should be the same as: what the same op reads, else what the same op made; of several
+  /// the nearest. What is somebody else's equal already is not meant.
+  void findCounterpart(const Probe &probe) {
+    Verdict &verdict = verdicts[probe.value];
+    std::pair<int, Difference> best{0, {}};
+    forCandidates(probe, [&](size_t index, Difference difference) {
+      Value candidate = before[index].value;
+      if (claimed.contains(candidate))
+        return;
+      int rank = sharesUser(candidate, probe.value) ? 2
+                 : candidate.getDefiningOp()->getName() == probe.value.getDefiningOp()->getName()
+                     ? 1
+                     : 0;
+      if (rank == 0 || rank < best.first ||
+          (rank == best.first && !best.second.worseThan(difference)))
+        return;
+      best = {rank, difference};
+      verdict = {Verdict::Drifts, difference.finite ? difference.error : std::nan(""),
+                 candidate.getDefiningOp()};
+    });
+  }
+
+  const std::vector<Probe> &before;
+  const Suspect &suspect;
+  std::vector<Output> shown; // of `before`
+  llvm::DenseSet<Value> claimed;
+};
 
 /// Ops that reach the terminator's operand `output` without passing a value that is the same.
 llvm::DenseSet<Operation *> driftingSlice(Value output,
@@ -254,7 +304,7 @@ Status locate(const Suspect &suspect, const Evaluator &evaluator, Failure &failu
       runProbed(suspect.after, evaluator, *suspect.inputs, suspect.call);
   if (!after.ok())
     return after.status().withContext("looking for the op that drifts, after the pass: ");
-  llvm::DenseMap<Value, Verdict> verdicts = judge(*before, *after, suspect);
+  llvm::DenseMap<Value, Verdict> verdicts = Judge(*before, *after, suspect).verdicts;
   finding.before = std::move(*before);
 
   func::FuncOp function = programOf(suspect.after);
@@ -267,13 +317,18 @@ Status locate(const Suspect &suspect, const Evaluator &evaluator, Failure &failu
   if (!output)
     return Status();
   llvm::DenseSet<Operation *> slice = driftingSlice(output, verdicts);
+  Value fresh;
   for (Operation &op : function.getBody().front().without_terminator()) {
     if (!slice.contains(&op))
       continue;
     for (Value value : op.getResults()) {
       auto verdict = verdicts.find(value);
-      if (verdict == verdicts.end() || verdict->second.kind != Verdict::Drifts)
+      if (verdict == verdicts.end() || verdict->second.kind == Verdict::Same)
         continue;
+      if (verdict->second.kind == Verdict::New) {
+        fresh = fresh ? fresh : value;
+        continue;
+      }
       finding.location = op.getLoc();
       failure.location = describeLocation(op.getLoc());
       failure.op = op.getName().getStringRef().str();
@@ -281,6 +336,13 @@ Status locate(const Suspect &suspect, const Evaluator &evaluator, Failure &failu
       failure.opError = verdict->second.error;
       return Status();
     }
+  }
+  if (fresh) {
+    finding.location = fresh.getLoc();
+    failure.location = describeLocation(fresh.getLoc());
+    failure.op = fresh.getDefiningOp()->getName().getStringRef().str();
+    failure.note = "nothing before the pass gave what it gives; what it reads is the same";
+    return Status();
   }
   failure.note = slice.empty()
                      ? "with every value of the program as an output the drift is gone: look at the "

@@ -18,6 +18,7 @@
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
 
+#include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringExtras.h"
 
 #include <chrono>
@@ -117,12 +118,19 @@ bool isBelow(Location location, StringRef prefix) {
   return StringRef(path) == prefix || StringRef(path).starts_with((prefix + ".").str());
 }
 
-/// The smallest part that still drifts when it is alone.
+/// The smallest part that still drifts when it is alone. What the pass remarks on parts is nobody's
+/// concern.
 Result<Contents> shrink(const Suspect &suspect, const Finding &finding,
                         const Evaluator &evaluator) {
   Contents contents;
   contents.pipeline = suspect.pipeline;
   contents.budget = suspect.budget;
+  std::vector<std::string> remarks = evaluator.collector().takeRemarks();
+  llvm::scope_exit restore([&] {
+    (void)evaluator.collector().takeRemarks();
+    for (std::string &remark : remarks)
+      evaluator.collector().addRemark(std::move(remark));
+  });
   std::vector<llvm::DenseSet<Operation *>> parts;
   if (finding.location) {
     // Nearest first: the op's own module, with what is inside that module, and its layer.
@@ -255,7 +263,7 @@ std::string readme(const Contents &contents, const Failure &failure) {
           ", output `" + failure.output + "`.\n";
   if (!failure.op.empty())
     text += "The first op that drifts is `" + failure.op + "` at `" + failure.location +
-            "`, which was `" + failure.opBefore + "`.\n";
+            "`" + (failure.opBefore.empty() ? "" : ", which was `" + failure.opBefore + "`") + ".\n";
   text += "\nRun the pass over `before.mlir` (giving `after.mlir`):\n\n"
           "    ingot-opt before.mlir --pass-pipeline='" + contents.pipeline + "'\n\n"
           "Evaluate both on the inputs beside this file and compare (exit code 5 while it drifts):\n\n"

@@ -161,6 +161,20 @@ std::string describeCall(const Case &inputs, size_t call) {
                                   : inputs.name + ", call " + std::to_string(call);
 }
 
+/// A result that differs.
+struct Spot {
+  Difference difference;
+  size_t index = 0, call = 0, output = 0; // of the case, its call, its output
+};
+
+/// Those of a case up to and with `call`.
+size_t countTokens(const Case &inputs, size_t call) {
+  size_t tokens = 0;
+  for (size_t i = 0; i <= call; ++i)
+    tokens += inputs.calls[i].mask.valid.size();
+  return tokens;
+}
+
 Status Verification::compareStages(const ProgramStages &stages, size_t before, size_t after,
                                    const std::vector<Case> &cases, const Evaluator &evaluator,
                                    StageReport &report, const std::string &weights) {
@@ -173,40 +187,61 @@ Status Verification::compareStages(const ProgramStages &stages, size_t before, s
   const Budget &budget = budgetFor(stages.stages[after].pass);
   report.evaluated = true;
   report.budget = budget.error;
-  Difference worst;
-  size_t worstCase = 0, worstCall = 0, worstOutput = 0;
-  for (size_t i = 0; i < cases.size(); ++i)
-    for (size_t call = 0; call < cases[i].calls.size(); ++call)
+  // Of all results, and the first call that is wrong in the smallest case that shows it well: a later
+  // call may be wrong because of it.
+  Spot worst;
+  std::vector<Spot> firsts;
+  for (size_t i = 0; i < cases.size(); ++i) {
+    std::optional<Spot> first;
+    for (size_t call = 0; call < cases[i].calls.size(); ++call) {
+      Spot spot{{}, i, call, 0};
       for (size_t output = 0; output < (*expected)[i][call].size(); ++output) {
         const Output &wanted = (*expected)[i][call][output];
         Difference difference = compare(wanted.tensor, (*got)[i][call][output].tensor, wanted.axes,
                                         cases[i].calls[call].mask);
-        // The first call that is wrong is where to look; a later one may be more wrong because of it.
-        bool later = worstCase == i && worstCall < call && !worst.within(budget.error);
-        if (difference.worseThan(worst) && !later) {
-          worst = difference;
-          worstCase = i, worstCall = call, worstOutput = output;
-        }
+        if (difference.worseThan(spot.difference))
+          spot = {difference, i, call, output};
       }
-  report.error = worst.finite ? worst.error : std::nan("");
-  std::string output =
-      (*expected)[worstCase][worstCall].empty()
-          ? ""
-          : (*expected)[worstCase][worstCall][worstOutput].tensor.name;
-  report.worst = describeCall(cases[worstCase], worstCall) + ", " + output;
-  if (worst.within(budget.error))
+      if (spot.difference.worseThan(worst.difference))
+        worst = spot;
+      if (!first && !spot.difference.within(budget.error))
+        first = spot;
+    }
+    if (first)
+      firsts.push_back(*first);
+  }
+  auto describe = [&](const Spot &spot) {
+    const std::vector<Output> &outputs = (*expected)[spot.index][spot.call];
+    return std::pair(describeCall(cases[spot.index], spot.call),
+                     outputs.empty() ? "" : outputs[spot.output].tensor.name);
+  };
+  auto [inputs, output] = describe(worst);
+  report.error = worst.difference.finite ? worst.difference.error : std::nan("");
+  report.worst = inputs + ", " + output;
+  if (worst.difference.within(budget.error))
     return Status();
 
+  Spot shown = worst;
+  for (const Spot &first : firsts) {
+    bool shows = first.difference.finite ? worst.difference.finite &&
+                                               first.difference.error > worst.difference.error / 10
+                                         : true;
+    bool smaller = countTokens(cases[first.index], first.call) <
+                   countTokens(cases[shown.index], shown.call);
+    if (shows && (smaller || (first.index == shown.index && first.call < shown.call)))
+      shown = first;
+  }
+  std::tie(inputs, output) = describe(shown);
   Failure failure;
   failure.program = stages.program;
   failure.phase = report.phase;
   failure.pass = report.pass;
-  failure.inputs = describeCall(cases[worstCase], worstCall);
+  failure.inputs = inputs;
   failure.output = output;
-  failure.error = report.error;
+  failure.error = shown.difference.finite ? shown.difference.error : std::nan("");
   failure.budget = report.budget;
   Suspect suspect{stages.stages[before].module.get(), stages.stages[after].module.get(),
-                  stages.stages[after].pipeline, &cases[worstCase], worstCall, budget.error};
+                  stages.stages[after].pipeline, &cases[shown.index], shown.call, budget.error};
   Finding finding;
   INGOT_TRY(locate(suspect, evaluator, failure, finding));
   if (!options.reproducer.empty())
@@ -308,8 +343,10 @@ Status failureStatus(const Failure &failure) {
               : "error " + shortNumber(failure.error) + " of the largest value";
   text += ", expected at most " + shortNumber(failure.budget) + "\n";
   if (!failure.op.empty())
-    text += "  first op that drifts: " + failure.op + " at " + failure.location + " (was " +
-            failure.opBefore + "), error " + shortNumber(failure.opError);
+    text += "  first op that drifts: " + failure.op + " at " + failure.location +
+            (failure.opBefore.empty() ? ": " + failure.note
+                                      : " (was " + failure.opBefore + "), error " +
+                                            shortNumber(failure.opError));
   else
     text += "  no op is to blame alone: " + failure.note;
   if (!failure.reproducer.empty())
