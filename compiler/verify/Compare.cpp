@@ -94,10 +94,15 @@ Difference compare(const Tensor &expected, const Tensor &got, std::span<const Ax
 }
 
 const Budget &budgetFor(std::string_view pass) {
+  // Measured over the golden cases: at most a sixth of what is allowed.
   static constexpr Budget kTable[] = {
-      {"canonicalize", 1e-5, "kernels form anew: sums and fused multiply-adds in another order"},
-      {"cse", 1e-5, "a value with more uses leaves its kernel: fused multiply-adds fall apart"},
-      {"", 2e-5, "another order of sums, in every layer"},
+      {"canonicalize", 0.25, "the same arithmetic; kernels form anew around it"},
+      {"cse", 0.25, "the same arithmetic; a value with more uses leaves its kernel"},
+      {"select-attention", 0.25, "the same arithmetic; a back end is a way to compute it"},
+      {"fuse-residual-norm", 0.25, "the same arithmetic in one op"},
+      {"fold-constants", 0.25, "factors are powers of two"},
+      {"fuse-attention", 1, "sums in another order, and a running maximum in the softmax"},
+      {"", 1, "sums in another order"},
   };
   for (const Budget &budget : kTable)
     if (budget.pass == pass)

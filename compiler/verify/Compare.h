@@ -26,10 +26,11 @@ struct Difference {
 Difference compare(const Tensor &expected, const Tensor &got, std::span<const Axis> axes,
                    const TokenMask &mask, bool infinities = false);
 
-/// How much a pass may change results, and why.
+/// How much of the error that a program has anyway (Rounding.h) a pass may change its results by, and
+/// why.
 struct Budget {
   std::string_view pass;
-  double error;
+  double share;
   std::string_view reason;
 };
 

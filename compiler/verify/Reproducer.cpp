@@ -2,6 +2,7 @@
 
 #include "compiler/verify/Reproducer.h"
 
+#include "codegen/host/KernelCache.h"
 #include "compiler/verify/Compare.h"
 #include "compiler/verify/Cut.h"
 #include "compiler/verify/Stages.h"
@@ -439,10 +440,13 @@ Status rerunReproducer(const std::string &folder, VerifyReport &report) {
   Result<Evaluator> evaluator = Evaluator::create(*pipeline, contents->weights, diagnostics);
   if (!evaluator.ok())
     return evaluator.status();
+  host::KernelCache cache; // for `after`
   Result<Difference> difference =
       drift(*contents->before, **after, contents->inputs, *evaluator);
   if (!difference.ok())
     return difference.status();
+  report.kernelsCompiled = cache.compiled();
+  report.kernelsReused = cache.reused();
   StageReport stage{failure.phase, failure.pass, true, true, difference->error, contents->budget,
                     "the reproducer"};
   ProgramResult program{failure.program, 1, contents->inputs.calls.size(), {stage}};

@@ -12,6 +12,7 @@
 #include "compiler/verify/Inputs.h"
 #include "compiler/verify/Locate.h"
 #include "compiler/verify/Reproducer.h"
+#include "compiler/verify/Rounding.h"
 #include "compiler/verify/Stages.h"
 #include "runtime/support/Try.h"
 
@@ -72,6 +73,7 @@ Result<import::ImportedModel> Verification::importModel() {
   import::ImportOptions import;
   import.model = options.compile.model;
   import.checkpoint = *checkpoint ? &**checkpoint : nullptr;
+  import.attentions = llvm::is_contained(options.compile.outputs, "attentions");
   // Learned positions and the like may end before the usual context does.
   Result<import::ImportedModel> probe = import::importModel(context, import);
   if (!probe.ok())
@@ -184,9 +186,10 @@ Status Verification::compareStages(const ProgramStages &stages, size_t before, s
   Result<std::vector<CaseOutputs>> got = evaluate(stages, after, cases, evaluator);
   if (!got.ok())
     return got.status();
-  const Budget &budget = budgetFor(stages.stages[after].pass);
+  double budget = budgetFor(stages.stages[after].pass).share *
+                  expectedError(roundingDepthOf(programOf(*stages.stages.front().module)));
   report.evaluated = true;
-  report.budget = budget.error;
+  report.budget = budget;
   // Of all results, and the first call that is wrong in the smallest case that shows it well: a later
   // call may be wrong because of it.
   Spot worst;
@@ -204,7 +207,7 @@ Status Verification::compareStages(const ProgramStages &stages, size_t before, s
       }
       if (spot.difference.worseThan(worst.difference))
         worst = spot;
-      if (!first && !spot.difference.within(budget.error))
+      if (!first && !spot.difference.within(budget))
         first = spot;
     }
     if (first)
@@ -218,7 +221,7 @@ Status Verification::compareStages(const ProgramStages &stages, size_t before, s
   auto [inputs, output] = describe(worst);
   report.error = worst.difference.finite ? worst.difference.error : std::nan("");
   report.worst = inputs + ", " + output;
-  if (worst.difference.within(budget.error))
+  if (worst.difference.within(budget))
     return Status();
 
   Spot shown = worst;
@@ -241,7 +244,7 @@ Status Verification::compareStages(const ProgramStages &stages, size_t before, s
   failure.error = shown.difference.finite ? shown.difference.error : std::nan("");
   failure.budget = report.budget;
   Suspect suspect{stages.stages[before].module.get(), stages.stages[after].module.get(),
-                  stages.stages[after].pipeline, &cases[shown.index], shown.call, budget.error};
+                  stages.stages[after].pipeline, &cases[shown.index], shown.call, budget};
   Finding finding;
   INGOT_TRY(locate(suspect, evaluator, failure, finding));
   if (!options.reproducer.empty())
@@ -276,7 +279,12 @@ Status Verification::verifyProgram(const ProgramStages &stages, const std::vecto
 }
 
 Status Verification::run() {
-  Result<PipelineOptions> pipeline = makePipelineOptions(options.compile);
+  // Passes that only other targets run by default are proved as well.
+  CompileOptions compile = options.compile;
+  for (std::string_view pass : optionalPasses())
+    if (!llvm::is_contained(compile.disabledPasses, pass))
+      compile.enabledPasses.emplace_back(pass);
+  Result<PipelineOptions> pipeline = makePipelineOptions(compile);
   if (!pipeline.ok())
     return pipeline.status();
   if (pipeline->target.kind != "host")

@@ -72,7 +72,7 @@ static std::string asText(const verify::VerifyReport &report) {
                                               : "not looked at";
       if (stage.evaluated) {
         bool good = stage.error <= stage.budget;
-        snprintf(line, sizeof line, "%s  error %.1e of at most %.0e  (%s)", good ? "ok" : "DRIFTS",
+        snprintf(line, sizeof line, "%s  error %.1e of at most %.1e  (%s)", good ? "ok" : "DRIFTS",
                  stage.error, stage.budget, stage.worst.c_str());
         result = line;
       }
@@ -169,6 +169,24 @@ void addVerifyCommand(CLI::App &app, Invocation &invocation) {
   command->add_option("--pass-option", arguments->passOptions)
       ->allow_extra_args(false)
       ->group("");
+  command
+      ->add_option("--attention", options.compile.attention,
+                   "Back end of attention, as for ingot compile; may be repeated [auto]")
+      ->check(notEmpty())
+      ->allow_extra_args(false);
+  command
+      ->add_option("--outputs", options.compile.outputs,
+                   "Outputs that a model has only if asked for: attentions")
+      ->delimiter(',')
+      ->check(notEmpty() & CLI::IsMember({"attentions"}))
+      ->allow_extra_args(false);
+  command
+      ->add_option("--disable", options.compile.disabledPasses,
+                   "Passes to leave out; without this all run, those that only other targets than "
+                   "the host run as well")
+      ->delimiter(',')
+      ->check(notEmpty())
+      ->allow_extra_args(false);
   addJsonFlag(*command, invocation);
   command->footer("Exit code 5: a pass changes results; the first pass and its first op are named.\n\n"
                   "Examples:\n"
