@@ -279,12 +279,7 @@ Status Verification::verifyProgram(const ProgramStages &stages, const std::vecto
 }
 
 Status Verification::run() {
-  // Passes that only other targets run by default are proved as well.
-  CompileOptions compile = options.compile;
-  for (std::string_view pass : optionalPasses())
-    if (!llvm::is_contained(compile.disabledPasses, pass))
-      compile.enabledPasses.emplace_back(pass);
-  Result<PipelineOptions> pipeline = makePipelineOptions(compile);
+  Result<PipelineOptions> pipeline = makePipelineOptions(options.compile);
   if (!pipeline.ok())
     return pipeline.status();
   if (pipeline->target.kind != "host")

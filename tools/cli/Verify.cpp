@@ -182,8 +182,7 @@ void addVerifyCommand(CLI::App &app, Invocation &invocation) {
       ->allow_extra_args(false);
   command
       ->add_option("--disable", options.compile.disabledPasses,
-                   "Passes to leave out; without this all run, those that only other targets than "
-                   "the host run as well")
+                   "Passes to leave out, as in fuse-attention")
       ->delimiter(',')
       ->check(notEmpty())
       ->allow_extra_args(false);
