@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/host/Kernel.h"
+#include "codegen/host/KernelCache.h"
 
 #include "mlir/Target/LLVMIR/Export.h"
 
@@ -49,7 +50,8 @@ std::unique_ptr<llvm::TargetMachine> makeTargetMachine(const HostTarget &target,
   options.AllowFPOpFusion = llvm::FPOpFusion::Standard;
   return std::unique_ptr<llvm::TargetMachine>(backend->createTargetMachine(
       parsed, target.level, /*Features=*/"", options, llvm::Reloc::PIC_, llvm::CodeModel::Small,
-      llvm::CodeGenOptLevel::Default));
+      KernelCache::effort() == Effort::Full ? llvm::CodeGenOptLevel::Default
+                                            : llvm::CodeGenOptLevel::Less));
 }
 
 /// Defines void *name(dst, src-or-byte, n) with one string instruction, unless it exists.
@@ -107,7 +109,10 @@ void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, sccs, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(module, modules);
+  llvm::OptimizationLevel level = KernelCache::effort() == Effort::Full
+                                      ? llvm::OptimizationLevel::O3
+                                      : llvm::OptimizationLevel::O1;
+  builder.buildPerModuleDefaultPipeline(level).run(module, modules);
 }
 
 } // namespace

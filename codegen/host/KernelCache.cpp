@@ -8,7 +8,7 @@ using namespace ingot::host;
 static std::mutex mutex;
 static KernelCache *active = nullptr;
 
-KernelCache::KernelCache() {
+KernelCache::KernelCache(Effort effort) : given(effort) {
   std::lock_guard<std::mutex> lock(mutex);
   active = this;
 }
@@ -16,6 +16,11 @@ KernelCache::KernelCache() {
 KernelCache::~KernelCache() {
   std::lock_guard<std::mutex> lock(mutex);
   active = nullptr;
+}
+
+Effort KernelCache::effort() {
+  std::lock_guard<std::mutex> lock(mutex);
+  return active ? active->given : Effort::Full;
 }
 
 uint64_t KernelCache::compiled() const {

@@ -18,12 +18,19 @@
 
 namespace ingot::host {
 
+/// What LLVM does to a kernel: all it can for one that is run often, little for one that is run a few
+/// times. Results do not depend on it: LLVM reorders no floating-point arithmetic.
+enum class Effort { Full, Brief };
+
 class KernelCache {
 public:
-  /// One at a time is alive.
-  KernelCache();
+  /// One at a time is alive; kernels are compiled with its effort.
+  explicit KernelCache(Effort effort = Effort::Full);
   ~KernelCache();
   KernelCache(const KernelCache &) = delete;
+
+  /// That of the cache that is alive; full without one.
+  static Effort effort();
 
   /// Objects that were made, and those that were there already.
   uint64_t compiled() const;
@@ -44,6 +51,7 @@ private:
   static Result<T> lookup(std::map<std::string, T> KernelCache::*table, const std::string &text,
                           const HostTarget &target, llvm::function_ref<Result<T>()> compute);
 
+  const Effort given;
   std::map<std::string, std::vector<int64_t>> panelTable;
   std::map<std::string, KernelPlan> planTable;
   std::map<std::string, HostObject> objectTable;

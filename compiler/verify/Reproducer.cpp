@@ -440,7 +440,7 @@ Status rerunReproducer(const std::string &folder, VerifyReport &report) {
   Result<Evaluator> evaluator = Evaluator::create(*pipeline, contents->weights, diagnostics);
   if (!evaluator.ok())
     return evaluator.status();
-  host::KernelCache cache; // for `after`
+  host::KernelCache cache(host::Effort::Brief); // for `after`
   Result<Difference> difference =
       drift(*contents->before, **after, contents->inputs, *evaluator);
   if (!difference.ok())

@@ -310,7 +310,7 @@ Status Verification::run() {
   Result<Evaluator> evaluator = Evaluator::create(*pipeline, *weights, diagnostics);
   if (!evaluator.ok())
     return evaluator.status();
-  host::KernelCache cache;
+  host::KernelCache cache(host::Effort::Brief);
   for (const ProgramStages &program : *programs)
     for (const Stage &stage : program.stages)
       total += wants(stage) || (stage.pass.empty() && options.pass.empty());

@@ -2,9 +2,10 @@
 import json
 import os
 import shutil
+import subprocess
 import unittest
 
-from support import ACCURACY, MALFORMED, OK, USAGE, CliTest, model
+from support import ACCURACY, MALFORMED, OK, TOOLS, USAGE, CliTest, model
 
 BERT, LLAMA = "bert-base", "llama-default"
 
@@ -58,6 +59,102 @@ class Verify(CliTest):
 
     def test_no_model(self):
         self.fails(MALFORMED, "config.json", "verify", self.path("nothing"))
+
+
+class Faults(CliTest):
+    """Passes that are broken on purpose, by options that only tests set."""
+
+    def broken(self, fault, *arguments):
+        """The failure that verify reports; a reproducer is in self.path("drift")."""
+        name = fault.split("=")[0]
+        done = self.run_tool("verify", model(LLAMA), "--json", "--pass", name, "--pass-option", fault,
+                             "--reproducer", self.path("drift"), *arguments)
+        self.assertEqual(done.returncode, ACCURACY, done.stderr)
+        self.assertIn(f"pass {name} ", done.stderr)
+        report = json.loads(done.stdout)
+        self.assertFalse(report["ok"])
+        failure = report["failure"]
+        self.assertEqual(failure["pass"], name)
+        self.assertGreater(failure["error"], 1000 * failure["budget"])
+        return failure
+
+    def check_reproducer(self, fault):
+        """What its README says to run does what it says; without the fault nothing drifts."""
+        folder = self.path("drift")
+        with open(os.path.join(folder, "README.md"), encoding="utf-8") as file:
+            commands = [line.strip() for line in file if line.startswith("    ")]
+        self.assertEqual([line.split()[0] for line in commands], ["ingot-opt", "ingot"])
+        environment = {**os.environ, "PATH": TOOLS + ":" + os.environ["PATH"]}
+        codes = [subprocess.run(["bash", "-c", line], cwd=folder, env=environment, timeout=120,
+                                capture_output=True, check=False).returncode for line in commands]
+        self.assertEqual(codes, [OK, ACCURACY])
+        option = fault.split("=", 1)[1]
+        path = os.path.join(folder, "reproducer.json")
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        self.assertIn(option, text)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text.replace(option, ""))
+        self.ok("verify", "--reproduce", folder)
+
+    def test_dropped_scale(self):
+        fault = "fuse-attention=test-drop-scale=1"
+        failure = self.broken(fault, "--programs", "forward")
+        self.assertEqual(failure["phase"], "fuse")
+        self.assertEqual(failure["op"], "transformer.attention")
+        self.assertEqual(failure["location"], "model.layers.1.self_attn")
+        # The part that is left is that attention: no ids, no other layer.
+        with open(self.path("drift/before.mlir"), encoding="utf-8") as file:
+            text = file.read()
+        self.assertEqual(text.count("transformer.softmax"), 1)
+        self.assertNotIn("transformer.embedding", text)
+        self.assertFalse(os.path.exists(self.path("drift/call0.input_ids.npy")))
+        self.check_reproducer(fault)
+
+    def test_dropped_scale_in_steps(self):
+        fault = "fuse-attention=test-drop-scale=0"
+        failure = self.broken(fault, "--programs", "step")
+        self.assertEqual(failure["location"], "model.layers.0.self_attn")
+        self.check_reproducer(fault)
+
+    def test_dropped_residual(self):
+        fault = "fuse-residual-norm=test-drop-residual=1"
+        failure = self.broken(fault, "--programs", "forward")
+        self.assertEqual(failure["op"], "transformer.add_rms_norm")
+        self.assertRegex(failure["location"], r"model\.layers\.1\.")
+        self.check_reproducer(fault)
+
+    def test_dropped_validity(self):
+        fault = "select-attention=test-drop-validity=0"
+        failure = self.broken(fault, "--programs", "forward")
+        self.assertEqual(failure["op"], "transformer.attention")
+        self.assertEqual(failure["location"], "model.layers.0.self_attn")
+        self.check_reproducer(fault)
+
+    def test_later_tokens(self):
+        fault = "remove-padding=test-drop-causal=1"
+        failure = self.broken(fault, "--programs", "forward")
+        self.assertEqual((failure["phase"], failure["op"]), ("unpad", "transformer.attention"))
+        self.assertEqual(failure["location"], "model.layers.1.self_attn")
+        self.check_reproducer(fault)
+
+    def test_text(self):
+        done = self.run_tool("verify", model(LLAMA), "--programs", "forward", "--pass",
+                             "fuse-attention", "--pass-option", "fuse-attention=test-drop-scale=1")
+        self.assertEqual(done.returncode, ACCURACY)
+        self.assertRegex(done.stdout, r"fuse +fuse-attention +DRIFTS")
+        self.assertRegex(done.stderr, r"first op that drifts: transformer\.attention at "
+                                      r"model\.layers\.1\.self_attn \(was transformer\.merge_heads\)")
+        self.assertIn("--reproducer DIR", done.stderr)
+
+    def test_no_folder_for_the_reproducer(self):
+        file = self.path("file")
+        open(file, "w", encoding="utf-8").close()
+        done = self.run_tool("verify", model(LLAMA), "--programs", "forward", "--pass",
+                             "fuse-attention", "--pass-option", "fuse-attention=test-drop-scale=1",
+                             "--reproducer", file)
+        self.assertEqual(done.returncode, USAGE, done.stderr)
+        self.assertIn("--reproducer", done.stderr)
 
 
 class Reproduce(CliTest):

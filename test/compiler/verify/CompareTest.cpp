@@ -66,7 +66,7 @@ TEST(Compare, ZerosAndShapes) {
 TEST(Budget, EveryPassHasOne) {
   EXPECT_EQ(budgetFor("cse").pass, "cse");
   EXPECT_EQ(budgetFor("no-such-pass").pass, "");
-  EXPECT_GT(budgetFor("no-such-pass").error, 0);
+  EXPECT_GT(budgetFor("no-such-pass").share, 0);
 }
 
 } // namespace
