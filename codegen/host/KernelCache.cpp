@@ -35,12 +35,12 @@ uint64_t KernelCache::reused() const {
 
 template <typename T>
 Result<T> KernelCache::lookup(std::map<std::string, T> KernelCache::*table, const std::string &text,
-                              const HostTarget &target,
-                              llvm::function_ref<Result<T>()> compute) {
+                              const HostTarget &target, llvm::function_ref<Result<T>()> compute) {
   std::string key = target.level + "\n" + text;
   {
     std::lock_guard<std::mutex> lock(mutex);
-    auto found = active ? (active->*table).find(key) : typename std::map<std::string, T>::iterator();
+    auto found =
+        active ? (active->*table).find(key) : typename std::map<std::string, T>::iterator();
     if (active && found != (active->*table).end()) {
       if constexpr (std::is_same_v<T, HostObject>)
         ++active->hits;

@@ -1,8 +1,8 @@
 //===- KernelCache.h - What was compiled before, by content ------*- C++ -*-===//
 //
 // What comes out of a kernel function depends on its text and the target alone, so a process that
-// compiles a model several times (ingot verify: once a pass) need not compile the same kernel twice.
-// Nothing is kept unless a cache is alive:
+// compiles a model several times (ingot verify: once a pass) need not compile the same kernel
+// twice. Nothing is kept unless a cache is alive:
 //
 //   host::KernelCache cache;        // from here on, of all threads
 //   writeArtifact(...); writeArtifact(...);
@@ -18,8 +18,8 @@
 
 namespace ingot::host {
 
-/// What LLVM does to a kernel: all it can for one that is run often, little for one that is run a few
-/// times. Results do not depend on it: LLVM reorders no floating-point arithmetic.
+/// What LLVM does to a kernel: all it can for one that is run often, little for one that is run a
+/// few times. Results do not depend on it: LLVM reorders no floating-point arithmetic.
 enum class Effort { Full, Brief };
 
 class KernelCache {
@@ -36,8 +36,8 @@ public:
   uint64_t compiled() const;
   uint64_t reused() const;
 
-  /// What `compute` gives for this kernel text and target: from the cache that is alive, if one is and
-  /// has it. Failures are not kept.
+  /// What `compute` gives for this kernel text and target: from the cache that is alive, if one is
+  /// and has it. Failures are not kept.
   static Result<std::vector<int64_t>>
   panels(const std::string &text, const HostTarget &target,
          llvm::function_ref<Result<std::vector<int64_t>>()> compute);

@@ -43,7 +43,8 @@ static std::vector<double> numbers(const Tensor &tensor) {
     break;
   default: {
     std::vector<float> wide(count);
-    (void)convertElements(wide.data(), format::DType::F32, {}, tensor.data.data(), tensor.type, count);
+    (void)convertElements(wide.data(), format::DType::F32, {}, tensor.data.data(), tensor.type,
+                          count);
     std::copy(wide.begin(), wide.end(), values.begin());
   }
   }

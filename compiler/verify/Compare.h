@@ -20,14 +20,14 @@ struct Difference {
   }
 };
 
-/// Compares what `mask` calls valid; `axes` says what each dimension runs over. `infinities`: two equal
-/// infinities are equal (hidden scores inside a program); no result of a program may hold one.
-/// Different shapes are not finite.
+/// Compares what `mask` calls valid; `axes` says what each dimension runs over. `infinities`: two
+/// equal infinities are equal (hidden scores inside a program); no result of a program may hold
+/// one. Different shapes are not finite.
 Difference compare(const Tensor &expected, const Tensor &got, std::span<const Axis> axes,
                    const TokenMask &mask, bool infinities = false);
 
-/// How much of the error that a program has anyway (Rounding.h) a pass may change its results by, and
-/// why.
+/// How much of the error that a program has anyway (Rounding.h) a pass may change its results by,
+/// and why.
 struct Budget {
   std::string_view pass;
   double share;

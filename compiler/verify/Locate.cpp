@@ -63,7 +63,8 @@ Value makeSlots(func::FuncOp program) {
   program.walk([&](transformer::TokenIndicesOp op) {
     OpBuilder builder(op);
     builder.setInsertionPointAfter(op);
-    slots = transformer::TokenSlotsOp::create(builder, op.getLoc(), op.getMask(), op.getCuSeqlens());
+    slots =
+        transformer::TokenSlotsOp::create(builder, op.getLoc(), op.getMask(), op.getCuSeqlens());
   });
   return slots;
 }
@@ -126,16 +127,16 @@ Result<std::vector<Probe>> runProbed(ModuleOp program, const Evaluator &evaluato
       outputs.push_back(found - results.begin());
       if (found == results.end()) {
         results.push_back(output);
-        attributes.push_back(builder.getDictionaryAttr(builder.getNamedAttr(
-            transformer::kNameAttr,
-            builder.getStringAttr("probe." + std::to_string(probes.size())))));
+        attributes.push_back(builder.getDictionaryAttr(
+            builder.getNamedAttr(transformer::kNameAttr,
+                                 builder.getStringAttr("probe." + std::to_string(probes.size())))));
       }
       probes.push_back(std::move(probe));
     }
   }
   terminator->setOperands(results);
-  function.setType(builder.getFunctionType(function.getArgumentTypes(),
-                                           ValueRange(results).getTypes()));
+  function.setType(
+      builder.getFunctionType(function.getArgumentTypes(), ValueRange(results).getTypes()));
   function.setAllResultAttrs(attributes);
 
   Result<std::unique_ptr<Model>> model = evaluator.load(*copy);
@@ -168,7 +169,8 @@ struct Verdict {
   Operation *counterpart = nullptr; // before the pass
 };
 
-/// A value split by heads, [B, Hq, S, D] or [B, S, Hq, D], as tokens [B, S, Hq * D]; others as they are.
+/// A value split by heads, [B, Hq, S, D] or [B, S, Hq, D], as tokens [B, S, Hq * D]; others as they
+/// are.
 Output onTokens(const Output &value) {
   const std::vector<Axis> &axes = value.axes;
   const std::vector<int64_t> &shape = value.tensor.shape;
@@ -188,8 +190,7 @@ Output onTokens(const Output &value) {
   for (int64_t row = 0; row < shape[0]; ++row)
     for (int64_t token = 0; token < tokens; ++token)
       for (int64_t head = 0; head < heads; ++head, to += bytes)
-        std::memcpy(to,
-                    value.tensor.data.data() + ((row * heads + head) * tokens + token) * bytes,
+        std::memcpy(to, value.tensor.data.data() + ((row * heads + head) * tokens + token) * bytes,
                     bytes);
   return result;
 }
@@ -344,10 +345,10 @@ Status locate(const Suspect &suspect, const Evaluator &evaluator, Failure &failu
     failure.note = "nothing before the pass gave what it gives; what it reads is the same";
     return Status();
   }
-  failure.note = slice.empty()
-                     ? "with every value of the program as an output the drift is gone: look at the "
-                       "kernels that are formed, not at the pass"
-                     : "no value that is there before and after the pass drifts";
+  failure.note =
+      slice.empty() ? "with every value of the program as an output the drift is gone: look at the "
+                      "kernels that are formed, not at the pass"
+                    : "no value that is there before and after the pass drifts";
   return Status();
 }
 

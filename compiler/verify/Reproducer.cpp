@@ -44,7 +44,8 @@ Result<OwningOpRef<ModuleOp>> applyPipeline(ModuleOp module, const std::string &
   FailureOr<OpPassManager> parsed = parsePassPipeline(pipeline, problems);
   if (failed(parsed) || parsed->getOpAnchorName() != ModuleOp::getOperationName())
     return Status(ExitCode::MalformedInput,
-                  "'" + pipeline + "' is no pipeline builtin.module(...) of passes of this version" +
+                  "'" + pipeline +
+                      "' is no pipeline builtin.module(...) of passes of this version" +
                       (problem.empty() ? "" : ": " + problem));
   PassManager manager(module.getContext(), ModuleOp::getOperationName());
   static_cast<OpPassManager &>(manager) = std::move(*parsed);
@@ -244,12 +245,12 @@ Status writeCalls(const Contents &contents, const std::filesystem::path &folder,
     std::string prefix = "call" + std::to_string(index) + ".";
     json.beginObject().member("valid", prefix + "valid.npy").key("inputs").beginObject();
     const int64_t shape[] = {call.mask.rows, call.mask.tokens};
-    INGOT_TRY(
-        writeNpy(folder / (prefix + "valid.npy"), format::DType::I1, shape, call.mask.valid.data()));
+    INGOT_TRY(writeNpy(folder / (prefix + "valid.npy"), format::DType::I1, shape,
+                       call.mask.valid.data()));
     for (const Tensor &tensor : call.inputs) {
       std::string file = prefix + tensor.name + ".npy";
-      INGOT_TRY(writeNpy(folder / file, format::DType(tensor.type), tensor.shape,
-                         tensor.data.data()));
+      INGOT_TRY(
+          writeNpy(folder / file, format::DType(tensor.type), tensor.shape, tensor.data.data()));
       json.member(tensor.name, file);
     }
     json.endObject().endObject();
@@ -263,12 +264,15 @@ std::string readme(const Contents &contents, const Failure &failure) {
   text += "Found by `ingot verify`: program `" + failure.program + "`, " + failure.inputs +
           ", output `" + failure.output + "`.\n";
   if (!failure.op.empty())
-    text += "The first op that drifts is `" + failure.op + "` at `" + failure.location +
-            "`" + (failure.opBefore.empty() ? "" : ", which was `" + failure.opBefore + "`") + ".\n";
-  text += "\nRun the pass over `before.mlir` (giving `after.mlir`):\n\n"
-          "    ingot-opt before.mlir --pass-pipeline='" + contents.pipeline + "'\n\n"
-          "Evaluate both on the inputs beside this file and compare (exit code 5 while it drifts):\n\n"
-          "    ingot verify --reproduce .\n";
+    text += "The first op that drifts is `" + failure.op + "` at `" + failure.location + "`" +
+            (failure.opBefore.empty() ? "" : ", which was `" + failure.opBefore + "`") + ".\n";
+  text +=
+      "\nRun the pass over `before.mlir` (giving `after.mlir`):\n\n"
+      "    ingot-opt before.mlir --pass-pipeline='" +
+      contents.pipeline +
+      "'\n\n"
+      "Evaluate both on the inputs beside this file and compare (exit code 5 while it drifts):\n\n"
+      "    ingot verify --reproduce .\n";
   return text;
 }
 
@@ -283,7 +287,8 @@ Status writeReproducer(const Suspect &suspect, const Finding &finding, const Eva
   std::error_code ignored;
   std::filesystem::create_directories(folder, ignored);
   if (!std::filesystem::is_directory(folder, ignored))
-    return Status(ExitCode::Usage, "--reproducer: cannot make the folder '" + options.reproducer + "'");
+    return Status(ExitCode::Usage,
+                  "--reproducer: cannot make the folder '" + options.reproducer + "'");
   contents->weights = weights;
   if (!StringRef(weights).starts_with("random:")) {
     contents->weights = "weights.safetensors";
@@ -318,8 +323,10 @@ namespace {
 /// A file of the reproducer, which may name nothing outside its folder.
 Result<std::string> fileIn(const std::string &folder, const std::string &name) {
   if (name.empty() || name.find('/') != std::string::npos || name == "..")
-    return Status(ExitCode::MalformedInput, folder + "/reproducer.json: expected the name of a file "
-                                                     "in this folder, got '" + name + "'");
+    return Status(ExitCode::MalformedInput, folder +
+                                                "/reproducer.json: expected the name of a file "
+                                                "in this folder, got '" +
+                                                name + "'");
   return folder + "/" + name;
 }
 
@@ -330,7 +337,9 @@ Result<Tensor> readTensor(const std::string &folder, const std::string &file, st
   Result<NpyFile> npy = readNpy(*path);
   if (!npy.ok())
     return npy.status();
-  return Tensor{std::move(name), npy->array.type, npy->array.shape,
+  return Tensor{std::move(name),
+                npy->array.type,
+                npy->array.shape,
                 {npy->array.data.begin(), npy->array.data.end()}};
 }
 
@@ -369,17 +378,19 @@ Result<Contents> readContents(const std::string &folder, MLIRContext &context,
                               DiagnosticCollector &diagnostics, Failure &failure) {
   std::error_code ignored;
   if (!std::filesystem::exists(folder + "/reproducer.json", ignored))
-    return Status(ExitCode::Usage, "--reproduce: '" + folder +
-                                       "' is no folder that ingot verify --reproducer wrote: it has "
-                                       "no reproducer.json");
+    return Status(ExitCode::Usage,
+                  "--reproduce: '" + folder +
+                      "' is no folder that ingot verify --reproducer wrote: it has "
+                      "no reproducer.json");
   Result<JsonDocument> document = readJsonFile(folder + "/reproducer.json");
   if (!document.ok())
     return document.status();
   JsonView json = document->root();
   Contents contents;
   std::pair<const char *, std::string *> const texts[] = {
-      {"program", &failure.program}, {"phase", &failure.phase},      {"pass", &failure.pass},
-      {"target", &contents.target},  {"weights", &contents.weights}, {"pipeline", &contents.pipeline}};
+      {"program", &failure.program},  {"phase", &failure.phase},
+      {"pass", &failure.pass},        {"target", &contents.target},
+      {"weights", &contents.weights}, {"pipeline", &contents.pipeline}};
   for (auto [key, text] : texts) {
     Result<std::string> value = json[key].asString();
     if (!value.ok())
@@ -441,14 +452,13 @@ Status rerunReproducer(const std::string &folder, VerifyReport &report) {
   if (!evaluator.ok())
     return evaluator.status();
   host::KernelCache cache(host::Effort::Brief); // for `after`
-  Result<Difference> difference =
-      drift(*contents->before, **after, contents->inputs, *evaluator);
+  Result<Difference> difference = drift(*contents->before, **after, contents->inputs, *evaluator);
   if (!difference.ok())
     return difference.status();
   report.kernelsCompiled = cache.compiled();
   report.kernelsReused = cache.reused();
-  StageReport stage{failure.phase, failure.pass, true, true, difference->error, contents->budget,
-                    "the reproducer"};
+  StageReport stage{failure.phase,    failure.pass,    true, true, difference->error,
+                    contents->budget, "the reproducer"};
   ProgramResult program{failure.program, 1, contents->inputs.calls.size(), {stage}};
   report.programs.push_back(program);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -460,8 +470,8 @@ Status rerunReproducer(const std::string &folder, VerifyReport &report) {
   char numbers[96];
   snprintf(numbers, sizeof numbers, "error %.2g, expected at most %.2g", failure.error,
            failure.budget);
-  return Status(ExitCode::AccuracyMismatch, "pass " + failure.pass +
-                                                " changes the results of the reproducer: " + numbers);
+  return Status(ExitCode::AccuracyMismatch,
+                "pass " + failure.pass + " changes the results of the reproducer: " + numbers);
 }
 
 } // namespace ingot::verify

@@ -22,7 +22,8 @@ static bool isFloatTensor(Value value) {
 /// Makes numbers out of numbers: no weight, no constant, nothing that only moves them.
 static bool rounds(Operation &op) {
   return !isa<transformer::WeightOp>(op) && !isa<tensor::TensorDialect>(op.getDialect()) &&
-         llvm::any_of(op.getResults(), isFloatTensor) && llvm::any_of(op.getOperands(), isFloatTensor);
+         llvm::any_of(op.getResults(), isFloatTensor) &&
+         llvm::any_of(op.getOperands(), isFloatTensor);
 }
 
 /// The most that any size of the module can be.
@@ -48,7 +49,8 @@ RoundingDepth roundingDepthOf(func::FuncOp program) {
       deepest = std::max(deepest, depths.lookup(operand));
     if (rounds(op)) {
       ++deepest;
-      // Sums run along the last dimension of what an op reads, or one that it makes of a batch's sizes.
+      // Sums run along the last dimension of what an op reads, or one that it makes of a batch's
+      // sizes.
       for (Value operand : op.getOperands())
         if (auto type = dyn_cast<RankedTensorType>(operand.getType());
             type && type.getRank() > 0 && isFloatTensor(operand))

@@ -18,11 +18,11 @@ struct RoundingDepth {
 /// That of a program on the transformer dialect, before any pass.
 RoundingDepth roundingDepthOf(mlir::func::FuncOp program);
 
-/// The relative error that f32 may be expected to have at that depth: u * ops * sqrt(terms), u = 2^-24.
-/// A sum of n terms is off by sqrt(n) * u where roundings are independent (Higham and Mary, "A New
-/// Approach to Probabilistic Rounding Error Analysis", 2019); norms and residual additions keep layers
-/// from amplifying what they are given, so that the ops of a path add up. Never more than half of what
-/// the golden cases may be off from the reference library, 2e-4.
+/// The relative error that f32 may be expected to have at that depth: u * ops * sqrt(terms), u =
+/// 2^-24. A sum of n terms is off by sqrt(n) * u where roundings are independent (Higham and Mary,
+/// "A New Approach to Probabilistic Rounding Error Analysis", 2019); norms and residual additions
+/// keep layers from amplifying what they are given, so that the ops of a path add up. Never more
+/// than half of what the golden cases may be off from the reference library, 2e-4.
 double expectedError(RoundingDepth depth);
 
 } // namespace ingot::verify

@@ -79,9 +79,8 @@ Result<import::ImportedModel> Verification::importModel() {
   if (!probe.ok())
     return probe.status();
   import.maxBatch = options.compile.maxBatch ? options.compile.maxBatch : kBatch;
-  import.maxContext = options.compile.maxContext
-                          ? options.compile.maxContext
-                          : std::min(kContext, probe->spec.maxPositions);
+  import.maxContext = options.compile.maxContext ? options.compile.maxContext
+                                                 : std::min(kContext, probe->spec.maxPositions);
   import.maxTokens =
       options.compile.maxTokens ? options.compile.maxTokens : import.maxBatch * import.maxContext;
   return import::importModel(context, import);
@@ -95,9 +94,10 @@ Result<std::string> Verification::chooseWeights() const {
   if (!checkpoint.ok())
     return checkpoint.status();
   if (!*checkpoint)
-    return Status(ExitCode::Usage, options.compile.model +
-                                       " holds no weights: verify it with --weights random:SEED, or "
-                                       "with another folder's");
+    return Status(ExitCode::Usage,
+                  options.compile.model +
+                      " holds no weights: verify it with --weights random:SEED, or "
+                      "with another folder's");
   return options.compile.model;
 }
 
@@ -159,8 +159,7 @@ Result<std::vector<CaseOutputs>> Verification::evaluate(const ProgramStages &sta
 
 /// "right padding, call 1" with the call only where there are several.
 std::string describeCall(const Case &inputs, size_t call) {
-  return inputs.calls.size() == 1 ? inputs.name
-                                  : inputs.name + ", call " + std::to_string(call);
+  return inputs.calls.size() == 1 ? inputs.name : inputs.name + ", call " + std::to_string(call);
 }
 
 /// A result that differs.
@@ -190,8 +189,8 @@ Status Verification::compareStages(const ProgramStages &stages, size_t before, s
                   expectedError(roundingDepthOf(programOf(*stages.stages.front().module)));
   report.evaluated = true;
   report.budget = budget;
-  // Of all results, and the first call that is wrong in the smallest case that shows it well: a later
-  // call may be wrong because of it.
+  // Of all results, and the first call that is wrong in the smallest case that shows it well: a
+  // later call may be wrong because of it.
   Spot worst;
   std::vector<Spot> firsts;
   for (size_t i = 0; i < cases.size(); ++i) {
@@ -229,8 +228,8 @@ Status Verification::compareStages(const ProgramStages &stages, size_t before, s
     bool shows = first.difference.finite ? worst.difference.finite &&
                                                first.difference.error > worst.difference.error / 10
                                          : true;
-    bool smaller = countTokens(cases[first.index], first.call) <
-                   countTokens(cases[shown.index], shown.call);
+    bool smaller =
+        countTokens(cases[first.index], first.call) < countTokens(cases[shown.index], shown.call);
     if (shows && (smaller || (first.index == shown.index && first.call < shown.call)))
       shown = first;
   }
@@ -243,8 +242,12 @@ Status Verification::compareStages(const ProgramStages &stages, size_t before, s
   failure.output = output;
   failure.error = shown.difference.finite ? shown.difference.error : std::nan("");
   failure.budget = report.budget;
-  Suspect suspect{stages.stages[before].module.get(), stages.stages[after].module.get(),
-                  stages.stages[after].pipeline, &cases[shown.index], shown.call, budget};
+  Suspect suspect{stages.stages[before].module.get(),
+                  stages.stages[after].module.get(),
+                  stages.stages[after].pipeline,
+                  &cases[shown.index],
+                  shown.call,
+                  budget};
   Finding finding;
   INGOT_TRY(locate(suspect, evaluator, failure, finding));
   if (!options.reproducer.empty())
@@ -347,9 +350,9 @@ Status failureStatus(const Failure &failure) {
   text += ", expected at most " + shortNumber(failure.budget) + "\n";
   if (!failure.op.empty())
     text += "  first op that drifts: " + failure.op + " at " + failure.location +
-            (failure.opBefore.empty() ? ": " + failure.note
-                                      : " (was " + failure.opBefore + "), error " +
-                                            shortNumber(failure.opError));
+            (failure.opBefore.empty()
+                 ? ": " + failure.note
+                 : " (was " + failure.opBefore + "), error " + shortNumber(failure.opError));
   else
     text += "  no op is to blame alone: " + failure.note;
   if (!failure.reproducer.empty())
@@ -366,8 +369,7 @@ Status verifyModel(const VerifyOptions &options, VerifyReport &report,
   Verification verification(options, report, progress);
   Status status = verification.run();
   report.remarks = verification.takeRemarks();
-  report.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (!status.ok() || !report.failure)
     return status;
   return failureStatus(*report.failure);

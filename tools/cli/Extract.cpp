@@ -16,13 +16,14 @@ void addExtractCommand(CLI::App &app, Invocation &invocation) {
       ->required()
       ->check(notEmpty());
   addJsonFlag(*command, invocation);
-  command->footer("Every tensor that the model reads is restored bit for bit, in the type it was "
-                  "stored in, or the\ncommand fails and says why. The names are those of the checkpoint; "
-                  "the file is always one, its\ntensors in the order of their names, its metadata "
-                  "{\"format\": \"pt\"}. Shards, other metadata,\nconfig.json, the tokenizer and "
-                  "tensors that the model does not read are not in an ingot.\n\n"
-                  "Example:\n"
-                  "  ingot extract-weights smollm2.ingot -o restored\n");
+  command->footer(
+      "Every tensor that the model reads is restored bit for bit, in the type it was "
+      "stored in, or the\ncommand fails and says why. The names are those of the checkpoint; "
+      "the file is always one, its\ntensors in the order of their names, its metadata "
+      "{\"format\": \"pt\"}. Shards, other metadata,\nconfig.json, the tokenizer and "
+      "tensors that the model does not read are not in an ingot.\n\n"
+      "Example:\n"
+      "  ingot extract-weights smollm2.ingot -o restored\n");
   command->final_callback([&invocation, options] {
     invocation.action = [&invocation, options]() -> Status {
       options->json = invocation.json;

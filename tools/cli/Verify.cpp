@@ -44,7 +44,9 @@ static std::string asJson(const verify::VerifyReport &report, const Status &stat
       json.beginObject().member("phase", stage.phase).member("pass", stage.pass);
       json.member("changed", stage.changed).member("evaluated", stage.evaluated);
       if (stage.evaluated)
-        json.member("error", stage.error).member("budget", stage.budget).member("worst", stage.worst);
+        json.member("error", stage.error)
+            .member("budget", stage.budget)
+            .member("worst", stage.worst);
       json.endObject();
     }
     json.endArray().endObject();
@@ -154,8 +156,7 @@ void addVerifyCommand(CLI::App &app, Invocation &invocation) {
       ->add_option("--reproduce", arguments->reproduce,
                    "Run a reproducer folder again instead of a MODEL")
       ->check(notEmpty());
-  command
-      ->add_option("--target", options.compile.target, "host, x86-64-v2, x86-64-v3 or x86-64-v4")
+  command->add_option("--target", options.compile.target, "host, x86-64-v2, x86-64-v3 or x86-64-v4")
       ->capture_default_str();
   command->add_option("--max-batch", options.compile.maxBatch, "Rows of the largest batch [4]")
       ->check(sizes);
@@ -166,9 +167,7 @@ void addVerifyCommand(CLI::App &app, Invocation &invocation) {
                    "Tokens of the largest batch [--max-batch times --max-context]")
       ->check(sizes);
   // Test-only: faults that passes can make. Not in the help.
-  command->add_option("--pass-option", arguments->passOptions)
-      ->allow_extra_args(false)
-      ->group("");
+  command->add_option("--pass-option", arguments->passOptions)->allow_extra_args(false)->group("");
   command
       ->add_option("--attention", options.compile.attention,
                    "Back end of attention, as for ingot compile; may be repeated [auto]")
@@ -187,17 +186,16 @@ void addVerifyCommand(CLI::App &app, Invocation &invocation) {
       ->check(notEmpty())
       ->allow_extra_args(false);
   addJsonFlag(*command, invocation);
-  command->footer("Exit code 5: a pass changes results; the first pass and its first op are named.\n\n"
-                  "Examples:\n"
-                  "  ingot verify ./all-MiniLM-L6-v2\n"
-                  "  ingot verify ./Llama-3.2-1B-config-only --weights random:1\n"
-                  "  ingot verify ./SmolLM2-135M --programs step --pass cse\n"
-                  "  ingot verify ./SmolLM2-135M --reproducer drift\n"
-                  "  ingot verify --reproduce drift\n");
+  command->footer(
+      "Exit code 5: a pass changes results; the first pass and its first op are named.\n\n"
+      "Examples:\n"
+      "  ingot verify ./all-MiniLM-L6-v2\n"
+      "  ingot verify ./Llama-3.2-1B-config-only --weights random:1\n"
+      "  ingot verify ./SmolLM2-135M --programs step --pass cse\n"
+      "  ingot verify ./SmolLM2-135M --reproducer drift\n"
+      "  ingot verify --reproduce drift\n");
   command->final_callback([&invocation, arguments] {
-    invocation.action = [&invocation, arguments] {
-      return runVerify(*arguments, invocation.json);
-    };
+    invocation.action = [&invocation, arguments] { return runVerify(*arguments, invocation.json); };
   });
 }
 

@@ -32,8 +32,8 @@ const std::string add = "arith.addf %0, %x : tensor<?x?x8xf32>\n";
 
 TEST(Rounding, TheLongestPathCounts) {
   EXPECT_EQ(depthOf("return %x : tensor<?x?x8xf32>").ops, 0);
-  RoundingDepth depth =
-      depthOf("%0 = " + linear + "%1 = " + linear + "%2 = " + add + "return %2 : tensor<?x?x8xf32>");
+  RoundingDepth depth = depthOf("%0 = " + linear + "%1 = " + linear + "%2 = " + add +
+                                "return %2 : tensor<?x?x8xf32>");
   EXPECT_EQ(depth.ops, 2); // %1 is on no longer path
   EXPECT_EQ(depth.terms, 8);
 }

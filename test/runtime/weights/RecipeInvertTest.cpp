@@ -100,10 +100,10 @@ TEST(RecipeInvert, WidenedTypesKeepEveryBit) {
                    {ElementType::F32, {5, 8}});
   }
   // Each tensor in the type that it has.
-  expectRestored({Step::load(0), Step::load(1), Step::concat(0, 2)},
-                 {patterned(ElementType::BF16, {3, 8}, 0x3c00),
-                  patterned(ElementType::F32, {2, 8}, 7)},
-                 {ElementType::F32, {5, 8}});
+  expectRestored(
+      {Step::load(0), Step::load(1), Step::concat(0, 2)},
+      {patterned(ElementType::BF16, {3, 8}, 0x3c00), patterned(ElementType::F32, {2, 8}, 7)},
+      {ElementType::F32, {5, 8}});
 }
 
 TEST(RecipeInvert, FoldedPowersOfTwo) {
@@ -144,8 +144,11 @@ TEST(RecipeInvert, SeveralWeightsOfOneTensor) {
   EmbeddedWeight weights[2];
   for (int half : {0, 1}) {
     EmbeddedWeight &weight = weights[half];
-    weight = {"half", {ElementType::F32, {3, 4}},
-              {Step::load(0), Step::slice(0, 3 * half, 3 * half + 3)}, {0}, {table.type}};
+    weight = {"half",
+              {ElementType::F32, {3, 4}},
+              {Step::load(0), Step::slice(0, 3 * half, 3 * half + 3)},
+              {0},
+              {table.type}};
     halves[half].resize(*numBytes(weight.type));
     std::vector<SourceTensor> sources{{table.type, table.bytes.data()}};
     ASSERT_TRUE(executeRecipe(weight.recipe, sources, weight.type, halves[half]).ok());
