@@ -5,6 +5,7 @@
 #include "compiler/Diagnostics.h"
 #include "compiler/verify/Compare.h"
 #include "compiler/verify/Stages.h"
+#include "dialects/Exec/ExecDialect.h"
 #include "dialects/Transformer/TransformerDialect.h"
 #include "dialects/Transformer/TransformerOps.h"
 #include "passes/TransformerToExec/SizePropagation.h"
@@ -97,6 +98,7 @@ Result<std::vector<Probe>> runProbed(ModuleOp program, const Evaluator &evaluato
   for (unsigned i = 0; i < results.size(); ++i)
     attributes.push_back(function.getResultAttrDict(i));
   Value slots = findSlots(function);
+  program.getContext()->getOrLoadDialect<exec::ExecDialect>(); // sizes are its attributes
   SizePropagation sizes;
   if (failed(sizes.run(function)))
     return evaluator.collector().takeError("the sizes of a program do not propagate");
