@@ -175,6 +175,9 @@ Result<std::string> extractWeights(const ExtractOptions &options) {
   if (::mkdir(options.output.c_str(), 0777) != 0 && errno != EEXIST)
     return Status(ExitCode::Usage, text("-o: cannot make the folder ", quoted(options.output), ": ",
                                         std::strerror(errno)));
+  struct stat info;
+  if (::stat(options.output.c_str(), &info) != 0 || !S_ISDIR(info.st_mode))
+    return Status(ExitCode::Usage, text("-o: ", quoted(options.output), " is not a folder"));
   std::string path = options.output + "/model.safetensors";
   if (Status status = extraction.write(path); !status.ok())
     return status.withContext(options.file + ": ");
