@@ -20,9 +20,9 @@ struct Difference {
   }
 };
 
-/// Compares what `mask` calls valid; `axes` says what each dimension runs over. `infinities`: two
-/// equal infinities are equal (hidden scores inside a program); no result of a program may hold
-/// one. Different shapes are not finite.
+/// Compares what `mask` calls valid; `axes` says what each dimension runs over. `infinities`: hidden
+/// scores inside a program, infinite or as low as the type goes, are equal and give no scale; no result
+/// of a program may hold an infinity. Different shapes are not finite.
 Difference compare(const Tensor &expected, const Tensor &got, std::span<const Axis> axes,
                    const TokenMask &mask, bool infinities = false);
 

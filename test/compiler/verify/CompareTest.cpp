@@ -54,6 +54,14 @@ TEST(Compare, NotFiniteIsNeverRight) {
   EXPECT_FALSE(compare(floats({1}, {nan}), floats({1}, {nan}), axes, {}, true).within(HUGE_VAL));
 }
 
+TEST(Compare, HiddenScoresGiveNoScale) {
+  const Axis axes[] = {Axis::Other};
+  const float lowest = std::numeric_limits<float>::lowest();
+  Difference d = compare(floats({3}, {1, lowest, 2}), floats({3}, {1, lowest, 3}), axes, {}, true);
+  EXPECT_DOUBLE_EQ(d.error, 0.5);
+  EXPECT_FALSE(compare(floats({2}, {1, lowest}), floats({2}, {1, 2}), axes, {}, true).within(0.5));
+}
+
 TEST(Compare, ZerosAndShapes) {
   const Axis axes[] = {Axis::Other};
   EXPECT_TRUE(compare(floats({1}, {0}), floats({1}, {0}), axes, {}).within(0));
