@@ -16,7 +16,8 @@ INGOT_DEVICE void copy_async_16(u32 shared, const void *global, bool valid) {
                "r"(bytes)
                : "memory");
 }
-/// The same for 2, 4, 8 or 16 bytes. The copy engine has no form for 2: those go through a register.
+/// The same for 2, 4, 8 or 16 bytes. The copy engine has no form for 2: those go through a
+/// register.
 template <int Bytes> INGOT_DEVICE void copy_async(u32 shared, const void *global, bool valid) {
   static_assert(Bytes == 2 || Bytes == 4 || Bytes == 8 || Bytes == 16, "a chunk is 2 to 16 bytes");
   if constexpr (Bytes == 16) {
