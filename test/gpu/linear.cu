@@ -12,7 +12,7 @@ template <int N, int K, typename T, int Vector> struct Config {
                        kTileM = sizeof(T) == 4 ? 64 : 128, kTileN = kTileM;
   static constexpr int kStages = 3, kWarpsM = sizeof(T) == 4 ? 4 : 2, kEpilogueVector = Vector,
                        kSharedBytes = 98304;
-  static constexpr int kTilesAtOnce = N >= 8192 ? 2 : 1;
+  static constexpr int kTilesAtOnce = N >= 8192 ? 2 : 1, kRingStages = 2;
 };
 
 template <typename T, int N, int Vector> struct Store {
@@ -87,7 +87,7 @@ template <int N, int K, int TileN, int Vector> struct ConfigSm90 {
   static constexpr int kThreads = 384, kN = N, kK = K, kRowStride = K, kTileN = TileN;
   static constexpr int kStages = TileN == 256 ? 4 : 6, kEpilogueVector = Vector;
   static constexpr int kSharedBytes = 1024 + kStages * ((128 + TileN) * 128 + 16);
-  static constexpr int kTilesAtOnce = 2;
+  static constexpr int kTilesAtOnce = N >= 8192 ? 2 : 1, kRingStages = 3;
 };
 
 template <int N, int K, typename T, int TileN, int Vector>

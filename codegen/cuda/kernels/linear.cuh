@@ -23,11 +23,11 @@ INGOT_DEVICE void linear(LinearStart<Config, T> &start, const T *x, const T *w, 
                 "the launch gives the shared memory that the stages take");
   const bool started = most <= LinearStart<Config, T>::kMostRows;
   if (m <= 16)
-    skinny_gemm<Config, T, 1>(x, w, m, epilogue, start.weights, started);
+    skinny_gemm<Config, T, 1>(x, w, m, epilogue, start.ring, started);
   else if (m <= 32)
-    skinny_gemm<Config, T, 2>(x, w, m, epilogue, start.weights, started);
+    skinny_gemm<Config, T, 2>(x, w, m, epilogue, start.ring, started);
   else if (m <= kMostSkinny)
-    skinny_gemm<Config, T, 4>(x, w, m, epilogue, start.weights, started);
+    skinny_gemm<Config, T, 4>(x, w, m, epilogue, start.ring, started);
   else
     gemm<Config, T>(x, w, m, epilogue);
 }

@@ -296,6 +296,7 @@ Result<Selection> LinearFamily::select(exec::KernelOp kernel, const SelectContex
       {number("threads", config.threads), number("tile_m", config.tileM),
        number("tile_n", config.tileN), number("stages", config.stages),
        number("warps_m", config.warpsM), number("tiles_at_once", config.tilesAtOnce),
+       number("ring_stages", config.ringStages),
        builder.getNamedAttr("warpgroups", builder.getBoolAttr(config.warpgroups)),
        number("blocks", config.blocksPerMultiprocessor), number("shared", config.sharedBytes)});
   selection.config.text = config.str();
@@ -367,6 +368,7 @@ Result<Code> LinearFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetIn
                       {"int kStages", config("stages")},
                       {"int kWarpsM", config("warps_m")},
                       {"int kTilesAtOnce", config("tiles_at_once")},
+                      {"int kRingStages", config("ring_stages")},
                       {"int kEpilogueVector", std::to_string(values)},
                       {"int kSharedBytes", config("shared")}};
     // The epilogue: a functor with the kernel's parameters.

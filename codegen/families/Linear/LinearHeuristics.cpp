@@ -12,9 +12,9 @@ std::string LinearConfig::str() const {
          std::to_string(blocksPerMultiprocessor) + " blocks a multiprocessor: " + reason;
 }
 
-/// What the sums of the skinny path take: two buffers of [warps][64 tokens][columns].
-static uint32_t skinnyBytes(unsigned threads, int tilesAtOnce) {
-  return 2 * threads / 32 * 64 * 8 * tilesAtOnce * 4;
+/// What the skinny path takes: 128 bytes a thread and stage, and sums, [warps][64 tokens][columns].
+static uint32_t skinnyBytes(unsigned threads, int stages, int tilesAtOnce) {
+  return threads * stages * 128 + threads / 32 * 64 * 8 * tilesAtOnce * 4;
 }
 
 /// Two tiles of eight rows of W at once, which share the reading of tokens, where every group of
@@ -41,6 +41,7 @@ static LinearConfig chooseWarpgroups(const LinearDesc &desc, int64_t mostRows,
   config.tileN = wide ? 256 : 128;
   config.stages = wide ? 4 : 6;
   config.tilesAtOnce = chooseTilesAtOnce(desc.columns, config.threads / 128, arch);
+  config.ringStages = 3;
   config.blocksPerMultiprocessor = 1;
   config.sharedBytes = 1024 + config.stages * ((config.tileM + config.tileN) * 128 + 16);
   config.reason = wide ? "warpgroup instructions, whose widest form is used best"
@@ -56,7 +57,7 @@ LinearConfig codegen::chooseLinearConfig(const LinearDesc &desc, int64_t mostRow
   config.tilesAtOnce = chooseTilesAtOnce(desc.columns, 2 * config.threads / 128, arch);
   auto bytes = [&] {
     uint32_t stages = (config.tileM + config.tileN) * 128 * config.stages;
-    return std::max(stages, skinnyBytes(config.threads, config.tilesAtOnce));
+    return std::max(stages, skinnyBytes(config.threads, config.ringStages, config.tilesAtOnce));
   };
   int64_t tiles =
       llvm::divideCeil(mostRows, int64_t(128)) * llvm::divideCeil(desc.columns, int64_t(128));
@@ -77,6 +78,8 @@ LinearConfig codegen::chooseLinearConfig(const LinearDesc &desc, int64_t mostRow
   }
   // Two blocks of a multiprocessor share its shared memory.
   uint32_t perMultiprocessor = arch.sharedBytesPerBlock + 1024;
+  if (2 * (bytes() + 1024) > perMultiprocessor)
+    config.ringStages = 1;
   while (config.stages > 2 && bytes() + 1024 > arch.sharedBytesPerBlock)
     --config.stages;
   config.blocksPerMultiprocessor = 2 * (bytes() + 1024) <= perMultiprocessor ? 2 : 1;
