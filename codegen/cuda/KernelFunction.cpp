@@ -77,7 +77,8 @@ struct Append {
   unsigned cache, table, past;
   unsigned count; // num_tokens, or cu_seqlens if packed
   bool packed;
-  SmallVector<int64_t> cacheShape;
+  SmallVector<int64_t> cacheShape, shape; // of what is appended
+  unsigned like = 0;                      // an argument with its dynamic dimensions
 };
 
 } // namespace
@@ -126,9 +127,9 @@ static std::optional<std::string> replaceAppends(func::FuncOp func,
     auto alias = func.getResultAttrOfType<IntegerAttr>(position, "ingot.alias");
     if (!cache || !table || !past || !count || !alias || alias.getInt() != *cache)
       return "the cache, its block table or its lengths are computed in the same kernel";
-    appends.push_back(
-        {position, *cache, *table, *past, *count, packed,
-         llvm::to_vector(cast<RankedTensorType>(op.getCache().getType()).getShape())});
+    appends.push_back({position, *cache, *table, *past, *count, packed,
+                       llvm::to_vector(cast<RankedTensorType>(op.getCache().getType()).getShape()),
+                       llvm::to_vector(cast<RankedTensorType>(op.getX().getType()).getShape())});
     // The output is now what is appended, with the extents of its type.
     returned->setOperand(position, op.getX());
     func.removeResultAttr(position, StringAttr::get(func.getContext(), "ingot.alias"));
@@ -138,6 +139,7 @@ static std::optional<std::string> replaceAppends(func::FuncOp func,
     std::optional<unsigned> like = findLike(func, op.getX());
     if (!like)
       return "what is appended is computed in the same kernel from something of another shape";
+    appends.back().like = *like;
     func.setResultAttr(position, "ingot.sizes", func.getArgAttr(*like, "ingot.sizes"));
     op.erase();
   }
@@ -253,6 +255,8 @@ Result<std::unique_ptr<KernelFunction>> cuda::prepareKernelFunction(exec::Kernel
         writeAppended(printer, *self, append, indices, value);
       };
       function->scatters = true;
+      function->appendedLike = append->like;
+      function->appendedShape = append->shape;
     }
     function->buffers.push_back(std::move(hooks));
   }
@@ -262,7 +266,14 @@ Result<std::unique_ptr<KernelFunction>> cuda::prepareKernelFunction(exec::Kernel
   if (failed(abi) || failed(host::bindBuffers(func, *abi)))
     return unsupported("its signature has no form: " + diagnostics);
   function->abi = *abi;
-  if (failed(host::normalizeKernel(func, function->abi, /*keepColumns=*/bool(edit))) || failed(verify(func)))
+  // Columns of a known number are whole vectors; of one dimension that isn't known, none are.
+  bool keepColumns = bool(edit);
+  if (!kernel.getOwnOutputs().empty()) {
+    ArrayRef<exec::SizeAttr> shape =
+        kernel.getOutputType(kernel.getOwnOutputs().front()).getShape();
+    keepColumns |= shape.size() > 1 && shape.back().isStatic();
+  }
+  if (failed(host::normalizeKernel(func, function->abi, keepColumns)) || failed(verify(func)))
     return unsupported("it has no normal form: " + diagnostics);
   return function;
 }

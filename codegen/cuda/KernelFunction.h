@@ -20,6 +20,9 @@ struct KernelFunction {
   std::vector<std::string> sizes;
   /// The buffer arguments that are outputs, and whether some write has a hook.
   bool scatters = false;
+  /// Of an append: an input with the dynamic dimensions of what is appended, and its shape.
+  unsigned appendedLike = 0;
+  llvm::SmallVector<int64_t> appendedShape;
 };
 
 /// Changes the parsed function before it is brought into normal form (replacing an op by an

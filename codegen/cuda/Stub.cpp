@@ -101,7 +101,8 @@ std::string cuda::printSource(exec::KernelOp kernel, const codegen::TargetInfo &
     os << ", const __grid_constant__ ingot::TensorMap map" << i;
   os << ") {\n";
   if (!stub.waitsItself)
-    os << "  ingot::ptx::wait_for_previous_grid();\n  ingot::ptx::allow_next_grid();\n";
+    os << "  ingot::ptx::allow_next_grid();\n  ingot::ptx::wait_for_previous_grid();\n";
+  os << stub.prologue;
   for (uint16_t i : stub.deviceSizes) {
     std::string name = sizeName(kernel, i);
     os << "  const ingot::i64 " << name << " = ingot::read_size(" << name << "_address, " << name

@@ -26,6 +26,9 @@ struct Stub {
   std::string declarations;
   /// The wrapper's statements. Buffers are b0, b1, …, sizes as the kernel names them.
   std::string body;
+  /// Statements in front of those, where sizes that are known on the device are bounds yet, under
+  /// their name and "_most".
+  std::string prologue;
   unsigned threads = 128;
   /// Blocks that should fit on a multiprocessor; 0 leaves registers to the compiler.
   unsigned blocksPerMultiprocessor = 0;

@@ -1,7 +1,7 @@
 //===- Kernel.h - The steps from a kernel function to LLVM IR ---*- C++ -*-===//
 //
-// Internal to codegen/host: one function a step, in pipeline order (see README.md). Every step takes
-// the kernel function and leaves it verifying.
+// Internal to codegen/host: one function a step, in pipeline order (see README.md). Every step
+// takes the kernel function and leaves it verifying.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -63,8 +63,9 @@ const GridSize *extentOf(mlir::Value buffer, const KernelAbi &abi, int64_t dim);
 void populateCleanup(mlir::RewritePatternSet &patterns, mlir::func::FuncOp func,
                      const KernelAbi &abi);
 
-/// Plan.cpp: chooses how a normalized kernel is cut into blocks. Marks the operation whose loops the
-/// plan's tile refers to with `ingot.root`, and the contraction, if any, with `ingot.contraction`.
+/// Plan.cpp: chooses how a normalized kernel is cut into blocks. Marks the operation whose loops
+/// the plan's tile refers to with `ingot.root`, and the contraction, if any, with
+/// `ingot.contraction`.
 KernelPlan planKernel(mlir::func::FuncOp func, const KernelAbi &abi, const HostTarget &target);
 
 /// The loops of a contraction by role: `outer` (batch, and rows that could not be collapsed) and
@@ -88,8 +89,8 @@ mlir::LogicalResult tileKernel(mlir::func::FuncOp func, const KernelAbi &abi,
 mlir::LogicalResult vectorizeKernel(mlir::func::FuncOp func, const KernelAbi &abi,
                                     const HostTarget &target);
 
-/// Bufferize.cpp: tensors to buffers in place; scf.forall to the block's grid position; local buffers
-/// to the stack or the scratch argument (never the heap).
+/// Bufferize.cpp: tensors to buffers in place; scf.forall to the block's grid position; local
+/// buffers to the stack or the scratch argument (never the heap).
 mlir::LogicalResult bufferizeKernel(mlir::func::FuncOp func, KernelAbi &abi);
 
 /// LowerVectors.cpp: n-D vectors to registers, math functions to arithmetic.

@@ -1,8 +1,8 @@
 //===- Normalize.cpp - Few, large linalg.generic ops ----------------------===//
 //
-// Whatever the decompositions gave becomes linalg.generic; elementwise chains become one op; adjacent
-// dimensions that every operand walks through together become one (B and S become rows), so that a
-// batch of one-token rows is a matmul of B rows and not B matmuls of one.
+// Whatever the decompositions gave becomes linalg.generic; elementwise chains become one op;
+// adjacent dimensions that every operand walks through together become one (B and S become rows),
+// so that a batch of one-token rows is a matmul of B rows and not B matmuls of one.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/host/Kernel.h"
@@ -86,7 +86,8 @@ struct SplatToFill : OpRewritePattern<tensor::SplatOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(tensor::SplatOp op, PatternRewriter &rewriter) const override {
-    Value empty = tensor::EmptyOp::create(rewriter, op.getLoc(), op.getType(), op.getDynamicSizes());
+    Value empty =
+        tensor::EmptyOp::create(rewriter, op.getLoc(), op.getType(), op.getDynamicSizes());
     rewriter.replaceOpWithNewOp<linalg::FillOp>(op, op.getInput(), empty);
     return success();
   }
@@ -211,8 +212,7 @@ void storeBooleansAsBytes(RewriterBase &rewriter, func::FuncOp func) {
       element.setType(i8);
       rewriter.setInsertionPointToStart(user.getBody());
       Value zero = arith::ConstantOp::create(rewriter, loc, rewriter.getI8IntegerAttr(0));
-      Value truth =
-          arith::CmpIOp::create(rewriter, loc, arith::CmpIPredicate::ne, element, zero);
+      Value truth = arith::CmpIOp::create(rewriter, loc, arith::CmpIPredicate::ne, element, zero);
       rewriter.replaceAllUsesExcept(element, truth, truth.getDefiningOp());
     }
   }

@@ -3,8 +3,8 @@
 // Matching only looks. It goes from the softmax outwards to the merged heads, then inwards through
 // the scores, then along query, key and value to the tokens that they were split from.
 //
-// Programs in f16 and bf16 widen scores for a product with a number that their type cannot hold, and
-// round them again. Attention keeps its scores in f32, so these conversions are looked through.
+// Programs in f16 and bf16 widen scores for a product with a number that their type cannot hold,
+// and round them again. Attention keeps its scores in f32, so these conversions are looked through.
 //
 //===----------------------------------------------------------------------===//
 #include "passes/FuseAttention/AttentionMatch.h"
@@ -349,8 +349,8 @@ LogicalResult Matcher::matchPages() {
       keys.getBlockTable() != match.k.gather.getBlockTable())
     return fail("the mask of paged keys isn't causal from each row's past");
   for (CacheAppendOp append : {match.k.append, match.v.append})
-    if (append && (append.getPast() != queries.getPast() ||
-                   append.getBlockTable() != keys.getBlockTable()))
+    if (append &&
+        (append.getPast() != queries.getPast() || append.getBlockTable() != keys.getBlockTable()))
       return fail("the cache is appended to at other positions than the mask's");
   return success();
 }

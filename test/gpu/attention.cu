@@ -1,6 +1,6 @@
 // attention.cu - The attention kernel against plain loops, and its rates.
-#include "test/gpu/Harness.cuh"
 #include "codegen/cuda/kernels/attention.cuh"
+#include "test/gpu/Harness.cuh"
 
 using namespace ingot;
 

@@ -1,7 +1,7 @@
 // linear.cu - The linear kernels against a plain loop, and their rates.
-#include "test/gpu/Harness.cuh"
 #include "codegen/cuda/kernels/linear.cuh"
 #include "codegen/cuda/kernels/linear_sm90.cuh"
+#include "test/gpu/Harness.cuh"
 
 #include <cuda.h>
 
@@ -12,7 +12,7 @@ template <int N, int K, typename T, int Vector> struct Config {
                        kTileM = sizeof(T) == 4 ? 64 : 128, kTileN = kTileM;
   static constexpr int kStages = 3, kWarpsM = sizeof(T) == 4 ? 4 : 2, kEpilogueVector = Vector,
                        kSharedBytes = 98304;
-  static constexpr int kTilesAtOnce = N >= 8192 ? 2 : 1;
+  static constexpr int kTilesAtOnce = N >= 8192 ? 2 : 1, kRingStages = 2;
 };
 
 template <typename T, int N, int Vector> struct Store {
@@ -30,7 +30,8 @@ template <typename T, int N, int Vector> struct Store {
 template <int N, int K, typename T, int Vector>
 __global__ void __launch_bounds__(256, 2)
     kernel(const T *x, const T *w, const T *bias, T *y, i64 m) {
-  linear<Config<N, K, T, Vector>, T>(x, w, m, Store<T, N, Vector>{y, bias});
+  LinearStart<Config<N, K, T, Vector>, T> start(w, m);
+  linear(start, x, w, m, m, Store<T, N, Vector>{y, bias});
 }
 
 template <typename T>
@@ -86,15 +87,15 @@ template <int N, int K, int TileN, int Vector> struct ConfigSm90 {
   static constexpr int kThreads = 384, kN = N, kK = K, kRowStride = K, kTileN = TileN;
   static constexpr int kStages = TileN == 256 ? 4 : 6, kEpilogueVector = Vector;
   static constexpr int kSharedBytes = 1024 + kStages * ((128 + TileN) * 128 + 16);
-  static constexpr int kTilesAtOnce = 2;
+  static constexpr int kTilesAtOnce = N >= 8192 ? 2 : 1, kRingStages = 3;
 };
 
 template <int N, int K, typename T, int TileN, int Vector>
 __global__ void __launch_bounds__(384, 1)
     kernel_sm90(const T *x, const T *w, const T *bias, T *y, i64 m,
                 const __grid_constant__ TensorMap mapX, const __grid_constant__ TensorMap mapW) {
-  linear_sm90<ConfigSm90<N, K, TileN, Vector>, T>(x, w, &mapX, &mapW, m,
-                                                  Store<T, N, Vector>{y, bias});
+  LinearStart<ConfigSm90<N, K, TileN, Vector>, T> start(w, m);
+  linear_sm90(start, x, w, &mapX, &mapW, m, m, Store<T, N, Vector>{y, bias});
 }
 
 /// A map of rows x columns 16-bit elements with boxes of 64 columns.

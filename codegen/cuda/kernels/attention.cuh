@@ -514,8 +514,8 @@ template <typename Config, typename T> INGOT_DEVICE void attention(const Attenti
   __shared__ i32 tilesBefore[Config::kBatchMost + 1];
   static_assert(Traits::kSharedBytes <= Config::kSharedBytes,
                 "the launch gives the shared memory that the tiles take");
-  ptx::wait_for_previous_grid();
   ptx::allow_next_grid();
+  ptx::wait_for_previous_grid();
   // Where the query tiles of each row start in the list of work.
   if (threadIdx.x == 0) {
     i32 total = 0;

@@ -17,21 +17,19 @@ template <typename Config, typename T> INGOT_DEVICE constexpr int linear_shared_
 }
 
 template <typename Config, typename T, typename Epilogue>
-INGOT_DEVICE void linear(const T *x, const T *w, i64 m, const Epilogue &epilogue) {
+INGOT_DEVICE void linear(LinearStart<Config, T> &start, const T *x, const T *w, i64 m, i64 most,
+                         const Epilogue &epilogue) {
   static_assert(linear_shared_bytes<Config, T>() <= Config::kSharedBytes,
                 "the launch gives the shared memory that the stages take");
-  bool waited = false;
+  const bool started = most <= LinearStart<Config, T>::kMostRows;
   if (m <= 16)
-    skinny_gemm<Config, T, 1>(x, w, m, epilogue, waited);
+    skinny_gemm<Config, T, 1>(x, w, m, epilogue, start.ring, started);
   else if (m <= 32)
-    skinny_gemm<Config, T, 2>(x, w, m, epilogue, waited);
+    skinny_gemm<Config, T, 2>(x, w, m, epilogue, start.ring, started);
   else if (m <= kMostSkinny)
-    skinny_gemm<Config, T, 4>(x, w, m, epilogue, waited);
-  else {
-    ptx::wait_for_previous_grid();
-    ptx::allow_next_grid();
+    skinny_gemm<Config, T, 4>(x, w, m, epilogue, start.ring, started);
+  else
     gemm<Config, T>(x, w, m, epilogue);
-  }
 }
 
 } // namespace ingot

@@ -10,24 +10,22 @@ namespace ingot {
 constexpr int kMostSkinnySm90 = 64;
 
 template <typename Config, typename T, typename Epilogue>
-INGOT_DEVICE void linear_sm90(const T *x, const T *w, const TensorMap *mapX, const TensorMap *mapW,
-                              i64 m, const Epilogue &epilogue) {
+INGOT_DEVICE void linear_sm90(LinearStart<Config, T> &start, const T *x, const T *w,
+                              const TensorMap *mapX, const TensorMap *mapW, i64 m, i64 most,
+                              const Epilogue &epilogue) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
   static_assert(GemmSm90Traits<Config, T>::kSharedBytes <= Config::kSharedBytes &&
                     SkinnyTraits<Config, T, 4>::kSharedBytes <= Config::kSharedBytes,
                 "the launch gives the shared memory that the stages take");
-  bool waited = false;
+  const bool started = most <= LinearStart<Config, T>::kMostRows;
   if (m <= 16)
-    skinny_gemm<Config, T, 1>(x, w, m, epilogue, waited);
+    skinny_gemm<Config, T, 1>(x, w, m, epilogue, start.ring, started);
   else if (m <= 32)
-    skinny_gemm<Config, T, 2>(x, w, m, epilogue, waited);
+    skinny_gemm<Config, T, 2>(x, w, m, epilogue, start.ring, started);
   else if (m <= kMostSkinnySm90)
-    skinny_gemm<Config, T, 4>(x, w, m, epilogue, waited);
-  else {
-    ptx::wait_for_previous_grid();
-    ptx::allow_next_grid();
+    skinny_gemm<Config, T, 4>(x, w, m, epilogue, start.ring, started);
+  else
     gemm_sm90<Config, T>(mapX, mapW, m, epilogue);
-  }
 #endif
 }
 

@@ -1,6 +1,7 @@
 // packing.cuh - Where packed tokens stand in a padded batch, and the other way round.
 //
-// A block a row of the mask. Elements of a mask are bytes, 0 or 1.
+// A block a row of the mask, but for the sums over rows, which are one block's. Elements of a mask
+// are bytes, 0 or 1.
 #pragma once
 
 #include "codegen/cuda/ptx/grid.cuh"
@@ -47,6 +48,49 @@ template <int Threads> INGOT_DEVICE i32 count_mask(const i8 *mask, i64 count) {
   if (rest < count)
     sum += mask[rest];
   return reduce_block<Sum, Threads>(sum);
+}
+
+/// How many of the `count` elements of a row are true, by a warp; each lane gets it.
+INGOT_DEVICE i32 count_row(const i8 *row, i64 count) {
+  const int lane = threadIdx.x % kWarp;
+  i32 sum = 0;
+  if (count % 16 == 0) { // then every row starts at a multiple of 16 bytes
+    const uint4 *words = reinterpret_cast<const uint4 *>(row);
+    for (i64 i = lane; i < count / 16; i += kWarp) {
+      const uint4 word = words[i];
+      sum += __popc(word.x) + __popc(word.y) + __popc(word.z) + __popc(word.w);
+    }
+  } else {
+    for (i64 i = lane; i < count; i += kWarp)
+      sum += row[i];
+  }
+  return reduce_lanes<Sum>(sum);
+}
+
+/// out[n] = the true elements of rows before n, for n < entries.
+template <typename Config>
+INGOT_DEVICE void cu_seqlens(const i8 *mask, i32 *out, i64 entries, i64 rows, i64 width) {
+  constexpr int kWarps = Config::kThreads / kWarp;
+  __shared__ i32 counts[Config::kThreads];
+  i32 before = 0;
+  for (i64 first = 0; first < entries; first += Config::kThreads) {
+    __syncthreads(); // The counts of the round before this one have been read.
+    for (int i = threadIdx.x / kWarp; i < Config::kThreads; i += kWarps) {
+      // Row n - 1 is what entry n adds.
+      const i64 row = first + i - 1;
+      const i32 count =
+          row >= 0 && row < rows && row < entries - 1 ? count_row(mask + row * width, width) : 0;
+      if (threadIdx.x % kWarp == 0)
+        counts[i] = count;
+    }
+    __syncthreads();
+    const i32 own = counts[threadIdx.x];
+    i32 total;
+    const i32 sum = before + scan_block<Config::kThreads>(own, total) + own;
+    if (first + threadIdx.x < entries)
+      out[first + threadIdx.x] = sum;
+    before += total;
+  }
 }
 
 /// out[t] = b * width + s of the t-th true element [b, s]; zeros behind the last one.

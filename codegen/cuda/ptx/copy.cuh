@@ -16,7 +16,8 @@ INGOT_DEVICE void copy_async_16(u32 shared, const void *global, bool valid) {
                "r"(bytes)
                : "memory");
 }
-/// The same for 2, 4, 8 or 16 bytes. The copy engine has no form for 2: those go through a register.
+/// The same for 2, 4, 8 or 16 bytes. The copy engine has no form for 2: those go through a
+/// register.
 template <int Bytes> INGOT_DEVICE void copy_async(u32 shared, const void *global, bool valid) {
   static_assert(Bytes == 2 || Bytes == 4 || Bytes == 8 || Bytes == 16, "a chunk is 2 to 16 bytes");
   if constexpr (Bytes == 16) {
@@ -36,12 +37,12 @@ template <int Pending> INGOT_DEVICE void wait_copies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(Pending) : "memory");
 }
 
-/// 16 bytes that are read once: kept out of L1, first to leave L2.
-INGOT_DEVICE uint4 load_streaming(const void *address) {
+INGOT_DEVICE uint4 load_shared_16(u32 shared) {
   uint4 value;
-  asm volatile("ld.global.L1::no_allocate.L2::128B.v4.u32 {%0, %1, %2, %3}, [%4];"
+  asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
                : "=r"(value.x), "=r"(value.y), "=r"(value.z), "=r"(value.w)
-               : "l"(address));
+               : "r"(shared)
+               : "memory");
   return value;
 }
 

@@ -3,6 +3,10 @@
 // A kernel that was launched with the attribute may start while the one before it drains. It must
 // not touch what that one makes before `wait_for_previous_grid`; weights it may read earlier.
 // Without the attribute both instructions do nothing.
+//
+// Kernels allow the next grid first and wait then: by the time a grid may go on, the ones behind it
+// are on the multiprocessors already. Since every thread of every grid waits for the one in front,
+// a grid that has waited follows all that were launched before it.
 #pragma once
 
 #include "codegen/cuda/types.cuh"
@@ -21,6 +25,11 @@ INGOT_DEVICE void allow_next_grid() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.launch_dependents;" :::);
 #endif
+}
+
+/// A barrier of the `threads` threads of one group of a block; groups are numbered from 0 to 14.
+INGOT_DEVICE void sync_group(int group, int threads) {
+  asm volatile("bar.sync %0, %1;" ::"r"(group + 1), "r"(threads) : "memory");
 }
 
 } // namespace ingot::ptx

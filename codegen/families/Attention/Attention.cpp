@@ -27,7 +27,7 @@ struct Operand {
 struct AttentionDesc {
   transformer::AttentionOp op;
   Type elementType;
-  int64_t width = 0; // D of queries, keys and values
+  int64_t width = 0;       // D of queries, keys and values
   int64_t chunkBytes = 16; // every row of a head starts at a multiple of
   Operand q, k, v;
   std::optional<unsigned> cu, table, past, slopes, sinks;

@@ -149,11 +149,18 @@ static exec::SizeAttr makeGrid(exec::KernelOp kernel, const cuda::KernelFunction
   MLIRContext *context = kernel.getContext();
   exec::SizeAttr fallback = exec::SizeAttr::get(context, arch.multiprocessors * 8);
   RankedTensorType root = getRootType(function);
-  // Appended tokens are an input's shape; any other output has a buffer of its own.
-  SmallVector<exec::BufferType> types = kernel.getBufferTypes();
-  if (kernel.getOwnOutputs().empty())
+  // Appended tokens have an input's rows; any other output has a buffer of its own.
+  SmallVector<exec::SizeAttr> shape;
+  if (!kernel.getOwnOutputs().empty()) {
+    llvm::append_range(shape, kernel.getOutputType(kernel.getOwnOutputs().front()).getShape());
+  } else if (function.scatters && function.appendedLike < kernel.getNumInputs()) {
+    ArrayRef<exec::SizeAttr> like = kernel.getInputType(function.appendedLike).getShape();
+    for (auto [dim, extent] : llvm::enumerate(function.appendedShape))
+      shape.push_back(ShapedType::isDynamic(extent) ? like[dim]
+                                                    : exec::SizeAttr::get(context, extent));
+  } else {
     return fallback;
-  ArrayRef<exec::SizeAttr> shape = kernel.getOutputType(kernel.getOwnOutputs().front()).getShape();
+  }
   unsigned perBlock = plan.threads / plan.group;
   if (!plan.rows.rowDims) {
     exec::SizeAttr count = exec::countElements(context, shape);
@@ -165,7 +172,7 @@ static exec::SizeAttr makeGrid(exec::KernelOp kernel, const cuda::KernelFunction
   unsigned columns = root.getRank() - *plan.rows.rowDims;
   if (columns > shape.size())
     return fallback;
-  exec::SizeAttr rows = exec::countElements(context, shape.drop_back(columns));
+  exec::SizeAttr rows = exec::countElements(context, ArrayRef(shape).drop_back(columns));
   exec::SizeAttr blocks = rows ? exec::ceilDivide(rows, perBlock) : nullptr;
   return blocks ? blocks : fallback;
 }

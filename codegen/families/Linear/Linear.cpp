@@ -221,7 +221,8 @@ static std::optional<std::string> printEpilogue(exec::KernelOp kernel, const Lin
     };
   cuda::Printer printer((*function)->func, (*function)->abi, (*function)->buffers,
                         (*function)->sizes, {std::nullopt, epilogueColumns(kernel, desc)});
-  if (!printer.printAt("row", "column", desc.gated ? desc.columns / 2 : desc.columns) || !unexpected.empty()) {
+  if (!printer.printAt("row", "column", desc.gated ? desc.columns / 2 : desc.columns) ||
+      !unexpected.empty()) {
     problem = unexpected.empty() ? printer.getProblem() : unexpected;
     return std::nullopt;
   }
@@ -295,6 +296,7 @@ Result<Selection> LinearFamily::select(exec::KernelOp kernel, const SelectContex
       {number("threads", config.threads), number("tile_m", config.tileM),
        number("tile_n", config.tileN), number("stages", config.stages),
        number("warps_m", config.warpsM), number("tiles_at_once", config.tilesAtOnce),
+       number("ring_stages", config.ringStages),
        builder.getNamedAttr("warpgroups", builder.getBoolAttr(config.warpgroups)),
        number("blocks", config.blocksPerMultiprocessor), number("shared", config.sharedBytes)});
   selection.config.text = config.str();
@@ -366,10 +368,11 @@ Result<Code> LinearFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetIn
                       {"int kStages", config("stages")},
                       {"int kWarpsM", config("warps_m")},
                       {"int kTilesAtOnce", config("tiles_at_once")},
+                      {"int kRingStages", config("ring_stages")},
                       {"int kEpilogueVector", std::to_string(values)},
                       {"int kSharedBytes", config("shared")}};
     // The epilogue: a functor with the kernel's parameters.
-    std::string members, arguments, sizes, rows = std::to_string(desc.rows.getFactor());
+    std::string members, arguments, rows = std::to_string(desc.rows.getFactor()), most = rows;
     SmallVector<bool> written = kernel.getWrittenBuffers();
     for (auto [i, type] : llvm::enumerate(kernel.getBufferTypes())) {
       std::string name = cuda::bufferName(i);
@@ -382,8 +385,10 @@ Result<Code> LinearFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetIn
       arguments += ", " + cuda::sizeName(kernel, i);
       stub.deviceSizes.push_back(i);
     }
-    for (StringAttr symbol : desc.rows.getSymbols())
+    for (StringAttr symbol : desc.rows.getSymbols()) {
       rows += " * " + symbol.str();
+      most += " * " + symbol.str() + "_most";
+    }
     stub.declarations =
         "/// What is made of the sums of neighbouring columns" +
         std::string(desc.gated ? ": four of gate, four of up" : "") + ".\nstruct Epilogue {\n" +
@@ -400,11 +405,14 @@ Result<Code> LinearFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetIn
                          makeMap(context, desc.weight, desc.elementType, desc.k, desc.k, 0,
                                  exec::SizeAttr::get(context, desc.columns), tileN)};
     }
+    std::string element = elementName(desc.elementType);
+    stub.prologue = "  const ingot::i64 most = " + most + ";\n  ingot::LinearStart<Config, " +
+                    element + "> start(" + cuda::bufferName(desc.weight) + ", most);\n";
     stub.body = std::string("  ingot::linear") + (warpgroups ? "_sm90" : "") + "<Config, " +
-                elementName(desc.elementType) + ">(" + cuda::bufferName(desc.x) +
+                element + ">(start, " + cuda::bufferName(desc.x) +
                 (desc.offset ? " + " + std::to_string(desc.offset) : std::string()) + ", " +
                 cuda::bufferName(desc.weight) + ", " + (warpgroups ? "&map0, &map1, " : "") + rows +
-                ", Epilogue{" + arguments + "});\n";
+                ", most, Epilogue{" + arguments + "});\n";
     stubs.push_back(std::move(stub));
   }
   return cuda::compileStubs(kernels, stubs, target, options);

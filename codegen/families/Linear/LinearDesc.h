@@ -35,6 +35,8 @@ struct LinearConfig {
   int tileM = 128, tileN = 128, stages = 3, warpsM = 2;
   /// Tiles of eight rows of W that a block reads together when there are few tokens.
   int tilesAtOnce = 1;
+  /// Steps of weights that are in flight there.
+  int ringStages = 2;
   unsigned blocksPerMultiprocessor = 2;
   uint32_t sharedBytes = 0;
   std::string reason;

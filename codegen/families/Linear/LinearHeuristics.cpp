@@ -12,13 +12,20 @@ std::string LinearConfig::str() const {
          std::to_string(blocksPerMultiprocessor) + " blocks a multiprocessor: " + reason;
 }
 
-/// What the sums of the skinny path take: two buffers of [warps][64 tokens][columns].
-static uint32_t skinnyBytes(unsigned threads, int tilesAtOnce) {
-  return 2 * threads / 32 * 64 * 8 * tilesAtOnce * 4;
+/// What the skinny path takes: 128 bytes a thread and stage, and sums, [warps][64 tokens][columns].
+static uint32_t skinnyBytes(unsigned threads, int stages, int tilesAtOnce) {
+  return threads * stages * 128 + threads / 32 * 64 * 8 * tilesAtOnce * 4;
 }
 
-/// From how many rows of W on two tiles at once still give every block as much to read.
-static constexpr int64_t kManyColumns = 8192;
+/// Two tiles of eight rows of W at once, which share the reading of tokens, where every group of
+/// four warps gets some and the multiprocessors still have about the same number of tiles each.
+static int chooseTilesAtOnce(int64_t columns, unsigned groups, const cuda::ArchInfo &arch) {
+  int64_t all = arch.multiprocessors;
+  auto most = [&](int64_t atOnce) {
+    return llvm::divideCeil(llvm::divideCeil(columns, 8 * atOnce), all) * atOnce;
+  };
+  return columns >= 16 * all * groups && most(2) * 20 <= most(1) * 21 ? 2 : 1;
+}
 
 /// Warpgroups: a block a multiprocessor, 128 rows of x a tile.
 static LinearConfig chooseWarpgroups(const LinearDesc &desc, int64_t mostRows,
@@ -33,7 +40,8 @@ static LinearConfig chooseWarpgroups(const LinearDesc &desc, int64_t mostRows,
   // and 548.
   config.tileN = wide ? 256 : 128;
   config.stages = wide ? 4 : 6;
-  config.tilesAtOnce = 2;
+  config.tilesAtOnce = chooseTilesAtOnce(desc.columns, config.threads / 128, arch);
+  config.ringStages = 3;
   config.blocksPerMultiprocessor = 1;
   config.sharedBytes = 1024 + config.stages * ((config.tileM + config.tileN) * 128 + 16);
   config.reason = wide ? "warpgroup instructions, whose widest form is used best"
@@ -46,10 +54,10 @@ LinearConfig codegen::chooseLinearConfig(const LinearDesc &desc, int64_t mostRow
   if (arch.number == 90 && arch.specific && !desc.elementType.isF32() && mostRows > 64)
     return chooseWarpgroups(desc, mostRows, arch);
   LinearConfig config;
-  config.tilesAtOnce = desc.columns >= kManyColumns ? 2 : 1;
+  config.tilesAtOnce = chooseTilesAtOnce(desc.columns, 2 * config.threads / 128, arch);
   auto bytes = [&] {
     uint32_t stages = (config.tileM + config.tileN) * 128 * config.stages;
-    return std::max(stages, skinnyBytes(config.threads, config.tilesAtOnce));
+    return std::max(stages, skinnyBytes(config.threads, config.ringStages, config.tilesAtOnce));
   };
   int64_t tiles =
       llvm::divideCeil(mostRows, int64_t(128)) * llvm::divideCeil(desc.columns, int64_t(128));
@@ -70,6 +78,8 @@ LinearConfig codegen::chooseLinearConfig(const LinearDesc &desc, int64_t mostRow
   }
   // Two blocks of a multiprocessor share its shared memory.
   uint32_t perMultiprocessor = arch.sharedBytesPerBlock + 1024;
+  if (2 * (bytes() + 1024) > perMultiprocessor)
+    config.ringStages = 1;
   while (config.stages > 2 && bytes() + 1024 > arch.sharedBytesPerBlock)
     --config.stages;
   config.blocksPerMultiprocessor = 2 * (bytes() + 1024) <= perMultiprocessor ? 2 : 1;

@@ -11,12 +11,14 @@ using namespace ingot::codegen;
 
 namespace {
 
-constexpr unsigned kThreads = 256;
+constexpr unsigned kThreads = 256, kSumThreads = 1024;
 
 /// What: one scan over a mask.
 struct PackingDesc {
-  Operation *op = nullptr; // token_indices or token_slots
+  Operation *op = nullptr; // cu_seqlens, token_indices or token_slots
   unsigned mask = 0, cu = 0;
+
+  bool sums() const { return isa<transformer::CuSeqlensOp>(op); }
 };
 
 } // namespace
@@ -24,7 +26,7 @@ struct PackingDesc {
 static std::variant<PackingDesc, std::string> describe(exec::KernelOp kernel) {
   PackingDesc desc;
   for (Operation &op : kernel.getBody().front().without_terminator()) {
-    if (!isa<transformer::TokenIndicesOp, transformer::TokenSlotsOp>(op))
+    if (!isa<transformer::CuSeqlensOp, transformer::TokenIndicesOp, transformer::TokenSlotsOp>(op))
       return "it has " + op.getName().getStringRef().str();
     if (desc.op)
       return std::string("it scans a mask twice");
@@ -34,11 +36,11 @@ static std::variant<PackingDesc, std::string> describe(exec::KernelOp kernel) {
   if (!desc.op || yield->getNumOperands() != 1 || yield->getOperand(0) != desc.op->getResult(0))
     return std::string("it is more than one scan of a mask");
   auto mask = dyn_cast<BlockArgument>(desc.op->getOperand(0));
-  auto cu = dyn_cast<BlockArgument>(desc.op->getOperand(1));
+  auto cu = dyn_cast<BlockArgument>(desc.op->getOperands().back());
   if (!mask || !cu)
     return std::string("the mask or its sums are computed in the kernel");
   desc.mask = mask.getArgNumber();
-  desc.cu = cu.getArgNumber();
+  desc.cu = cu.getArgNumber(); // the mask itself, where the sums are the result
   return desc;
 }
 
@@ -56,12 +58,15 @@ Result<Selection> PackingFamily::select(exec::KernelOp kernel, const SelectConte
   Builder builder(kernel.getContext());
   Selection selection;
   selection.desc.text = desc.op->getName().stripDialect().str();
+  unsigned threads = desc.sums() ? kSumThreads : kThreads;
   selection.config.attributes = builder.getDictionaryAttr(
-      builder.getNamedAttr("threads", builder.getI64IntegerAttr(kThreads)));
-  selection.config.text = "a block a row of the mask";
+      builder.getNamedAttr("threads", builder.getI64IntegerAttr(threads)));
+  selection.config.text =
+      desc.sums() ? "one block, a warp a row of the mask" : "a block a row of the mask";
   exec::SizeAttr one = exec::SizeAttr::get(kernel.getContext(), 1);
-  selection.launch.grid = {kernel.getInputType(desc.mask).getShape()[0], one, one};
-  selection.launch.block = {kThreads, 1, 1};
+  selection.launch.grid = {desc.sums() ? one : kernel.getInputType(desc.mask).getShape()[0], one,
+                           one};
+  selection.launch.block = {threads, 1, 1};
   return selection;
 }
 
@@ -83,7 +88,11 @@ Result<Code> PackingFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetI
     std::string rows = cuda::printSize(shape[0]), width = cuda::printSize(shape[1]);
     std::string mask = cuda::bufferName(desc.mask), cu = cuda::bufferName(desc.cu);
     std::string out = cuda::bufferName(kernel.getNumInputs());
-    if (isa<transformer::TokenIndicesOp>(desc.op))
+    if (desc.sums())
+      stub.body = "  ingot::cu_seqlens<Config>(" + mask + ", " + out + ", " +
+                  cuda::printSize(kernel.getOutputType(0).getShape()[0]) + ", " + rows + ", " +
+                  width + ");\n";
+    else if (isa<transformer::TokenIndicesOp>(desc.op))
       stub.body = "  ingot::token_indices<Config>(" + mask + ", " + out + ", " + rows + ", " +
                   width + ", " + cuda::printSize(kernel.getOutputType(0).getShape()[0]) + ");\n";
     else

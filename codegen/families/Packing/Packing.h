@@ -1,7 +1,7 @@
 //===- Packing.h - Indices between padded and packed tokens -----*- C++ -*-===//
 //
-// `cuda.packing` takes a body that is one transformer.token_indices or token_slots: scans along the
-// rows of a mask, which have no form as elements that are computed independently.
+// `cuda.packing` takes a body that is one transformer.cu_seqlens, token_indices or token_slots:
+// scans of a mask, which have no form, or a slow one, as elements that are computed independently.
 //
 //===----------------------------------------------------------------------===//
 #pragma once

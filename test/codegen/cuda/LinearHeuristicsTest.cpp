@@ -50,6 +50,13 @@ TEST_F(LinearHeuristics, TakeWarpgroupsForManyRowsOnHopperOnly) {
                    .warpgroups);
 }
 
+TEST_F(LinearHeuristics, ReadTwoTilesAtOnceWhereNoGroupStaysWithout) {
+  cuda::ArchInfo hopper = *cuda::getArchInfo("sm_90a");
+  EXPECT_EQ(chooseLinearConfig(describe(2048, 2048), 4096, hopper).tilesAtOnce, 1);
+  EXPECT_EQ(chooseLinearConfig(describe(16384, 2048), 4096, hopper).tilesAtOnce, 2);
+  EXPECT_EQ(chooseLinearConfig(describe(128256, 2048), 16, hopper).tilesAtOnce, 2);
+}
+
 TEST_F(LinearHeuristics, NarrowTilesWhereWideOnesLeaveMultiprocessorsIdle) {
   cuda::ArchInfo hopper = *cuda::getArchInfo("sm_90a");
   EXPECT_EQ(chooseLinearConfig(describe(4096, 4096), 512, hopper).tileN, 128);
