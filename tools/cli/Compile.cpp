@@ -177,9 +177,12 @@ void addCompileCommand(CLI::App &app, Invocation &invocation) {
   command->add_option("-o,--output", options.output, "The .ingot file to write")->check(notEmpty());
   command
       ->add_option("--target", options.target,
-                   "host (this machine), x86-64-v2, x86-64-v3 or x86-64-v4")
+                   "host (this machine), x86-64-v2 to x86-64-v4, or a GPU: sm_80, sm_86, "
+                   "sm_89, sm_90, sm_90a, sm_100a")
       ->capture_default_str();
-  command->add_option("--dtype", options.dtype, "Compute type")->capture_default_str();
+  command
+      ->add_option("--dtype", options.dtype, "Type of weights and activations: f32, bf16 or f16")
+      ->capture_default_str();
   command->add_option("--max-batch", options.maxBatch, "Most rows (sequences) a call takes [8]")
       ->check(sizes);
   command
@@ -221,7 +224,7 @@ void addCompileCommand(CLI::App &app, Invocation &invocation) {
       ->allow_extra_args(false);
   command
       ->add_option("--stop-after", options.stopAfter,
-                   "Print the IR after a phase and stop: import, fuse, lower, plan")
+                   "Print the IR after a phase and stop: import, fuse, unpad, lower, plan")
       ->check(notEmpty());
   command
       ->add_option("--dump-phases", options.dumpPhases,
@@ -244,6 +247,7 @@ void addCompileCommand(CLI::App &app, Invocation &invocation) {
                   "  ingot compile ./all-MiniLM-L6-v2 -o minilm.ingot\n"
                   "  ingot compile ./SmolLM2-135M -o smol.ingot --max-batch 4 --max-context 1024\n"
                   "  ingot compile ./SmolLM2-135M -o smol.ingot --weights none\n"
+                  "  ingot compile ./Llama-3.2-1B -o llama.ingot --target sm_90a --dtype bf16\n"
                   "  ingot compile ./SmolLM2-135M --stop-after lower\n");
 
   command->final_callback([&invocation, arguments] {
