@@ -108,8 +108,8 @@ struct SliceTable : OpRewritePattern<EmbeddingOp> {
           rewriter, slice,
           StepAttr::get(context, transformer::RecipeOp::Reshape, op.getType().getShape()),
           op.getType());
-    rewriter.replaceOp(op, slice.getResult());
     remarkFused(op.getLoc(), kCategory, "rows at constant positions are a slice of the table");
+    rewriter.replaceOp(op, slice.getResult());
     return success();
   }
 };

@@ -12,8 +12,8 @@ namespace {
 
 Tensor floats(std::vector<int64_t> shape, const std::vector<float> &values) {
   Tensor tensor{"x", ElementType::F32, std::move(shape), {}};
-  tensor.data.resize(values.size() * sizeof(float));
-  std::memcpy(tensor.data.data(), values.data(), tensor.data.size());
+  auto bytes = reinterpret_cast<const uint8_t *>(values.data());
+  tensor.data.assign(bytes, bytes + values.size() * sizeof(float));
   return tensor;
 }
 
