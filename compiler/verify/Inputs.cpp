@@ -35,8 +35,8 @@ private:
 
 Tensor makeI32(std::string name, std::vector<int64_t> shape, const std::vector<int32_t> &values) {
   Tensor tensor{std::move(name), ElementType::I32, std::move(shape), {}};
-  tensor.data.resize(values.size() * sizeof(int32_t));
-  std::memcpy(tensor.data.data(), values.data(), tensor.data.size());
+  auto bytes = reinterpret_cast<const std::byte *>(values.data());
+  tensor.data.assign(bytes, bytes + values.size() * sizeof(int32_t));
   return tensor;
 }
 

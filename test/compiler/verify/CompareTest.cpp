@@ -12,7 +12,7 @@ namespace {
 
 Tensor floats(std::vector<int64_t> shape, const std::vector<float> &values) {
   Tensor tensor{"x", ElementType::F32, std::move(shape), {}};
-  auto bytes = reinterpret_cast<const uint8_t *>(values.data());
+  auto bytes = reinterpret_cast<const std::byte *>(values.data());
   tensor.data.assign(bytes, bytes + values.size() * sizeof(float));
   return tensor;
 }
