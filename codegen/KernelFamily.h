@@ -30,14 +30,24 @@ struct TargetInfo {
   std::string arch; // "x86-64-v3", "sm_90a"
 };
 
-/// Whether a family can realise a kernel. `reason` says why not (for the remark) or is empty.
+/// Whether a family can realise a kernel. `reason` says why not, or is empty.
 struct Match {
   bool matched = false;
   std::string reason;
+  /// The body holds what the family is for, so that a no is a fast path not taken and makes a
+  /// remark. A body that has nothing of it was never meant for the family.
+  bool concerns = true;
 
   static Match yes() { return {true, {}}; }
   static Match no(std::string reason) { return {false, std::move(reason)}; }
+  static Match unrelated(std::string reason) { return {false, std::move(reason), false}; }
 };
+
+/// Whether a kernel's body has one of these ops.
+template <typename... Ops> bool hasAnyOp(exec::KernelOp kernel) {
+  return llvm::any_of(kernel.getBody().front(),
+                      [](mlir::Operation &op) { return mlir::isa<Ops...>(op); });
+}
 
 /// Which operands of a kernel are weights: a family may ask for another layout of those.
 struct SelectContext {

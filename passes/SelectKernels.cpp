@@ -211,10 +211,11 @@ LogicalResult Selector::select(exec::KernelOp kernel) {
     codegen::Match match = family->match(kernel, context.target);
     if (!match.matched) {
       declined += "\n  " + family->getName().str() + ": " + match.reason;
-      remark::missed(kernel.getLoc(),
-                     remark::RemarkOpts::name("Declined").category("select-kernels"))
-          << "@" + kernel.getSymName().str() + ": " + family->getName().str() +
-                 " declined: " + match.reason;
+      if (match.concerns)
+        remark::missed(kernel.getLoc(),
+                       remark::RemarkOpts::name("Declined").category("select-kernels"))
+            << "@" + kernel.getSymName().str() + ": " + family->getName().str() +
+                   " declined: " + match.reason;
       continue;
     }
     Result<Selection> selection = family->select(kernel, context);

@@ -108,6 +108,10 @@ class CompileErrors(CliTest):
         self.assertRegex(done.stderr, r"model.layers.0.mlp.gate_proj.*fused: gate, silu and up")
         # What was done is no reason to refuse.
         self.ok("compile", model("llama-default"), "--stop-after", "fuse", "--remarks", "--no-fallback")
+        # A kernel family has nothing to say of bodies that it is not for.
+        done = self.run_tool("compile", model("llama-default"), "--stop-after", "lower", "--target",
+                             "sm_90a", "--no-fallback")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_limits(self):
         for flag in ("--max-batch", "--max-context", "--max-tokens"):

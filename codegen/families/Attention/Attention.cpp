@@ -212,6 +212,8 @@ Match AttentionFamily::match(exec::KernelOp kernel, const TargetInfo &target) co
   std::optional<cuda::ArchInfo> arch = cuda::getArchInfo(target.arch);
   if (!arch)
     return Match::no("architecture " + target.arch + " is not known");
+  if (!hasAnyOp<transformer::AttentionOp>(kernel))
+    return Match::unrelated("it has no attention");
   auto desc = describe(kernel, *arch);
   if (auto *reason = std::get_if<std::string>(&desc))
     return Match::no(*reason);

@@ -240,6 +240,8 @@ static std::optional<std::string> printEpilogue(exec::KernelOp kernel, const Lin
 Match LinearFamily::match(exec::KernelOp kernel, const TargetInfo &target) const {
   if (!cuda::getArchInfo(target.arch))
     return Match::no("architecture " + target.arch + " is not known");
+  if (llvm::none_of(kernel.getBody().front(), isRoot))
+    return Match::unrelated("it has no linear layer");
   std::variant<LinearDesc, std::string> desc = describeLinear(kernel);
   if (auto *reason = std::get_if<std::string>(&desc))
     return Match::no(*reason);

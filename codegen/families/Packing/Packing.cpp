@@ -47,6 +47,9 @@ static std::variant<PackingDesc, std::string> describe(exec::KernelOp kernel) {
 Match PackingFamily::match(exec::KernelOp kernel, const TargetInfo &target) const {
   if (!cuda::getArchInfo(target.arch))
     return Match::no("architecture " + target.arch + " is not known");
+  if (!hasAnyOp<transformer::CuSeqlensOp, transformer::TokenIndicesOp, transformer::TokenSlotsOp>(
+          kernel))
+    return Match::unrelated("it scans no mask");
   auto desc = describe(kernel);
   if (auto *reason = std::get_if<std::string>(&desc))
     return Match::no(*reason);
