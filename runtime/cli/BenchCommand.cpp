@@ -181,12 +181,17 @@ private:
     if (!program.ok())
       return program.status();
     INGOT_TRY(checkInputs(**program));
-    INGOT_TRY(bind(**program, {{"B", what.rows}, {"S", what.length}}));
-    fillRandom(**program);
     std::vector<int64_t> lengths = rowLengths(what, random_);
     Timing result{what, 0, {}};
     for (int64_t length : lengths)
       result.tokens += length;
+    Port *offsets = (*program)->findPort("cu_seqlens", /*output=*/false);
+    if (offsets) {
+      INGOT_TRY(bindPacked(**program, *offsets, lengths, result.tokens));
+      return measure(**program, std::move(result));
+    }
+    INGOT_TRY(bind(**program, {{"B", what.rows}, {"S", what.length}}));
+    fillRandom(**program);
     if (what.fill < 1) {
       Port *mask = (*program)->findPort("attention_mask", /*output=*/false);
       if (!mask)
@@ -196,6 +201,23 @@ private:
         store(*mask, i, int64_t(i % size_t(what.length)) < lengths[i / size_t(what.length)]);
     }
     return measure(**program, std::move(result));
+  }
+
+  /// Inputs of a program compiled with --packed-input: tokens [T], and where each row begins.
+  Status bindPacked(Program &program, Port &offsets, const std::vector<int64_t> &lengths,
+                    int64_t tokens) {
+    INGOT_TRY(bind(program, {{"T", tokens}}));
+    fillRandom(program);
+    if (lengths.size() >= offsets.elements)
+      return Status(ExitCode::Usage, text("--forward: expected at most ", offsets.elements - 1,
+                                          " rows (compiled with --max-batch), got ",
+                                          lengths.size()));
+    int64_t sum = 0;
+    for (size_t row = 0; row < offsets.elements; ++row) {
+      store(offsets, row, sum);
+      sum += row < lengths.size() ? lengths[row] : 0;
+    }
+    return {};
   }
 
   Result<Timing> runStep(const Case &what) {
