@@ -99,12 +99,18 @@ ingot_status ingot_load(ingot_file *file, const ingot_load_options *given, ingot
   LoadOptions load;
   load.weights = options.weights ? options.weights : "";
   load.threads = options.threads;
+  for (std::string_view rest = options.programs ? options.programs : ""; !rest.empty();) {
+    size_t comma = std::min(rest.find(','), rest.size());
+    load.programs.emplace_back(rest.substr(0, comma));
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
+  }
   auto loaded = Model::load(file->artifact, load);
   if (!loaded.ok())
     return report(loaded.status());
   auto out = std::make_unique<ingot_model>();
   out->model = std::move(*loaded);
-  if (file->artifact->plan().generation()) {
+  const format::Generation *generation = file->artifact->plan().generation();
+  if (generation && out->model->hasProgram(generation->program()->string_view())) {
     auto generator = Generator::create(*out->model);
     if (!generator.ok())
       return report(generator.status());
@@ -242,7 +248,8 @@ ingot_status ingot_run(ingot_program *program, const ingot_tensor *inputs, size_
 static Status needGenerator(const ingot_model &model) {
   return model.generator ? Status()
                          : Status(ExitCode::Usage, "this model does not generate: its file "
-                                                   "describes no step program (encoders only run)");
+                                                   "describes no step program (encoders only run), "
+                                                   "or it was loaded without that program");
 }
 
 ingot_status ingot_generate_options_init(ingot_model *model, ingot_generate_options *options) {

@@ -138,7 +138,8 @@ Result<ArrayArgument> parseArray(const std::string &argument, Program &program) 
   return out;
 }
 
-Result<std::unique_ptr<Model>> loadModel(const ModelOptions &options) {
+Result<std::unique_ptr<Model>> loadModel(const ModelOptions &options,
+                                         const ChoosePrograms &choose) {
   LoadOptions load;
   load.weights = options.weights;
   load.threads = options.threads;
@@ -155,6 +156,7 @@ Result<std::unique_ptr<Model>> loadModel(const ModelOptions &options) {
   if (!artifact.ok())
     return artifact.status();
   pool->reset();
+  load.programs = choose((*artifact)->plan());
   auto model = Model::load(*artifact, load);
   if (!model.ok())
     return model.status().withContext(options.file + ": ");

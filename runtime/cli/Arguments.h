@@ -9,6 +9,7 @@
 #include "runtime/exec/Model.h"
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,7 +43,10 @@ struct ArrayArgument {
 /// Reads "NAME=@FILE.npy", or "NAME=1,2,3;4,5,6" for a port of rank 1 or 2.
 Result<ArrayArgument> parseArray(const std::string &argument, Program &program);
 
-/// Opens and loads what `options` names.
-Result<std::unique_ptr<Model>> loadModel(const ModelOptions &options);
+/// The programs that a command needs of a plan, by name; none: all.
+using ChoosePrograms = std::function<std::vector<std::string>(const format::Plan &)>;
+
+/// Opens what `options` names and loads the programs that `choose` says.
+Result<std::unique_ptr<Model>> loadModel(const ModelOptions &options, const ChoosePrograms &choose);
 
 } // namespace ingot::commands

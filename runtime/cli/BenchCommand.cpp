@@ -279,11 +279,33 @@ uint64_t weightBytes(const Model &model) {
   return bytes;
 }
 
+/// Of each device: what the plan says the programs of this run need, and what the driver says went.
+std::string reportMemory(const Model &model, JsonWriter &json) {
+  std::string out;
+  json.key("memory").beginArray();
+  for (const DeviceMemory &memory : model.memory()) {
+    out += text(memory.device, ": weights ", bytesText(memory.weights), ", activations ",
+                bytesText(memory.arena), ", state ", bytesText(memory.state));
+    json.beginObject().member("device", memory.device).member("weight_bytes", memory.weights);
+    json.member("activation_bytes", memory.arena).member("state_bytes", memory.state);
+    json.member("allocated_bytes", memory.allocated);
+    if (memory.gone) {
+      out += text("; by the driver ", bytesText(uint64_t(std::max<int64_t>(*memory.gone, 0))));
+      json.member("driver_bytes", *memory.gone);
+    }
+    out += "\n";
+    json.endObject();
+  }
+  json.endArray();
+  return out;
+}
+
 std::string report(const Model &model, const std::vector<Timing> &results, bool asJson) {
   uint64_t bytes = weightBytes(model);
   JsonWriter json;
-  json.beginObject().member("weight_bytes", bytes).key("cases").beginArray();
-  std::string out = text("weights ", float(double(bytes) * 1e-6), " MB\n");
+  json.beginObject().member("weight_bytes", bytes);
+  std::string out = reportMemory(model, json);
+  json.key("cases").beginArray();
   for (const Timing &result : results) {
     double least = result.seconds.front(), most = result.seconds.back();
     double median = result.seconds[result.seconds.size() / 2];
@@ -321,7 +343,15 @@ Result<std::string> bench(const BenchOptions &options) {
   if (cases.empty())
     return Status(ExitCode::Usage,
                   "bench: expected a case: --forward, --prefill or --decode ROWSxTOKENS, got none");
-  auto model = loadModel(options.model);
+  auto model = loadModel(options.model, [&](const format::Plan &plan) {
+    std::vector<std::string> names;
+    const format::Generation *table = plan.generation();
+    if (!options.forward.empty())
+      names.push_back("forward");
+    if (table && !(options.prefill.empty() && options.decode.empty()))
+      names.push_back(table->program()->str());
+    return names;
+  });
   if (!model.ok())
     return model.status();
   Bench bench(**model, options);

@@ -156,7 +156,11 @@ Result<std::string> generate(const GenerateOptions &options) {
     INGOT_TRY(addPrompts(argument, prompts));
   if (prompts.empty())
     return Status(ExitCode::Usage, "--ids: expected the token ids of a prompt, got none");
-  auto model = loadModel(options.model);
+  auto model = loadModel(options.model, [](const format::Plan &plan) {
+    // A file without a generation loop is loaded whole: the error is the generator's to say.
+    const format::Generation *table = plan.generation();
+    return table ? std::vector{table->program()->str()} : std::vector<std::string>{};
+  });
   if (!model.ok())
     return model.status();
   auto generator = Generator::create(**model);

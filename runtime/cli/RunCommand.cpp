@@ -23,13 +23,6 @@ double now() {
   return double(time.tv_sec) + double(time.tv_nsec) * 1e-9;
 }
 
-Result<Program *> chooseProgram(Model &model, const std::string &name) {
-  if (!name.empty())
-    return model.findProgram(name);
-  return model.programs().size() == 1 ? Result<Program *>(model.programs()[0].get())
-                                      : model.findProgram("forward");
-}
-
 /// An output of a finished run, its elements readable as numbers.
 struct View {
   OutputTensor tensor;
@@ -258,33 +251,36 @@ Status chooseOutputs(const RunOptions &options, Program &program, std::vector<Vi
 Result<std::string> run(const RunOptions &options) {
   if (options.repeat < 1)
     return Status(ExitCode::Usage, "--repeat: expected at least 1, got 0");
-  auto model = loadModel(options.model);
+  auto model = loadModel(options.model, [&](const format::Plan &plan) {
+    std::string name = options.program;
+    if (name.empty())
+      name = plan.programs()->size() == 1 ? plan.programs()->Get(0)->name()->str() : "forward";
+    return std::vector{name};
+  });
   if (!model.ok())
     return model.status();
-  auto program = chooseProgram(**model, options.program);
-  if (!program.ok())
-    return program.status();
+  Program *program = (*model)->programs().front().get();
   std::vector<View> views;
-  INGOT_TRY(chooseOutputs(options, **program, views));
+  INGOT_TRY(chooseOutputs(options, *program, views));
   std::vector<ArrayArgument> arrays;
   std::vector<InputTensor> inputs;
   for (const std::string &argument : options.inputs) {
-    auto array = parseArray(argument, **program);
+    auto array = parseArray(argument, *program);
     if (!array.ok())
       return array.status();
     arrays.push_back(std::move(*array));
   }
   for (const ArrayArgument &array : arrays)
     inputs.push_back(array.tensor());
-  std::vector<double> times, stepSeconds((*program)->numSteps());
+  std::vector<double> times, stepSeconds(program->numSteps());
   if (options.profile)
-    (*program)->setProfile(&stepSeconds);
+    program->setProfile(&stepSeconds);
   std::vector<OutputTensor> outputs(views.size());
   for (uint64_t i = 0; i < options.repeat; ++i) {
     for (size_t j = 0; j < views.size(); ++j)
       outputs[j] = OutputTensor{views[j].tensor.name};
     double begin = now();
-    INGOT_TRY((*program)->run(inputs, outputs));
+    INGOT_TRY(program->run(inputs, outputs));
     times.push_back(now() - begin);
   }
   for (size_t i = 0; i < views.size(); ++i) {
@@ -294,8 +290,8 @@ Result<std::string> run(const RunOptions &options) {
   }
   std::vector<ProfileLine> profile;
   if (options.profile)
-    profile = profileLines(**program, stepSeconds, options.repeat);
-  return report(options, **program, views, times, profile);
+    profile = profileLines(*program, stepSeconds, options.repeat);
+  return report(options, *program, views, times, profile);
 }
 
 } // namespace ingot::commands

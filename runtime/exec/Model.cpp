@@ -27,6 +27,7 @@ Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const Artifact> artif
   if (!pool.ok())
     return pool.status();
   model->pool_ = std::move(*pool);
+  INGOT_TRY(model->choosePrograms(options.programs));
   // Code before memory: a machine that cannot run the code should say so at once.
   for (size_t i = 0; i < plan.devices()->size(); ++i)
     INGOT_TRY(model->loadDevice(i, options));
@@ -36,9 +37,9 @@ Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const Artifact> artif
     const format::Device &table = *plan.devices()->Get(unsigned(i));
     LoadedDevice &device = model->devices_[i];
     INGOT_TRY(model->checkRoom(i));
-    std::pair<Space, uint64_t> const spaces[] = {{Space::Arena, table.arena_bytes()},
+    std::pair<Space, uint64_t> const spaces[] = {{Space::Arena, model->arenaBytes_[i]},
                                                  {Space::Constants, table.constant_bytes()},
-                                                 {Space::State, table.state_bytes()}};
+                                                 {Space::State, model->stateBytes_[i]}};
     const char *const names[] = {"activations", "", "constants", "program state (KV cache)"};
     for (auto [space, bytes] : spaces) {
       auto base = device.device->allocate(bytes, text(names[unsigned(space)], " on device ", i));
@@ -49,7 +50,7 @@ Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const Artifact> artif
   }
   INGOT_TRY(model->loadWeights(options));
   INGOT_TRY(model->uploadConstants());
-  for (unsigned i = 0; i < plan.programs()->size(); ++i) {
+  for (unsigned i : model->chosenPrograms_) {
     auto program = Program::create(plan, i, model->devices_);
     if (!program.ok())
       return program.status();
@@ -58,6 +59,39 @@ Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const Artifact> artif
   }
   INGOT_TRY(model->checkMemory());
   return model;
+}
+
+Status Model::choosePrograms(const std::vector<std::string> &names) {
+  const format::Plan &plan = artifact_->plan();
+  std::string all;
+  for (unsigned i = 0; i < plan.programs()->size(); ++i) {
+    std::string_view name = plan.programs()->Get(i)->name()->string_view();
+    all += text(i ? ", " : "", name);
+    if (names.empty() || std::find(names.begin(), names.end(), name) != names.end())
+      chosenPrograms_.push_back(i);
+  }
+  for (const std::string &name : names)
+    if (std::none_of(chosenPrograms_.begin(), chosenPrograms_.end(), [&](unsigned i) {
+          return plan.programs()->Get(i)->name()->string_view() == name;
+        }))
+      return Status(ExitCode::Usage, text("expected a program among ", all, ", got ", quoted(name)));
+  arenaBytes_.assign(plan.devices()->size(), 0);
+  stateBytes_.assign(plan.devices()->size(), 0);
+  freeBefore_.assign(plan.devices()->size(), std::nullopt);
+  if (names.empty())
+    for (unsigned device = 0; device < plan.devices()->size(); ++device) {
+      arenaBytes_[device] = plan.devices()->Get(device)->arena_bytes();
+      stateBytes_[device] = plan.devices()->Get(device)->state_bytes();
+    }
+  for (unsigned program : chosenPrograms_)
+    for (const format::Buffer *buffer : *plan.programs()->Get(program)->buffers()) {
+      unsigned device = buffer->device();
+      if (buffer->space() == Space::Arena) // inside the device's arena (V5)
+        arenaBytes_[device] = std::max(arenaBytes_[device], buffer->offset() + buffer->bytes());
+      else if (buffer->space() == Space::State)
+        stateBytes_[device] = plan.devices()->Get(device)->state_bytes();
+    }
+  return {};
 }
 
 /// The targets that a device of the plan can be: its own, then those of the same kind for which
@@ -162,21 +196,22 @@ Result<uint32_t> Model::resolve(Device &device, const format::Kernel &kernel,
 }
 
 /// Before anything is taken: does the plan fit what is free?
-Status Model::checkRoom(size_t index) const {
+Status Model::checkRoom(size_t index) {
   auto info = devices_[index].device->memoryInfo();
   if (!info)
     return {};
+  freeBefore_[index] = info->free;
   const format::Device &table = *artifact_->plan().devices()->Get(unsigned(index));
-  uint64_t need = table.arena_bytes() + table.weight_bytes() + table.constant_bytes() +
-                  table.state_bytes(); // each at most 2^46 (V11)
+  uint64_t need = arenaBytes_[index] + table.weight_bytes() + table.constant_bytes() +
+                  stateBytes_[index]; // each at most 2^46 (V11)
   if (need <= info->free)
     return {};
   return Status(
       ExitCode::OutOfResources,
       text("device ", index, " (", devices_[index].device->description(), "): the plan needs ",
            bytesText(need), " (weights ", bytesText(table.weight_bytes()), ", activations ",
-           bytesText(table.arena_bytes()), ", KV cache and other state ",
-           bytesText(table.state_bytes()), ", constants ", bytesText(table.constant_bytes()),
+           bytesText(arenaBytes_[index]), ", KV cache and other state ",
+           bytesText(stateBytes_[index]), ", constants ", bytesText(table.constant_bytes()),
            "), free are ", bytesText(info->free), " of ", bytesText(info->total), ", ",
            bytesText(need - info->free),
            " too few; free memory there (`nvidia-smi` lists who uses "
@@ -215,14 +250,22 @@ std::vector<DeviceMemory> Model::memory() const {
     const format::Device &table = *artifact_->plan().devices()->Get(unsigned(i));
     DeviceMemory &memory = out.emplace_back();
     memory.device = devices_[i].device->description();
-    memory.arena = table.arena_bytes();
+    memory.arena = arenaBytes_[i];
     memory.weights = table.weight_bytes();
     memory.constants = table.constant_bytes();
-    memory.state = table.state_bytes();
+    memory.state = stateBytes_[i];
     memory.weightsInPlace = weightsInPlace_[i];
     memory.allocated = devices_[i].device->allocatedBytes();
+    auto info = devices_[i].device->memoryInfo();
+    if (info && freeBefore_[i])
+      memory.gone = int64_t(*freeBefore_[i]) - int64_t(info->free);
   }
   return out;
+}
+
+bool Model::hasProgram(std::string_view name) const {
+  return std::any_of(programs_.begin(), programs_.end(),
+                     [&](const auto &program) { return program->name() == name; });
 }
 
 Result<Program *> Model::findProgram(std::string_view name) {
@@ -238,8 +281,7 @@ Result<Program *> Model::findProgram(std::string_view name) {
 Status Model::reset() {
   for (size_t i = 0; i < devices_.size(); ++i) {
     Device &device = *devices_[i].device;
-    INGOT_TRY(device.zero(devices_[i].bases[unsigned(Space::State)],
-                          artifact_->plan().devices()->Get(unsigned(i))->state_bytes()));
+    INGOT_TRY(device.zero(devices_[i].bases[unsigned(Space::State)], stateBytes_[i]));
     INGOT_TRY(device.synchronize());
   }
   return {};

@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,18 +25,25 @@ struct LoadOptions {
   /// Takes a checkpoint that holds more than the model: a part of a model is run with the whole's
   /// weights. Otherwise that is an error, as it is when a model is compiled.
   bool allowSurplus = false;
+  /// Names of the programs to load; empty: all. Activations are as large as the largest of these
+  /// needs, and the state is there if one of them uses it.
+  std::vector<std::string> programs;
   /// 0: ThreadPool::defaultThreads().
   unsigned threads = 0;
   /// Tests put fakes here.
   DeviceFactory makeDevice = ingot::makeDevice;
 };
 
-/// Bytes on one device: what the plan says, and what was allocated (to whole pages).
+/// Bytes on one device: what the plan says of the programs that are loaded, and what was allocated
+/// (to whole pages).
 struct DeviceMemory {
   std::string device;
   uint64_t arena = 0, weights = 0, constants = 0, state = 0;
   bool weightsInPlace = false; // read from the mapped file
   uint64_t allocated = 0;
+  /// What the driver says has gone since the code was loaded; by then another process may have
+  /// taken or given back some of it. Absent where a device cannot tell.
+  std::optional<int64_t> gone;
 };
 
 class Model {
@@ -47,6 +55,7 @@ public:
   std::vector<std::unique_ptr<Program>> &programs() { return programs_; }
   /// Usage error that lists the programs there are.
   Result<Program *> findProgram(std::string_view name);
+  bool hasProgram(std::string_view name) const;
   /// Zeroes all state.
   Status reset();
   std::vector<DeviceMemory> memory() const;
@@ -57,11 +66,12 @@ public:
 
 private:
   Model() = default;
+  Status choosePrograms(const std::vector<std::string> &names);
   Status loadDevice(size_t index, const LoadOptions &options);
   Status loadKernels(size_t index);
   static Result<uint32_t> resolve(Device &device, const format::Kernel &kernel,
                                   std::span<const uint32_t> images);
-  Status checkRoom(size_t index) const;
+  Status checkRoom(size_t index);
   Status loadWeights(const LoadOptions &options);
   Status uploadWeights(size_t index);
   Status bindWeights(const LoadOptions &options);
@@ -72,6 +82,10 @@ private:
   std::unique_ptr<ThreadPool> pool_; // outlives the devices
   std::vector<LoadedDevice> devices_;
   std::vector<bool> weightsInPlace_;
+  std::vector<unsigned> chosenPrograms_; // indices into the plan's
+  /// Of each device, for the programs that are loaded.
+  std::vector<uint64_t> arenaBytes_, stateBytes_;
+  std::vector<std::optional<uint64_t>> freeBefore_; // of each device, with only the code loaded
   std::vector<std::unique_ptr<Program>> programs_;
   std::atomic<bool> busy_{false};
 };

@@ -101,6 +101,9 @@ typedef struct ingot_load_options {
    * "random:SEED" (SEED a decimal 64-bit number; for benchmarks and tests). */
   const char *weights;
   unsigned threads;     /* 0: INGOT_NUM_THREADS if set, else the CPUs of this process */
+  /* NULL: all. Else names with commas: only these programs are loaded, with the memory that they
+   * need; a model that only generates leaves out the activations of "forward". */
+  const char *programs;
 } ingot_load_options;
 
 /* Allocates everything, binds the weights, loads the code. options may be NULL. Release:

@@ -4,6 +4,7 @@
 #include "runtime/weights/Json.h"
 #include "test/runtime/testing/TestArtifact.h"
 
+#include <cstddef>
 #include <cstring>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -105,6 +106,28 @@ TEST_F(CApiTest, BadTensorsAreRefused) {
   refused([&](ingot_tensor *, ingot_tensor &out) { out.data = x, out.bytes = 7; });
   ingot_tensor outputs[4] = {};
   EXPECT_EQ(ingot_run(program, good, 2, outputs, 4), INGOT_USAGE);
+}
+
+TEST_F(CApiTest, LoadsTheProgramsThatAreNamed) {
+  ingot_load_options options = {sizeof options, nullptr, 1, "step"};
+  ingot_model *some = nullptr;
+  ASSERT_EQ(ingot_load(file, &options, &some), INGOT_OK) << ingot_last_error();
+  EXPECT_EQ(ingot_find_program(some, "forward", &program), INGOT_USAGE);
+  EXPECT_EQ(ingot_find_program(some, "step", &program), INGOT_OK);
+  ingot_unload(some);
+  // Without its program there is no generation; a size of before this field means all.
+  options.programs = "forward";
+  ASSERT_EQ(ingot_load(file, &options, &some), INGOT_OK) << ingot_last_error();
+  ingot_generate_options generate;
+  EXPECT_EQ(ingot_generate_options_init(some, &generate), INGOT_USAGE);
+  ingot_unload(some);
+  options.struct_size = offsetof(ingot_load_options, programs);
+  ASSERT_EQ(ingot_load(file, &options, &some), INGOT_OK) << ingot_last_error();
+  EXPECT_EQ(ingot_find_program(some, "step", &program), INGOT_OK);
+  ingot_unload(some);
+  options = {sizeof options, nullptr, 1, "forward,nothing"};
+  EXPECT_EQ(ingot_load(file, &options, &some), INGOT_USAGE);
+  EXPECT_NE(std::strstr(ingot_last_error(), "forward, step"), nullptr) << ingot_last_error();
 }
 
 TEST_F(CApiTest, Generates) {

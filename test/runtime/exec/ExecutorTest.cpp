@@ -208,6 +208,38 @@ TEST_F(ExecutorTest, MemoryIsThePlans) {
   EXPECT_EQ(memory[0].allocated, 3 * kPage); // activations, constants, state
 }
 
+TEST(Load, OnlySomePrograms) {
+  auto withPrograms = [](std::vector<std::string> names) {
+    LoadOptions options;
+    options.programs = std::move(names);
+    return loadModel(
+        [&](format::PlanT &plan) {
+          plan.devices[0]->arena_bytes += 4096; // of one buffer more of "step"
+          auto buffer = std::make_unique<format::BufferT>(*plan.programs[1]->buffers[0]);
+          buffer->offset = plan.devices[0]->arena_bytes - 4096;
+          buffer->space = format::Space::Arena;
+          buffer->bytes = 4096;
+          plan.programs[1]->buffers.push_back(std::move(buffer));
+        },
+        options);
+  };
+  LoadedModel both = withPrograms({}), forward = withPrograms({"forward"}),
+              step = withPrograms({"step"});
+  EXPECT_EQ(both.model->programs().size(), 2u);
+  ASSERT_EQ(forward.model->programs().size(), 1u);
+  EXPECT_EQ(forward.model->programs()[0]->name(), "forward");
+  EXPECT_TRUE(step.model->hasProgram("step"));
+  EXPECT_FALSE(step.model->hasProgram("forward"));
+  EXPECT_EQ(step.model->findProgram("forward").status().code(), ExitCode::Usage);
+  // Activations are what the loaded programs need.
+  EXPECT_EQ(both.model->memory()[0].arena, step.model->memory()[0].arena);
+  EXPECT_LT(forward.model->memory()[0].arena + 4096, both.model->memory()[0].arena + 1);
+  Inputs in;
+  OutputTensor out{"y"};
+  EXPECT_TRUE(forward.model->programs()[0]->run(in.tensors(), {&out, 1}).ok());
+  EXPECT_TRUE(step.model->reset().ok());
+}
+
 TEST(Load, WeightsAreNeededOrRandom) {
   auto unbound = [](format::PlanT &plan) { plan.weights_embedded = false; };
   auto plan = makePlan();
