@@ -18,24 +18,36 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import models
 
 
+def ingot_file(options, name, packed=False):
+    return os.path.join(options.out, name + (".packed" if packed else "") + ".ingot")
+
+
+def has_packed(name):
+    """Encoders are compiled for packed input, too: the same tokens without any padding logic."""
+    return models.CASES[name][0][0] == "forward"
+
+
 def compile_models(options):
     for name in options.models:
         folder = models.write_folder(name, options.out)
-        file = os.path.join(options.out, name + ".ingot")
-        begin = time.monotonic()
-        subprocess.run([os.path.join(options.bin, "ingot"), "compile", folder, "-o", file,
-                        "--weights", "none", "--target", options.target, *models.MODELS[name][1]],
-                       check=True, stdout=sys.stderr)
-        print(f"{name}: {time.monotonic() - begin:.1f} s, {os.path.getsize(file) / 2**20:.2f} MiB")
+        for packed in [False, True][:1 + has_packed(name)]:
+            file = ingot_file(options, name, packed)
+            begin = time.monotonic()
+            subprocess.run([os.path.join(options.bin, "ingot"), "compile", folder, "-o", file,
+                            "--weights", "none", "--target", options.target,
+                            *models.MODELS[name][1], *["--packed-input"][:packed]],
+                           check=True, stdout=sys.stderr)
+            print(f"{os.path.basename(file)}: {time.monotonic() - begin:.1f} s, "
+                  f"{os.path.getsize(file) / 2**20:.2f} MiB")
 
 
 def case_flag(kind, rows, length, fill):
     return [f"--{kind}", f"{rows}x{length}" + (f"@{fill}" if fill < 100 else "")]
 
 
-def run_ingot(options, name):
-    """{case: (median, min, max) in ms}, and the seconds of loading with random weights."""
-    file = os.path.join(options.out, name + ".ingot")
+def run_ingot(options, name, packed=False):
+    """{case: (median, min, max) in ms}, memory in bytes, the seconds of loading and running."""
+    file = ingot_file(options, name, packed)
     flags = [flag for case in models.CASES[name] for flag in case_flag(*case)]
     begin = time.monotonic()
     done = subprocess.run([options.ingot_run, "bench", file, "--weights", "random:1", "--json",
@@ -45,11 +57,38 @@ def run_ingot(options, name):
     if done.returncode != 0:
         print(f"{name}: ingot-run bench ended with {done.returncode}: {done.stderr.strip()}",
               file=sys.stderr)
-        return {}, seconds
-    cases = json.loads(done.stdout)["cases"]
+        return {}, {}, seconds
+    report = json.loads(done.stdout)
     return {case["case"]: tuple(case[key] * 1e3 for key in
                                 ("median_seconds", "min_seconds", "max_seconds"))
-            for case in cases}, seconds
+            for case in report["cases"]}, report["memory"][0], seconds
+
+
+def peer_memory(name):
+    """Bytes above the weights at the peak of a prefill with eager attention."""
+    import peers
+    import torch
+    kind, rows, length, _ = models.CASES[name][0]
+    assert kind == "prefill"
+    with torch.inference_mode():
+        model = peers.build(models.MODELS[name][0], models.dtype(name), "eager")
+        bytes_ = peers.prefill_memory(model, rows, length)
+        del model
+    peers.release()
+    return bytes_
+
+
+def print_memory(options, name, memory):
+    """Activations by the plan, and by what the driver says went; beside eager attention's."""
+    driver = memory["driver_bytes"] - memory["weight_bytes"] - memory["state_bytes"]
+    shown = f"{memory['activation_bytes'] / 2**20:.0f} MiB by the plan, {driver / 2**20:.0f} by the driver"
+    result = {"plan": memory["activation_bytes"], "driver": driver}
+    if options.peers and name in models.MEMORY:
+        result["eager"] = peer_memory(name)
+        share = result["eager"] / max(driver, memory["activation_bytes"])
+        shown += f"; eager attention {result['eager'] / 2**20:.0f} MiB ({share:.1f}x)"
+    print(f"{name + ' activations':34} {shown}", flush=True)
+    return result
 
 
 def row_lengths(rows, length, fill):
@@ -114,11 +153,16 @@ def run(options):
     report = {"device": device, "rates": rates, "cases": []}
     print(f"{'case':34} {'ingot ms':>20} {'of limit':>9}  peers: ms (ingot is so much faster)")
     for name in options.models:
-        ingot, seconds = run_ingot(options, name)
+        ingot, memory, seconds = run_ingot(options, name)
+        packed = run_ingot(options, name, packed=True)[0] if has_packed(name) else {}
+        if memory.get("driver_bytes"):
+            report.setdefault("activations", {})[name] = print_memory(options, name, memory)
         for case in models.CASES[name]:
             key = case_flag(*case)[0][2:] + " " + case_flag(*case)[1]
             mine = ingot.get(key)
             theirs = run_peers(name, case) if options.peers else {}
+            if key in packed:
+                theirs["packed"] = packed[key]
             limit = limit_ms(name, case, rates)
             report["cases"].append({"model": name, "case": key, "ingot_ms": mine,
                                     "peers_ms": theirs, "limit_ms": limit,

@@ -57,6 +57,9 @@ CASES = {
     "minilm-l6": [("forward", 128, 512, 51), ("forward", 1, 128, 100)],
 }
 
+# Whose activations are measured beside eager attention's.
+MEMORY = ["llama-7b"]
+
 
 def write_folder(name, root):
     """A folder with the model's config.json; returns its path."""

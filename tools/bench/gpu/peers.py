@@ -53,6 +53,17 @@ def prefill(model, rows, length):
     return median_ms(lambda: model(input_ids=ids, use_cache=True, logits_to_keep=1), runs=5, warmup=2)
 
 
+def prefill_memory(model, rows, length):
+    """Peak bytes of a prefill above what was there before, without a cache."""
+    ids = torch.randint(0, model.config.vocab_size, (rows, length), device="cuda")
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    model(input_ids=ids, use_cache=False, logits_to_keep=1)
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated() - before
+
+
 def forward(model, lengths, width, compiled):
     """A padded batch with an attention mask; packed without padding logic is the caller's to time."""
     rows = len(lengths)
