@@ -1,0 +1,513 @@
+// attention_sm90.cuh - Attention of many queries by warpgroup matrix instructions (sm_90a).
+//
+// One block a multiprocessor. A warp of the first warpgroup has the tensor copy engine bring
+// queries, keys and values; every other warpgroup has 64 queries of one head and goes through the
+// keys from the last to the first, so that tiles with a mask come first (and, with a window, last):
+//
+//   scores(j) = Q K(j)^T                      K and Q in shared memory
+//   out += P(j+1) V(j+1)                      P in registers, runs while
+//   P(j) = 2^(scores(j) - base)               is computed; sums are kept of P
+//
+// Warpgroups take turns at starting products, so that one computes exponentials while the tensor
+// cores work for the other. `base` follows a row's maximum only where that has grown by more than a
+// factor of 2^8 of probabilities: what was summed so far is rescaled rarely, and the quotient at the
+// end is the same.
+//
+// Keys past the end of a row are what the copy engine found there: their scores are masked, and
+// their values are overwritten with zeros before they are used.
+//
+// Constants of a stub: those of attention.cuh without kRowTiles, kChunkBytes and kCluster, and
+//   kConsumers (warpgroups, 64 queries each), kKeys (of a tile), kStages, kProducerRegisters,
+//   kConsumerRegisters. Maps are of boxes of 64 columns of a head: queries [tokens, heads, D] of 64
+//   tokens; keys and values [tokens, heads, D] of kKeys tokens, or, of a paged cache,
+//   [blocks * heads * kBlock, D] of as many rows as divide both a block and a tile.
+#pragma once
+
+#include "codegen/cuda/kernels/attention_work.cuh"
+#include "codegen/cuda/ptx/tensor_copy.cuh"
+#include "codegen/cuda/ptx/wgmma_wide.cuh"
+
+namespace ingot {
+
+INGOT_DEVICE constexpr int common_divisor(int a, int b) {
+  return b == 0 ? a : common_divisor(b, a % b);
+}
+
+template <typename Config, typename T> struct AttentionSm90Traits {
+  static constexpr int kGroupThreads = 128, kGroupRows = 64, kRowBytes = 128;
+  static constexpr int kConsumers = Config::kConsumers;
+  static constexpr int kRows = kConsumers * kGroupRows;
+  static constexpr int kKeys = Config::kKeys;
+  /// A head in shared memory: panels of 64 columns, what it lacks of the last are zeros.
+  static constexpr int kPanels = (Config::kWidth + 63) / 64;
+  static constexpr int kSteps = (Config::kWidth + 15) / 16;
+  static constexpr int kColumns = (Config::kWidth + 31) / 32 * 32; // of the output, in registers
+  static constexpr int kQueryPanel = kGroupRows * kRowBytes, kKeyPanel = kKeys * kRowBytes;
+  static constexpr int kQueryBytes = kPanels * kQueryPanel, kTileBytes = kPanels * kKeyPanel;
+  static constexpr int kBoxRows = Config::kPaged ? common_divisor(Config::kBlock, kKeys) : kKeys;
+  static constexpr int kTilesOffset = kConsumers * kQueryBytes;
+  static constexpr int kBarriersOffset = kTilesOffset + 2 * Config::kStages * kTileBytes;
+  static constexpr int kBarriers = 2 * kConsumers + 4 * Config::kStages;
+  /// Tiles start at multiples of 1024 bytes; barriers are behind them.
+  static constexpr int kSharedBytes = 1024 + kBarriersOffset + 8 * kBarriers;
+  static_assert(sizeof(T) == 2, "warpgroup instructions multiply 16-bit elements here");
+  static_assert(Config::kThreads == (kConsumers + 1) * kGroupThreads,
+                "a producer and the consumer warpgroups");
+  static_assert(Config::kWidth * sizeof(T) % 16 == 0, "what the copy engine can step by");
+  static_assert(kBoxRows % 8 == 0, "boxes are whole patterns of the swizzle");
+  static_assert(Config::kScale > 0, "the largest score is that of the largest product");
+};
+
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+
+/// Addresses in shared memory.
+template <typename Config, typename T> struct AttentionRing {
+  using Traits = AttentionSm90Traits<Config, T>;
+  u32 base;
+  INGOT_DEVICE u32 queries(int group) const { return base + group * Traits::kQueryBytes; }
+  INGOT_DEVICE u32 keys(int stage) const {
+    return base + Traits::kTilesOffset + stage * 2 * Traits::kTileBytes;
+  }
+  INGOT_DEVICE u32 values(int stage) const { return keys(stage) + Traits::kTileBytes; }
+  INGOT_DEVICE u32 barrier(int i) const { return base + Traits::kBarriersOffset + i * 8; }
+  INGOT_DEVICE u32 queriesFull(int group) const { return barrier(2 * group); }
+  INGOT_DEVICE u32 queriesEmpty(int group) const { return barrier(2 * group + 1); }
+  INGOT_DEVICE u32 keysFull(int s) const { return barrier(2 * Traits::kConsumers + 4 * s); }
+  INGOT_DEVICE u32 keysEmpty(int s) const { return keysFull(s) + 8; }
+  INGOT_DEVICE u32 valuesFull(int s) const { return keysFull(s) + 16; }
+  INGOT_DEVICE u32 valuesEmpty(int s) const { return keysFull(s) + 24; }
+
+  INGOT_DEVICE void init() const {
+    for (int group = 0; group < Traits::kConsumers; ++group) {
+      ptx::init_barrier(queriesFull(group), 1);
+      ptx::init_barrier(queriesEmpty(group), 1);
+    }
+    for (int s = 0; s < Config::kStages; ++s) {
+      ptx::init_barrier(keysFull(s), 1);
+      ptx::init_barrier(keysEmpty(s), Traits::kConsumers);
+      ptx::init_barrier(valuesFull(s), 1);
+      ptx::init_barrier(valuesEmpty(s), Traits::kConsumers);
+    }
+    ptx::fence_barrier_init();
+  }
+};
+
+/// A place in the ring; every stage holds a tile of keys and one of values.
+template <typename Config> struct RingPlace {
+  int stage = 0;
+  u32 parity = 0;
+  INGOT_DEVICE void advance() {
+    if (++stage == Config::kStages) {
+      stage = 0;
+      parity ^= 1;
+    }
+  }
+};
+
+/// Starts the copies of a tile of keys or values, by a whole warp.
+template <typename Config, typename T>
+INGOT_DEVICE void copy_key_tile(const TensorMap *map, u32 to, u32 barrier,
+                                const AttentionArguments<T> &a, const AttentionWork &work,
+                                int tile) {
+  using Traits = AttentionSm90Traits<Config, T>;
+  const int lane = threadIdx.x % kWarp, head = work.head / Config::kGroup;
+  if constexpr (Config::kPaged) {
+    const int boxes =
+        min_of(Traits::kKeys, work.keys - tile * Traits::kKeys + Traits::kBoxRows - 1) /
+        Traits::kBoxRows;
+    if (lane == 0)
+      ptx::arrive_expecting(barrier,
+                            boxes * Traits::kPanels * Traits::kBoxRows * Traits::kRowBytes);
+    __syncwarp();
+    for (int i = lane; i < boxes * Traits::kPanels; i += kWarp) {
+      const int panel = i % Traits::kPanels, box = i / Traits::kPanels;
+      const int position = tile * Traits::kKeys + box * Traits::kBoxRows;
+      const i32 entry = a.table[work.row * a.tableBlocks + position / Config::kBlock];
+      const i32 block = min_of(max_of(entry, 0), Config::kBlocks - 1);
+      ptx::copy_tensor_2d(
+          to + panel * Traits::kKeyPanel + box * Traits::kBoxRows * Traits::kRowBytes, map,
+          panel * 64,
+          (block * Config::kKvHeads + head) * Config::kBlock + position % Config::kBlock, barrier);
+    }
+  } else if (lane == 0) {
+    ptx::arrive_expecting(barrier, Traits::kTileBytes);
+#pragma unroll
+    for (int panel = 0; panel < Traits::kPanels; ++panel)
+      ptx::copy_tensor_3d(to + panel * Traits::kKeyPanel, map, panel * 64, head,
+                          static_cast<i32>(work.firstToken) + tile * Traits::kKeys, barrier);
+  }
+}
+
+template <typename Config, typename T>
+INGOT_DEVICE void produce_attention(const AttentionArguments<T> &a, const TensorMap *mapQ,
+                                    const TensorMap *mapK, const TensorMap *mapV,
+                                    const AttentionRing<Config, T> &ring, const i32 *tilesBefore) {
+  using Traits = AttentionSm90Traits<Config, T>;
+  const int lane = threadIdx.x % kWarp;
+  RingPlace<Config> keyPlace, valuePlace;
+  u32 queryParity = 1; // The first round finds all places empty.
+  AttentionWork work;
+  for (int round = 0;
+       take_attention_work<Config, Traits::kRows, Traits::kKeys>(a, tilesBefore, round, work);
+       ++round) {
+    if (lane == 0) {
+      for (int group = 0; group < Traits::kConsumers; ++group) {
+        ptx::wait_barrier(ring.queriesEmpty(group), queryParity);
+        ptx::arrive_expecting(ring.queriesFull(group), Traits::kQueryBytes);
+#pragma unroll
+        for (int panel = 0; panel < Traits::kPanels; ++panel)
+          ptx::copy_tensor_3d(
+              ring.queries(group) + panel * Traits::kQueryPanel, mapQ, panel * 64, work.head,
+              static_cast<i32>(work.firstToken) + work.firstQuery + group * Traits::kGroupRows,
+              ring.queriesFull(group));
+      }
+    }
+    queryParity ^= 1;
+    __syncwarp();
+    // Values are wanted one tile later than keys.
+    for (int tile = work.afterTile - 1; tile >= work.firstTile - 1; --tile) {
+      if (tile >= work.firstTile) {
+        ptx::wait_barrier(ring.keysEmpty(keyPlace.stage), keyPlace.parity ^ 1);
+        copy_key_tile<Config>(mapK, ring.keys(keyPlace.stage), ring.keysFull(keyPlace.stage), a,
+                              work, tile);
+        keyPlace.advance();
+      }
+      if (tile + 1 < work.afterTile) {
+        ptx::wait_barrier(ring.valuesEmpty(valuePlace.stage), valuePlace.parity ^ 1);
+        copy_key_tile<Config>(mapV, ring.values(valuePlace.stage),
+                              ring.valuesFull(valuePlace.stage), a, work, tile + 1);
+        valuePlace.advance();
+      }
+    }
+  }
+}
+
+/// What a consumer's lane has of its warp's 16 rows: two of them, `half` 0 and 1.
+template <typename Config, typename T> struct AttentionRows {
+  using Traits = AttentionSm90Traits<Config, T>;
+  using Hooks = AttentionHooks<Config>;
+  static constexpr int kScores = Traits::kKeys / 2, kOut = Traits::kColumns / 2;
+  /// By how much a maximum may pass `base`, as a power of two.
+  static constexpr float kSlack = 8;
+
+  float out[kOut];
+  float base[2], sum[2], correction[2];
+  i32 position[2];
+
+  /// Masks and transforms the scores of keys from `firstKey` on.
+  INGOT_DEVICE void mask(float (&scores)[kScores], i32 firstKey, i32 keys, float slope) const {
+    const int c = threadIdx.x % 4;
+#pragma unroll
+    for (int i = 0; i < kScores; ++i) {
+      const i32 key = firstKey + i / 4 * 8 + 2 * c + i % 2, query = position[i / 2 % 2];
+      scores[i] = Hooks::visible(query, key, keys)
+                      ? Hooks::transform(scores[i], slope, query, key)
+                      : nothing();
+    }
+  }
+
+  /// Scores become probabilities; true if what is summed in `out` must be multiplied by
+  /// `correction` (of the whole warp).
+  INGOT_DEVICE bool soften(float (&scores)[kScores]) {
+    float maximum[2];
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      float even = scores[half * 2], odd = scores[half * 2 + 1];
+#pragma unroll
+      for (int i = 4; i < kScores; i += 4) {
+        even = fmaxf(even, scores[i + half * 2]);
+        odd = fmaxf(odd, scores[i + half * 2 + 1]);
+      }
+      even = fmaxf(even, odd);
+      even = fmaxf(even, __shfl_xor_sync(kAllLanes, even, 1));
+      maximum[half] = fmaxf(even, __shfl_xor_sync(kAllLanes, even, 2)) * Hooks::kExponent;
+    }
+    const bool raise = __any_sync(
+        kAllLanes, maximum[0] > base[0] + kSlack || maximum[1] > base[1] + kSlack);
+    float used[2];
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      if (raise) {
+        const float next = fmaxf(base[half], maximum[half]);
+        correction[half] = ptx::exp2_fast(base[half] - (next == nothing() ? 0.0f : next));
+        base[half] = next;
+        sum[half] *= correction[half];
+      }
+      // A row that has seen nothing yet keeps its zeros.
+      used[half] = base[half] == nothing() ? 0.0f : base[half];
+    }
+    float sums[4] = {};
+#pragma unroll
+    for (int i = 0; i < kScores; ++i) {
+      scores[i] = ptx::exp2_fast(scores[i] * Hooks::kExponent - used[i / 2 % 2]);
+      sums[i % 4] += scores[i];
+    }
+    sum[0] += sums[0] + sums[1];
+    sum[1] += sums[2] + sums[3];
+    return raise;
+  }
+
+  INGOT_DEVICE void rescale() {
+#pragma unroll
+    for (int i = 0; i < kOut; ++i)
+      out[i] *= correction[i / 2 % 2];
+  }
+
+  INGOT_DEVICE void store(const AttentionArguments<T> &a, const AttentionWork &work, int firstRow) {
+    const int lane = threadIdx.x % kWarp;
+    float scale[2];
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      float total = sum[half];
+      total += __shfl_xor_sync(kAllLanes, total, 1);
+      total += __shfl_xor_sync(kAllLanes, total, 2);
+      scale[half] = 1;
+      if constexpr (Config::kSinks) {
+        // One more logit in the denominator.
+        const float sink = a.sinks[work.head] * kLog2e, maximum = fmaxf(base[half], sink);
+        scale[half] = exp2f(base[half] - maximum);
+        total = total * scale[half] + exp2f(sink - maximum);
+      }
+      // Not `> 0`: NaN stays NaN.
+      scale[half] = total == 0 ? 0.0f : scale[half] / total;
+    }
+    T *rows = a.out + (work.firstToken + firstRow + lane / 4) * Config::kOutputStride +
+              work.head * Config::kWidth;
+#pragma unroll
+    for (int j = 0; j < Traits::kColumns / 8; j += 4)
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        float pairs[4][2];
+#pragma unroll
+        for (int t = 0; t < 4; ++t) {
+          pairs[t][0] = out[(j + t) * 4 + half * 2] * scale[half];
+          pairs[t][1] = out[(j + t) * 4 + half * 2 + 1] * scale[half];
+        }
+        transpose_quad(pairs);
+        const int column = j * 8 + lane % 4 * 8;
+        if (firstRow + lane / 4 + half * 8 < work.tokens && column < Config::kWidth) {
+          const uint4 packed = {pack_pair<T>(pairs[0][0], pairs[0][1]),
+                                pack_pair<T>(pairs[1][0], pairs[1][1]),
+                                pack_pair<T>(pairs[2][0], pairs[2][1]),
+                                pack_pair<T>(pairs[3][0], pairs[3][1])};
+          *reinterpret_cast<uint4 *>(rows + half * 8 * Config::kOutputStride + column) = packed;
+        }
+      }
+  }
+};
+
+/// Overwrites the values of keys past the end of a row, by one warpgroup: probabilities of zero
+/// times what a buffer happened to hold need not be zero.
+template <typename Config, typename T>
+INGOT_DEVICE void clear_values(u32 values, int validRows, int barrier) {
+  using Traits = AttentionSm90Traits<Config, T>;
+  constexpr int kChunks = Traits::kRowBytes / 16;
+  for (int panel = 0; panel < Traits::kPanels; ++panel)
+    for (int i = validRows * kChunks + static_cast<int>(threadIdx.x % Traits::kGroupThreads);
+         i < Traits::kKeys * kChunks; i += Traits::kGroupThreads)
+      asm volatile("st.shared.v4.u32 [%0], {%1, %1, %1, %1};" ::"r"(values +
+                                                                    panel * Traits::kKeyPanel +
+                                                                    i * 16),
+                   "r"(0)
+                   : "memory");
+  ptx::fence_async_proxy();
+  ptx::sync_at(barrier, Traits::kGroupThreads);
+}
+
+template <typename Config, typename T>
+INGOT_DEVICE void start_scores(float (&scores)[Config::kKeys / 2], u64 queries, u64 keys) {
+  using Traits = AttentionSm90Traits<Config, T>;
+#pragma unroll
+  for (int step = 0; step < Traits::kSteps; ++step)
+    ptx::WgmmaShared<T, Traits::kKeys>::run(
+        scores, queries + (step / 4 * Traits::kQueryPanel + step % 4 * 32) / 16,
+        keys + (step / 4 * Traits::kKeyPanel + step % 4 * 32) / 16, step > 0);
+  ptx::wgmma_commit();
+}
+template <typename Config, typename T>
+INGOT_DEVICE void start_values(AttentionRows<Config, T> &rows,
+                               const u32 (&probabilities)[Config::kKeys / 16][4], u64 values,
+                               bool add) {
+  using Traits = AttentionSm90Traits<Config, T>;
+#pragma unroll
+  for (int step = 0; step < Traits::kKeys / 16; ++step)
+    ptx::WgmmaRegisters<T, Traits::kColumns>::run(rows.out, probabilities[step],
+                                                  values + step * 16 * Traits::kRowBytes / 16,
+                                                  add || step > 0);
+  ptx::wgmma_commit();
+}
+
+template <typename Config, typename T>
+INGOT_DEVICE void pack_probabilities(u32 (&packed)[Config::kKeys / 16][4],
+                                     const float (&scores)[Config::kKeys / 2]) {
+#pragma unroll
+  for (int i = 0; i < Config::kKeys / 4; ++i)
+    packed[i / 4][i % 4] = pack_pair<T>(scores[i * 2], scores[i * 2 + 1]);
+}
+
+template <typename Config, typename T>
+INGOT_DEVICE void consume_attention(const AttentionArguments<T> &a,
+                                    const AttentionRing<Config, T> &ring, const i32 *tilesBefore) {
+  using Traits = AttentionSm90Traits<Config, T>;
+  using Hooks = AttentionHooks<Config>;
+  constexpr int kTurnThreads = 2 * Traits::kGroupThreads;
+  const int group = static_cast<int>(threadIdx.x) / Traits::kGroupThreads - 1;
+  const int warp = threadIdx.x % Traits::kGroupThreads / kWarp, lane = threadIdx.x % kWarp;
+  const bool first = threadIdx.x % Traits::kGroupThreads == 0;
+  const int myTurn = 1 + group, nextTurn = 1 + (group + 1) % Traits::kConsumers;
+  const int ownBarrier = 1 + Traits::kConsumers + group;
+  if (group == Traits::kConsumers - 1)
+    ptx::arrive_at(nextTurn, kTurnThreads);
+  RingPlace<Config> keyPlace, valuePlace;
+  u32 queryParity = 0;
+  AttentionWork work;
+  for (int round = 0;
+       take_attention_work<Config, Traits::kRows, Traits::kKeys>(a, tilesBefore, round, work);
+       ++round) {
+    const int firstRow = work.firstQuery + group * Traits::kGroupRows;
+    if (firstRow >= work.tokens) {
+      // Only lets the ring go on.
+      ptx::wait_barrier(ring.queriesFull(group), queryParity);
+      queryParity ^= 1;
+      if (first)
+        ptx::arrive(ring.queriesEmpty(group));
+      for (int tile = work.firstTile; tile < work.afterTile; ++tile) {
+        ptx::wait_barrier(ring.keysFull(keyPlace.stage), keyPlace.parity);
+        if (first)
+          ptx::arrive(ring.keysEmpty(keyPlace.stage));
+        ptx::wait_barrier(ring.valuesFull(valuePlace.stage), valuePlace.parity);
+        if (first)
+          ptx::arrive(ring.valuesEmpty(valuePlace.stage));
+        keyPlace.advance();
+        valuePlace.advance();
+      }
+      continue;
+    }
+    // Turns are taken where every warpgroup has rows.
+    const bool turns = work.firstQuery + (Traits::kConsumers - 1) * Traits::kGroupRows < work.tokens;
+    AttentionRows<Config, T> rows;
+    const int warpRow = firstRow + warp * 16;
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      rows.base[half] = nothing();
+      rows.sum[half] = 0;
+      rows.correction[half] = 1;
+      rows.position[half] = work.past + warpRow + half * 8 + lane / 4;
+    }
+#pragma unroll
+    for (int i = 0; i < AttentionRows<Config, T>::kOut; ++i)
+      rows.out[i] = 0;
+    float slope = 0;
+    if constexpr (Config::kAlibi)
+      slope = a.slopes[work.head];
+    const i32 lowest = work.past + firstRow, highest = lowest + Traits::kGroupRows - 1;
+    const u64 queries = ptx::describe_matrix(ring.queries(group));
+    float scores[Traits::kKeys / 2];
+    u32 probabilities[Traits::kKeys / 16][4];
+    auto soften = [&](int tile) {
+      const i32 firstKey = tile * Traits::kKeys;
+      if (!Hooks::kPlain ||
+          !Hooks::allVisible(lowest, highest, firstKey, firstKey + Traits::kKeys, work.keys))
+        rows.mask(scores, firstKey, work.keys, slope);
+      return rows.soften(scores);
+    };
+    auto waitForValues = [&](int tile) {
+      ptx::wait_barrier(ring.valuesFull(valuePlace.stage), valuePlace.parity);
+      const int valid = work.keys - tile * Traits::kKeys;
+      if (valid < Traits::kKeys)
+        clear_values<Config, T>(ring.values(valuePlace.stage), valid, ownBarrier);
+      return ptx::describe_rows_of_n(ring.values(valuePlace.stage), Traits::kKeyPanel);
+    };
+    ptx::wait_barrier(ring.queriesFull(group), queryParity);
+    queryParity ^= 1;
+    if (work.firstTile < work.afterTile) {
+      ptx::wait_barrier(ring.keysFull(keyPlace.stage), keyPlace.parity);
+      if (turns)
+        ptx::sync_at(myTurn, kTurnThreads);
+      ptx::wgmma_fence();
+      start_scores<Config, T>(scores, queries, ptx::describe_matrix(ring.keys(keyPlace.stage)));
+      if (turns)
+        ptx::arrive_at(nextTurn, kTurnThreads);
+      ptx::wgmma_wait<0>();
+      if (first)
+        ptx::arrive(ring.keysEmpty(keyPlace.stage));
+      keyPlace.advance();
+      soften(work.afterTile - 1);
+      pack_probabilities<Config, T>(probabilities, scores);
+      for (int tile = work.afterTile - 2; tile >= work.firstTile; --tile) {
+        ptx::wait_barrier(ring.keysFull(keyPlace.stage), keyPlace.parity);
+        const u64 values = waitForValues(tile + 1);
+        if (turns)
+          ptx::sync_at(myTurn, kTurnThreads);
+        ptx::wgmma_fence();
+        start_scores<Config, T>(scores, queries, ptx::describe_matrix(ring.keys(keyPlace.stage)));
+        start_values<Config, T>(rows, probabilities, values, true);
+        if (turns)
+          ptx::arrive_at(nextTurn, kTurnThreads);
+        ptx::wgmma_wait<1>();
+        if (first)
+          ptx::arrive(ring.keysEmpty(keyPlace.stage));
+        keyPlace.advance();
+        const bool raised = soften(tile);
+        ptx::hold_back(rows.sum[0] + rows.sum[1]);
+        ptx::wgmma_wait<0>();
+        if (first)
+          ptx::arrive(ring.valuesEmpty(valuePlace.stage));
+        valuePlace.advance();
+        pack_probabilities<Config, T>(probabilities, scores);
+        if (raised)
+          rows.rescale();
+      }
+      if (first)
+        ptx::arrive(ring.queriesEmpty(group));
+      const u64 values = waitForValues(work.firstTile);
+      ptx::wgmma_fence();
+      start_values<Config, T>(rows, probabilities, values, true);
+      ptx::wgmma_wait<0>();
+      if (first)
+        ptx::arrive(ring.valuesEmpty(valuePlace.stage));
+      valuePlace.advance();
+    } else if (first) {
+      ptx::arrive(ring.queriesEmpty(group));
+    }
+    rows.store(a, work, warpRow);
+  }
+  if (group == 0) // The turn that nobody took.
+    ptx::sync_at(myTurn, kTurnThreads);
+}
+
+template <typename Config, typename T>
+INGOT_DEVICE void attention_sm90(const AttentionArguments<T> &a, const TensorMap *mapQ,
+                                 const TensorMap *mapK, const TensorMap *mapV) {
+  using Traits = AttentionSm90Traits<Config, T>;
+  extern __shared__ __align__(128) unsigned char shared_bytes[];
+  __shared__ i32 tilesBefore[Config::kBatchMost + 1];
+  static_assert(Traits::kSharedBytes <= Config::kSharedBytes,
+                "the launch gives the shared memory that the tiles take");
+  ptx::allow_next_grid();
+  // Hidden from constant folding: NVRTC 13.0 ends in a signal on descriptors that are constants.
+  u32 base = ptx::shared_address(shared_bytes);
+  asm volatile("" : "+r"(base));
+  const AttentionRing<Config, T> ring{(base + 1023) & ~1023u};
+  if (threadIdx.x == 0) {
+    ring.init();
+    ptx::prefetch_map(mapQ);
+    ptx::prefetch_map(mapK);
+    ptx::prefetch_map(mapV);
+  }
+  ptx::wait_for_previous_grid();
+  count_attention_tiles<Config, Traits::kRows>(a, tilesBefore);
+  __syncthreads();
+  if (threadIdx.x < Traits::kGroupThreads) {
+    ptx::fewer_registers<Config::kProducerRegisters>();
+    if (threadIdx.x < kWarp)
+      produce_attention<Config, T>(a, mapQ, mapK, mapV, ring, tilesBefore);
+  } else {
+    ptx::more_registers<Config::kConsumerRegisters>();
+    consume_attention<Config, T>(a, ring, tilesBefore);
+  }
+}
+
+#endif
+
+} // namespace ingot

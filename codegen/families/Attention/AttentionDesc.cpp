@@ -1,0 +1,141 @@
+//===- AttentionDesc.cpp - What an attention kernel computes ----------------===//
+#include "codegen/families/Attention/AttentionDesc.h"
+
+#include "dialects/Exec/SizeExpr.h"
+
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace ingot;
+using namespace ingot::codegen;
+
+static constexpr int64_t kMostBatch = 4096;
+static constexpr int64_t kMostWidth = 256;
+
+std::string AttentionDesc::str() {
+  std::string type;
+  llvm::raw_string_ostream(type) << elementType;
+  return std::string("attention, ") + (op.isPacked() ? "packed" : "padded") +
+         (op.isPaged() ? ", paged" : "") + ", heads=" + std::to_string(op.getHeads()) + "/" +
+         std::to_string(op.getKvHeads()) + " D=" + std::to_string(width) + ", " + type;
+}
+
+/// The argument (and its columns) that an operand is.
+static std::optional<AttentionOperand> traceColumns(Value value) {
+  AttentionOperand operand;
+  while (auto cast = value.getDefiningOp<tensor::CastOp>())
+    value = cast.getSource();
+  auto type = cast<RankedTensorType>(value.getType());
+  operand.stride = type.getDimSize(type.getRank() - 1);
+  if (auto slice = value.getDefiningOp<tensor::ExtractSliceOp>()) {
+    auto source = cast<RankedTensorType>(slice.getSource().getType());
+    unsigned last = source.getRank() - 1;
+    if (!slice.getDroppedDims().none() || !slice.hasUnitStride() || source.isDynamicDim(last))
+      return std::nullopt;
+    for (unsigned i = 0; i < last; ++i)
+      if (slice.getStaticOffset(i) != 0)
+        return std::nullopt;
+    if (ShapedType::isDynamic(slice.getStaticOffset(last)))
+      return std::nullopt;
+    operand.offset = slice.getStaticOffset(last);
+    operand.stride = source.getDimSize(last);
+    value = slice.getSource();
+  }
+  auto argument = dyn_cast<BlockArgument>(value);
+  if (!argument)
+    return std::nullopt;
+  operand.buffer = argument.getArgNumber();
+  return operand;
+}
+
+std::variant<AttentionDesc, std::string> codegen::describeAttention(exec::KernelOp kernel) {
+  AttentionDesc desc;
+  for (Operation &op : kernel.getBody().front().without_terminator()) {
+    if (auto attention = dyn_cast<transformer::AttentionOp>(op)) {
+      if (desc.op)
+        return std::string("it has two attentions");
+      desc.op = attention;
+    } else if (!isa<tensor::ExtractSliceOp, tensor::CastOp, tensor::DimOp>(op) &&
+               !op.hasTrait<OpTrait::ConstantLike>()) {
+      return "it has " + op.getName().getStringRef().str() + " besides attention";
+    }
+  }
+  transformer::AttentionOp op = desc.op;
+  if (!op)
+    return std::string("it has no attention");
+  Operation *yield = kernel.getBody().front().getTerminator();
+  if (yield->getNumOperands() != 1 || yield->getOperand(0) != op.getOut())
+    return std::string("it gives more than the attention's output");
+  if (op.getBackend() == transformer::AttentionBackend::Math)
+    return std::string("the math back end makes the scores as a tensor");
+  if (!op.isPaged() && !op.isPacked())
+    return std::string("its rows are padded; packed rows are what a GPU runs fast");
+  if (op.getBias() || op.getHeadMask() || op.getProbabilities())
+    return std::string("it has a bias or a head mask, or returns probabilities");
+  desc.elementType = cast<RankedTensorType>(op.getQ().getType()).getElementType();
+  auto qType = cast<RankedTensorType>(op.getQ().getType());
+  int64_t queryWidth = qType.getDimSize(qType.getRank() - 1);
+  if (ShapedType::isDynamic(queryWidth))
+    return std::string("the width is not static");
+  desc.width = queryWidth / op.getHeads();
+  if (op.getValueWidth() != desc.width)
+    return std::string("keys and values have different widths");
+  if (desc.width > kMostWidth)
+    return "D=" + std::to_string(desc.width) + " is more than " + std::to_string(kMostWidth);
+  if (!(op.getScale().convertToDouble() > 0))
+    return std::string("the scale is not positive");
+  auto q = traceColumns(op.getQ()), k = traceColumns(op.getK()), v = traceColumns(op.getV());
+  if (!q || !k || !v)
+    return std::string("queries, keys or values are computed in the kernel");
+  desc.q = *q;
+  desc.k = *k;
+  desc.v = *v;
+  desc.chunkBytes = 16;
+  for (int64_t elements : {desc.width, desc.q.stride, desc.q.offset, desc.k.stride, desc.k.offset,
+                           desc.v.stride, desc.v.offset})
+    while (elements * desc.elementType.getIntOrFloatBitWidth() / 8 % desc.chunkBytes)
+      desc.chunkBytes /= 2;
+  std::string computed;
+  auto argument = [&](Value value, std::optional<unsigned> &number) {
+    if (!value)
+      return;
+    if (auto block = dyn_cast<BlockArgument>(value))
+      number = block.getArgNumber();
+    else
+      computed = "lengths, tables or slopes are computed in the kernel";
+  };
+  argument(op.getCuSeqlens(), desc.cu);
+  argument(op.getBlockTable(), desc.table);
+  argument(op.getPast(), desc.past);
+  argument(op.getAlibiSlopes(), desc.slopes);
+  argument(op.getSinks(), desc.sinks);
+  if (!computed.empty())
+    return computed;
+  if (desc.sinks && !kernel.getInputType(*desc.sinks).getElementType().isF32())
+    return std::string("sinks are not f32");
+  MLIRContext *context = kernel.getContext();
+  exec::SizeBounds bounds = exec::SizeBounds::get(kernel.getSizes());
+  ArrayRef<exec::SizeAttr> queries = kernel.getInputType(desc.q.buffer).getShape();
+  desc.queryRows = exec::countElements(context, queries.drop_back());
+  desc.mostTokens = desc.queryRows ? bounds.maximum(desc.queryRows).value_or(0) : 0;
+  desc.tokens = desc.tableBlocks = exec::SizeAttr::get(context, 0);
+  if (op.isPaged()) {
+    ArrayRef<exec::SizeAttr> table = kernel.getInputType(*desc.table).getShape();
+    desc.rows = table[0];
+    desc.tableBlocks = table[1];
+    auto cache = cast<RankedTensorType>(op.getK().getType());
+    desc.blocks = cache.getDimSize(0);
+    desc.block = cache.getDimSize(2);
+    if (!op.isPacked())
+      desc.tokens = kernel.getInputType(desc.q.buffer).getShape()[1];
+  } else {
+    exec::SizeAttr entries = kernel.getInputType(*desc.cu).getShape()[0];
+    if (!entries.isStatic())
+      return std::string("the number of rows is not static");
+    desc.rows = exec::SizeAttr::get(context, entries.getFactor() - 1);
+  }
+  desc.mostRows = bounds.maximum(desc.rows).value_or(kMostBatch + 1);
+  if (desc.mostRows > kMostBatch)
+    return "up to " + std::to_string(desc.mostRows) + " rows, past " + std::to_string(kMostBatch);
+  return desc;
+}

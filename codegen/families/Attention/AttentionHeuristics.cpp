@@ -1,0 +1,76 @@
+//===- AttentionHeuristics.cpp - Tiles of attention kernels -----------------===//
+#include "codegen/families/Attention/AttentionDesc.h"
+
+#include "llvm/Support/MathExtras.h"
+
+#include <numeric>
+
+using namespace ingot;
+using namespace ingot::codegen;
+
+/// Query rows of a block with one row tile a warp.
+static constexpr int64_t kQueryRows = 64;
+/// Fewer tokens than this leave most of a warpgroup's rows empty.
+static constexpr int64_t kFewTokens = 64;
+
+/// Many queries: 64 of them a warpgroup, a block a multiprocessor. A reason if there is no such
+/// form.
+static std::variant<AttentionConfig, std::string> chooseWarpgroups(const AttentionDesc &desc,
+                                                                   const cuda::ArchInfo &arch) {
+  if (desc.elementType.isF32())
+    return std::string("elements are f32");
+  if (desc.mostTokens < kFewTokens || desc.mostTokens <= desc.mostRows)
+    return std::string("there are few queries");
+  if (!desc.queryRows || desc.chunkBytes % 16)
+    return std::string("rows of heads are no multiples of 16 bytes");
+  AttentionConfig config;
+  config.warpgroups = true;
+  config.threads = 384;
+  config.keys = desc.width <= 128 ? 128 : 64;
+  config.stages = 2;
+  config.blocks = arch.multiprocessors;
+  // Boxes of a cache block are whole patterns of eight rows.
+  transformer::AttentionOp op = desc.op;
+  if (op.isPaged() && std::gcd(desc.block, int64_t(config.keys)) % 8)
+    return "cache blocks have " + std::to_string(desc.block) + " tokens, no multiple of 8";
+  uint32_t headBytes = llvm::alignTo(desc.width, 64) * 2, consumers = config.consumers();
+  config.sharedBytes = 1024 + (consumers * 64 + 2 * config.stages * config.keys) * headBytes +
+                       8 * (2 * consumers + 4 * config.stages);
+  config.reason = "warpgroup instructions, " + std::to_string(consumers * 64) + " query rows and " +
+                  std::to_string(config.keys) + " keys a tile";
+  return config;
+}
+
+std::variant<AttentionConfig, std::string>
+codegen::chooseAttentionConfig(const AttentionDesc &desc, const cuda::ArchInfo &arch) {
+  std::string without;
+  if (arch.number == 90 && arch.specific) {
+    auto warpgroups = chooseWarpgroups(desc, arch);
+    if (auto *taken = std::get_if<AttentionConfig>(&warpgroups))
+      return *taken;
+    without = "; no warpgroup instructions: " + std::get<std::string>(warpgroups);
+  }
+  AttentionConfig config;
+  int64_t bytes = desc.elementType.getIntOrFloatBitWidth() / 8;
+  int64_t padded = llvm::alignTo(desc.width, 16);
+  int64_t pitch = padded * bytes + 16, keys = bytes == 2 ? 64 : 32;
+  // Two row tiles a warp read keys and values half as often; their accumulators take 128 registers
+  // at D = 128.
+  config.rowTiles = bytes == 2 && desc.width <= 128 ? 2 : 1;
+  config.sharedBytes = (kQueryRows * config.rowTiles + 4 * keys) * pitch;
+  if (config.sharedBytes + desc.mostRows * 4 + 1024 > arch.sharedBytesPerBlock)
+    return "tiles take " + std::to_string(config.sharedBytes) +
+           " bytes of shared memory, a block has " + std::to_string(arch.sharedBytesPerBlock);
+  unsigned fit =
+      (arch.sharedBytesPerBlock + 1024) / (config.sharedBytes + desc.mostRows * 4 + 1024);
+  unsigned perMultiprocessor = std::clamp(fit, 1u, 4u);
+  config.cluster = arch.number >= 90 ? 8 : 1;
+  config.blocks = arch.multiprocessors * perMultiprocessor / config.cluster * config.cluster;
+  config.reason = std::to_string(kQueryRows * config.rowTiles) + " query rows and " +
+                  std::to_string(keys) + " keys a tile, " + std::to_string(perMultiprocessor) +
+                  " blocks a multiprocessor";
+  if (config.cluster > 1)
+    config.reason += ", clusters of 8 share the keys of few rows";
+  config.reason += without;
+  return config;
+}
