@@ -1,6 +1,6 @@
 // attention_sm90.cuh - Attention of many queries by warpgroup matrix instructions (sm_90a).
 //
-// One block a multiprocessor. A warp of the first warpgroup has the tensor copy engine bring
+// One block a multiprocessor. Two warps of the first warpgroup have the tensor copy engine bring
 // queries, keys and values; every other warpgroup has 64 queries of one head and goes through the
 // keys from the last to the first, so that tiles with a mask come first (and, with a window, last):
 //
@@ -38,6 +38,8 @@ template <typename Config, typename T> struct AttentionSm90Traits {
   static constexpr int kConsumers = Config::kConsumers;
   static constexpr int kRows = kConsumers * kGroupRows;
   static constexpr int kKeys = Config::kKeys;
+  /// Of the last tile, these may be all that exist or that are seen.
+  static constexpr int kHalfKeys = (kKeys / 2 + 31) / 32 * 32;
   /// A head in shared memory: panels of 64 columns, what it lacks of the last are zeros.
   static constexpr int kPanels = (Config::kWidth + 63) / 64;
   static constexpr int kSteps = (Config::kWidth + 15) / 16;
@@ -104,11 +106,22 @@ template <typename Config> struct RingPlace {
   }
 };
 
-/// Starts the copies of a tile of keys or values, by a whole warp.
+/// The cache block that a lane's box of a tile is in: lane i copies box i.
+template <typename Config, typename T>
+INGOT_DEVICE i32 find_cache_block(const AttentionArguments<T> &a, const AttentionWork &work,
+                                  int tile) {
+  using Traits = AttentionSm90Traits<Config, T>;
+  const int box = threadIdx.x % kWarp, position = tile * Traits::kKeys + box * Traits::kBoxRows;
+  if (tile < work.firstTile || box >= Traits::kKeys / Traits::kBoxRows || position >= work.keys)
+    return 0;
+  const i32 entry = a.table[work.row * a.tableBlocks + position / Config::kBlock];
+  return min_of(max_of(entry, 0), Config::kBlocks - 1);
+}
+
+/// Starts the copies of a tile of keys or values, by a whole warp; `block` is of the lane's box.
 template <typename Config, typename T>
 INGOT_DEVICE void copy_key_tile(const TensorMap *map, u32 to, u32 barrier,
-                                const AttentionArguments<T> &a, const AttentionWork &work,
-                                int tile) {
+                                const AttentionWork &work, int tile, i32 block) {
   using Traits = AttentionSm90Traits<Config, T>;
   const int lane = threadIdx.x % kWarp, head = work.head / Config::kGroup;
   if constexpr (Config::kPaged) {
@@ -119,15 +132,13 @@ INGOT_DEVICE void copy_key_tile(const TensorMap *map, u32 to, u32 barrier,
       ptx::arrive_expecting(barrier,
                             boxes * Traits::kPanels * Traits::kBoxRows * Traits::kRowBytes);
     __syncwarp();
-    for (int i = lane; i < boxes * Traits::kPanels; i += kWarp) {
-      const int panel = i % Traits::kPanels, box = i / Traits::kPanels;
-      const int position = tile * Traits::kKeys + box * Traits::kBoxRows;
-      const i32 entry = a.table[work.row * a.tableBlocks + position / Config::kBlock];
-      const i32 block = min_of(max_of(entry, 0), Config::kBlocks - 1);
-      ptx::copy_tensor_2d(
-          to + panel * Traits::kKeyPanel + box * Traits::kBoxRows * Traits::kRowBytes, map,
-          panel * 64,
-          (block * Config::kKvHeads + head) * Config::kBlock + position % Config::kBlock, barrier);
+    if (lane < boxes) {
+      const int inBlock = (tile * Traits::kKeys + lane * Traits::kBoxRows) % Config::kBlock;
+#pragma unroll
+      for (int panel = 0; panel < Traits::kPanels; ++panel)
+        ptx::copy_tensor_2d(
+            to + panel * Traits::kKeyPanel + lane * Traits::kBoxRows * Traits::kRowBytes, map,
+            panel * 64, (block * Config::kKvHeads + head) * Config::kBlock + inBlock, barrier);
     }
   } else if (lane == 0) {
     ptx::arrive_expecting(barrier, Traits::kTileBytes);
@@ -138,19 +149,25 @@ INGOT_DEVICE void copy_key_tile(const TensorMap *map, u32 to, u32 barrier,
   }
 }
 
+/// The copies of all items, by two warps: one of queries and keys, one of values.
 template <typename Config, typename T>
 INGOT_DEVICE void produce_attention(const AttentionArguments<T> &a, const TensorMap *mapQ,
                                     const TensorMap *mapK, const TensorMap *mapV,
                                     const AttentionRing<Config, T> &ring, const i32 *tilesBefore) {
   using Traits = AttentionSm90Traits<Config, T>;
   const int lane = threadIdx.x % kWarp;
-  RingPlace<Config> keyPlace, valuePlace;
+  const bool values = threadIdx.x >= kWarp;
+  const TensorMap *map = values ? mapV : mapK;
+  RingPlace<Config> place;
   u32 queryParity = 1; // The first round finds all places empty.
   AttentionWork work;
   for (int round = 0;
        take_attention_work<Config, Traits::kRows, Traits::kKeys>(a, tilesBefore, round, work);
        ++round) {
-    if (lane == 0) {
+    i32 block = 0;
+    if constexpr (Config::kPaged)
+      block = find_cache_block<Config>(a, work, work.afterTile - 1);
+    if (!values && lane == 0)
       for (int group = 0; group < Traits::kConsumers; ++group) {
         ptx::wait_barrier(ring.queriesEmpty(group), queryParity);
         ptx::arrive_expecting(ring.queriesFull(group), Traits::kQueryBytes);
@@ -161,23 +178,18 @@ INGOT_DEVICE void produce_attention(const AttentionArguments<T> &a, const Tensor
               static_cast<i32>(work.firstToken) + work.firstQuery + group * Traits::kGroupRows,
               ring.queriesFull(group));
       }
-    }
     queryParity ^= 1;
     __syncwarp();
-    // Values are wanted one tile later than keys.
-    for (int tile = work.afterTile - 1; tile >= work.firstTile - 1; --tile) {
-      if (tile >= work.firstTile) {
-        ptx::wait_barrier(ring.keysEmpty(keyPlace.stage), keyPlace.parity ^ 1);
-        copy_key_tile<Config>(mapK, ring.keys(keyPlace.stage), ring.keysFull(keyPlace.stage), a,
-                              work, tile);
-        keyPlace.advance();
-      }
-      if (tile + 1 < work.afterTile) {
-        ptx::wait_barrier(ring.valuesEmpty(valuePlace.stage), valuePlace.parity ^ 1);
-        copy_key_tile<Config>(mapV, ring.values(valuePlace.stage),
-                              ring.valuesFull(valuePlace.stage), a, work, tile + 1);
-        valuePlace.advance();
-      }
+    for (int tile = work.afterTile - 1; tile >= work.firstTile; --tile) {
+      i32 next = 0;
+      if constexpr (Config::kPaged)
+        next = find_cache_block<Config>(a, work, tile - 1);
+      const u32 to = values ? ring.values(place.stage) : ring.keys(place.stage);
+      const u32 full = values ? ring.valuesFull(place.stage) : ring.keysFull(place.stage);
+      ptx::wait_barrier(full + 8, place.parity ^ 1); // Empty.
+      copy_key_tile<Config, T>(map, to, full, work, tile, block);
+      place.advance();
+      block = next;
     }
   }
 }
@@ -186,7 +198,7 @@ INGOT_DEVICE void produce_attention(const AttentionArguments<T> &a, const Tensor
 template <typename Config, typename T> struct AttentionRows {
   using Traits = AttentionSm90Traits<Config, T>;
   using Hooks = AttentionHooks<Config>;
-  static constexpr int kScores = Traits::kKeys / 2, kOut = Traits::kColumns / 2;
+  static constexpr int kOut = Traits::kColumns / 2;
   /// By how much a maximum may pass `base`, as a power of two.
   static constexpr float kSlack = 8;
 
@@ -195,10 +207,11 @@ template <typename Config, typename T> struct AttentionRows {
   i32 position[2];
 
   /// Masks and transforms the scores of keys from `firstKey` on.
-  INGOT_DEVICE void mask(float (&scores)[kScores], i32 firstKey, i32 keys, float slope) const {
+  template <int Scores>
+  INGOT_DEVICE void mask(float (&scores)[Scores], i32 firstKey, i32 keys, float slope) const {
     const int c = threadIdx.x % 4;
 #pragma unroll
-    for (int i = 0; i < kScores; ++i) {
+    for (int i = 0; i < Scores; ++i) {
       const i32 key = firstKey + i / 4 * 8 + 2 * c + i % 2, query = position[i / 2 % 2];
       scores[i] = Hooks::visible(query, key, keys)
                       ? Hooks::transform(scores[i], slope, query, key)
@@ -208,13 +221,13 @@ template <typename Config, typename T> struct AttentionRows {
 
   /// Scores become probabilities; true if what is summed in `out` must be multiplied by
   /// `correction` (of the whole warp).
-  INGOT_DEVICE bool soften(float (&scores)[kScores]) {
+  template <int Scores> INGOT_DEVICE bool soften(float (&scores)[Scores]) {
     float maximum[2];
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       float even = scores[half * 2], odd = scores[half * 2 + 1];
 #pragma unroll
-      for (int i = 4; i < kScores; i += 4) {
+      for (int i = 4; i < Scores; i += 4) {
         even = fmaxf(even, scores[i + half * 2]);
         odd = fmaxf(odd, scores[i + half * 2 + 1]);
       }
@@ -238,7 +251,7 @@ template <typename Config, typename T> struct AttentionRows {
     }
     float sums[4] = {};
 #pragma unroll
-    for (int i = 0; i < kScores; ++i) {
+    for (int i = 0; i < Scores; ++i) {
       scores[i] = ptx::exp2_fast(scores[i] * Hooks::kExponent - used[i / 2 % 2]);
       sums[i % 4] += scores[i];
     }
@@ -314,34 +327,34 @@ INGOT_DEVICE void clear_values(u32 values, int validRows, int barrier) {
   ptx::sync_at(barrier, Traits::kGroupThreads);
 }
 
-template <typename Config, typename T>
-INGOT_DEVICE void start_scores(float (&scores)[Config::kKeys / 2], u64 queries, u64 keys) {
+/// Starts the products of queries with the first `Keys` keys of a tile.
+template <typename Config, typename T, int Keys>
+INGOT_DEVICE void start_scores(float (&scores)[Keys / 2], u64 queries, u64 keys) {
   using Traits = AttentionSm90Traits<Config, T>;
 #pragma unroll
   for (int step = 0; step < Traits::kSteps; ++step)
-    ptx::WgmmaShared<T, Traits::kKeys>::run(
+    ptx::WgmmaShared<T, Keys>::run(
         scores, queries + (step / 4 * Traits::kQueryPanel + step % 4 * 32) / 16,
         keys + (step / 4 * Traits::kKeyPanel + step % 4 * 32) / 16, step > 0);
   ptx::wgmma_commit();
 }
-template <typename Config, typename T>
+/// Starts the products of the first `Keys` probabilities with values.
+template <typename Config, typename T, int Keys>
 INGOT_DEVICE void start_values(AttentionRows<Config, T> &rows,
-                               const u32 (&probabilities)[Config::kKeys / 16][4], u64 values,
-                               bool add) {
+                               const u32 (&probabilities)[Config::kKeys / 16][4], u64 values) {
   using Traits = AttentionSm90Traits<Config, T>;
+  ptx::wgmma_fence();
 #pragma unroll
-  for (int step = 0; step < Traits::kKeys / 16; ++step)
-    ptx::WgmmaRegisters<T, Traits::kColumns>::run(rows.out, probabilities[step],
-                                                  values + step * 16 * Traits::kRowBytes / 16,
-                                                  add || step > 0);
+  for (int step = 0; step < Keys / 16; ++step)
+    ptx::WgmmaRegisters<T, Traits::kColumns>::run(
+        rows.out, probabilities[step], values + step * 16 * Traits::kRowBytes / 16, true);
   ptx::wgmma_commit();
 }
 
-template <typename Config, typename T>
-INGOT_DEVICE void pack_probabilities(u32 (&packed)[Config::kKeys / 16][4],
-                                     const float (&scores)[Config::kKeys / 2]) {
+template <typename T, int Fragments, int Scores>
+INGOT_DEVICE void pack_probabilities(u32 (&packed)[Fragments][4], const float (&scores)[Scores]) {
 #pragma unroll
-  for (int i = 0; i < Config::kKeys / 4; ++i)
+  for (int i = 0; i < Scores / 2; ++i)
     packed[i / 4][i % 4] = pack_pair<T>(scores[i * 2], scores[i * 2 + 1]);
 }
 
@@ -402,9 +415,8 @@ INGOT_DEVICE void consume_attention(const AttentionArguments<T> &a,
       slope = a.slopes[work.head];
     const i32 lowest = work.past + firstRow, highest = lowest + Traits::kGroupRows - 1;
     const u64 queries = ptx::describe_matrix(ring.queries(group));
-    float scores[Traits::kKeys / 2];
     u32 probabilities[Traits::kKeys / 16][4];
-    auto soften = [&](int tile) {
+    auto soften = [&](auto &scores, int tile) {
       const i32 firstKey = tile * Traits::kKeys;
       if (!Hooks::kPlain ||
           !Hooks::allVisible(lowest, highest, firstKey, firstKey + Traits::kKeys, work.keys))
@@ -420,56 +432,81 @@ INGOT_DEVICE void consume_attention(const AttentionArguments<T> &a,
     };
     ptx::wait_barrier(ring.queriesFull(group), queryParity);
     queryParity ^= 1;
-    if (work.firstTile < work.afterTile) {
+    if (work.firstTile == work.afterTile) {
+      if (first)
+        ptx::arrive(ring.queriesEmpty(group));
+      rows.store(a, work, warpRow);
+      continue;
+    }
+    auto scoreTile = [&](auto &scores, int tile) {
       ptx::wait_barrier(ring.keysFull(keyPlace.stage), keyPlace.parity);
       if (turns)
         ptx::sync_at(myTurn, kTurnThreads);
       ptx::wgmma_fence();
-      start_scores<Config, T>(scores, queries, ptx::describe_matrix(ring.keys(keyPlace.stage)));
+      start_scores<Config, T, sizeof(scores) / 2>(scores, queries,
+                                                  ptx::describe_matrix(ring.keys(keyPlace.stage)));
       if (turns)
         ptx::arrive_at(nextTurn, kTurnThreads);
       ptx::wgmma_wait<0>();
       if (first)
         ptx::arrive(ring.keysEmpty(keyPlace.stage));
       keyPlace.advance();
-      soften(work.afterTile - 1);
-      pack_probabilities<Config, T>(probabilities, scores);
-      for (int tile = work.afterTile - 2; tile >= work.firstTile; --tile) {
-        ptx::wait_barrier(ring.keysFull(keyPlace.stage), keyPlace.parity);
-        const u64 values = waitForValues(tile + 1);
-        if (turns)
-          ptx::sync_at(myTurn, kTurnThreads);
-        ptx::wgmma_fence();
-        start_scores<Config, T>(scores, queries, ptx::describe_matrix(ring.keys(keyPlace.stage)));
-        start_values<Config, T>(rows, probabilities, values, true);
-        if (turns)
-          ptx::arrive_at(nextTurn, kTurnThreads);
-        ptx::wgmma_wait<1>();
-        if (first)
-          ptx::arrive(ring.keysEmpty(keyPlace.stage));
-        keyPlace.advance();
-        const bool raised = soften(tile);
-        ptx::hold_back(rows.sum[0] + rows.sum[1]);
-        ptx::wgmma_wait<0>();
-        if (first)
-          ptx::arrive(ring.valuesEmpty(valuePlace.stage));
-        valuePlace.advance();
-        pack_probabilities<Config, T>(probabilities, scores);
-        if (raised)
-          rows.rescale();
-      }
-      if (first)
-        ptx::arrive(ring.queriesEmpty(group));
-      const u64 values = waitForValues(work.firstTile);
+      soften(scores, tile);
+      pack_probabilities<T>(probabilities, scores);
+    };
+    int tile = work.afterTile - 1;
+    bool half = min_of(work.keys, Config::kCausal ? highest + 1 : work.keys) -
+                    tile * Traits::kKeys <=
+                Traits::kHalfKeys;
+    if (half) {
+      float scores[Traits::kHalfKeys / 2];
+      scoreTile(scores, tile);
+    } else {
+      float scores[Traits::kKeys / 2];
+      scoreTile(scores, tile);
+    }
+    for (--tile; tile >= work.firstTile; --tile) {
+      ptx::wait_barrier(ring.keysFull(keyPlace.stage), keyPlace.parity);
+      const u64 values = waitForValues(tile + 1);
+      if (turns)
+        ptx::sync_at(myTurn, kTurnThreads);
       ptx::wgmma_fence();
-      start_values<Config, T>(rows, probabilities, values, true);
+      float scores[Traits::kKeys / 2];
+      start_scores<Config, T, Traits::kKeys>(scores, queries,
+                                             ptx::describe_matrix(ring.keys(keyPlace.stage)));
+      if (half)
+        start_values<Config, T, Traits::kHalfKeys>(rows, probabilities, values);
+      else
+        start_values<Config, T, Traits::kKeys>(rows, probabilities, values);
+      half = false;
+      if (turns)
+        ptx::arrive_at(nextTurn, kTurnThreads);
+      ptx::wgmma_wait<1>();
+      if (first)
+        ptx::arrive(ring.keysEmpty(keyPlace.stage));
+      keyPlace.advance();
+      const bool raised = soften(scores, tile);
+      ptx::hold_back(rows.sum[0] + rows.sum[1]);
       ptx::wgmma_wait<0>();
       if (first)
         ptx::arrive(ring.valuesEmpty(valuePlace.stage));
       valuePlace.advance();
-    } else if (first) {
-      ptx::arrive(ring.queriesEmpty(group));
+      pack_probabilities<T>(probabilities, scores);
+      if (raised)
+        rows.rescale();
     }
+    if (first)
+      ptx::arrive(ring.queriesEmpty(group));
+    const u64 values = waitForValues(work.firstTile);
+    ptx::wgmma_fence();
+    if (half)
+      start_values<Config, T, Traits::kHalfKeys>(rows, probabilities, values);
+    else
+      start_values<Config, T, Traits::kKeys>(rows, probabilities, values);
+    ptx::wgmma_wait<0>();
+    if (first)
+      ptx::arrive(ring.valuesEmpty(valuePlace.stage));
+    valuePlace.advance();
     rows.store(a, work, warpRow);
   }
   if (group == 0) // The turn that nobody took.
@@ -500,7 +537,7 @@ INGOT_DEVICE void attention_sm90(const AttentionArguments<T> &a, const TensorMap
   __syncthreads();
   if (threadIdx.x < Traits::kGroupThreads) {
     ptx::fewer_registers<Config::kProducerRegisters>();
-    if (threadIdx.x < kWarp)
+    if (threadIdx.x < 2 * kWarp)
       produce_attention<Config, T>(a, mapQ, mapK, mapV, ring, tilesBefore);
   } else {
     ptx::more_registers<Config::kConsumerRegisters>();
