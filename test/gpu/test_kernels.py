@@ -38,7 +38,8 @@ def main():
         return SKIPPED
     build.mkdir(parents=True, exist_ok=True)
     failed = 0
-    for name in ("linear", "attention"):
+    names = ["linear", "attention"] + ["attention_sm90"] * (architecture == "90a")
+    for name in names:
         program = build / name
         subprocess.run([nvcc, "-I", source, "-std=c++17", "-O2",
                         f"-gencode=arch=compute_{architecture},code=sm_{architecture}",

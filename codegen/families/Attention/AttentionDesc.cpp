@@ -119,7 +119,8 @@ std::variant<AttentionDesc, std::string> codegen::describeAttention(exec::Kernel
   desc.queryRows = exec::countElements(context, queries.drop_back());
   desc.mostTokens = desc.queryRows ? bounds.maximum(desc.queryRows).value_or(0) : 0;
   desc.tokens = desc.tableBlocks = exec::SizeAttr::get(context, 0);
-  if (op.isPaged()) {
+  desc.paged = op.isPaged();
+  if (desc.paged) {
     ArrayRef<exec::SizeAttr> table = kernel.getInputType(*desc.table).getShape();
     desc.rows = table[0];
     desc.tableBlocks = table[1];

@@ -27,7 +27,8 @@ struct AttentionDesc {
   exec::SizeAttr rows, tokens, tableBlocks;
   exec::SizeAttr queryRows; // of q's buffer: tokens of all rows, or a bound
   int64_t mostRows = 0, mostTokens = 0;
-  int64_t block = 1, blocks = 1;
+  bool paged = false;
+  int64_t block = 1, blocks = 1; // of the cache
 
   std::string str();
 };

@@ -30,8 +30,7 @@ static std::variant<AttentionConfig, std::string> chooseWarpgroups(const Attenti
   config.stages = 2;
   config.blocks = arch.multiprocessors;
   // Boxes of a cache block are whole patterns of eight rows.
-  transformer::AttentionOp op = desc.op;
-  if (op.isPaged() && std::gcd(desc.block, int64_t(config.keys)) % 8)
+  if (desc.paged && std::gcd(desc.block, int64_t(config.keys)) % 8)
     return "cache blocks have " + std::to_string(desc.block) + " tokens, no multiple of 8";
   uint32_t headBytes = llvm::alignTo(desc.width, 64) * 2, consumers = config.consumers();
   config.sharedBytes = 1024 + (consumers * 64 + 2 * config.stages * config.keys) * headBytes +

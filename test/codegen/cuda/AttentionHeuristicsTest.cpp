@@ -1,0 +1,78 @@
+//===- AttentionHeuristicsTest.cpp - Choices of attention kernels -----------===//
+#include "codegen/families/Attention/AttentionDesc.h"
+
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/MLIRContext.h"
+
+#include <gtest/gtest.h>
+
+using namespace ingot;
+using namespace ingot::codegen;
+
+namespace {
+
+struct AttentionHeuristics : testing::Test {
+  mlir::MLIRContext context;
+  cuda::ArchInfo hopper = *cuda::getArchInfo("sm_90a");
+
+  AttentionHeuristics() { context.loadDialect<exec::ExecDialect>(); }
+  AttentionDesc describe(int64_t width, int64_t mostTokens, int64_t mostRows, bool wide = false) {
+    AttentionDesc desc;
+    desc.width = width;
+    desc.mostTokens = mostTokens;
+    desc.mostRows = mostRows;
+    desc.queryRows = exec::SizeAttr::get(&context, mostTokens);
+    desc.elementType = wide ? mlir::Type(mlir::Float32Type::get(&context))
+                            : mlir::Type(mlir::BFloat16Type::get(&context));
+    return desc;
+  }
+  AttentionConfig choose(const AttentionDesc &desc, const cuda::ArchInfo &arch) {
+    auto config = chooseAttentionConfig(desc, arch);
+    EXPECT_TRUE(std::holds_alternative<AttentionConfig>(config)) << std::get<std::string>(config);
+    return std::get<AttentionConfig>(config);
+  }
+};
+
+TEST_F(AttentionHeuristics, FitSharedMemory) {
+  for (llvm::StringRef name : cuda::getArchNames())
+    for (int64_t width : {16, 64, 72, 128, 200, 256})
+      for (int64_t tokens : {1, 4096}) {
+        cuda::ArchInfo arch = *cuda::getArchInfo(name);
+        auto config = chooseAttentionConfig(describe(width, tokens, 16), arch);
+        if (auto *taken = std::get_if<AttentionConfig>(&config)) {
+          EXPECT_LE(taken->sharedBytes + 17 * 4 + 1024, arch.sharedBytesPerBlock)
+              << name.str() << " " << width;
+          EXPECT_FALSE(taken->reason.empty());
+        }
+      }
+}
+
+TEST_F(AttentionHeuristics, TakeWarpgroupsForManyQueriesOnHopperOnly) {
+  EXPECT_TRUE(choose(describe(128, 4096, 4), hopper).warpgroups);
+  EXPECT_TRUE(choose(describe(80, 4096, 4), hopper).warpgroups);
+  EXPECT_TRUE(choose(describe(256, 4096, 4), hopper).warpgroups);
+  EXPECT_FALSE(choose(describe(128, 4096, 4), *cuda::getArchInfo("sm_90")).warpgroups);
+  EXPECT_FALSE(choose(describe(128, 4096, 4), *cuda::getArchInfo("sm_80")).warpgroups);
+}
+
+TEST_F(AttentionHeuristics, SayWhyNoWarpgroups) {
+  auto reason = [&](const AttentionDesc &desc) {
+    AttentionConfig config = choose(desc, hopper);
+    EXPECT_FALSE(config.warpgroups);
+    return config.reason;
+  };
+  EXPECT_NE(reason(describe(128, 4096, 4, true)).find("f32"), std::string::npos);
+  // A decode step: no more tokens than rows.
+  EXPECT_NE(reason(describe(128, 128, 128)).find("few queries"), std::string::npos);
+  AttentionDesc odd = describe(12, 4096, 4);
+  odd.chunkBytes = 8;
+  EXPECT_NE(reason(odd).find("16 bytes"), std::string::npos);
+  AttentionDesc paged = describe(64, 4096, 4);
+  paged.paged = true;
+  paged.block = 4;
+  EXPECT_NE(reason(paged).find("cache blocks"), std::string::npos);
+  paged.block = 16;
+  EXPECT_TRUE(choose(paged, hopper).warpgroups);
+}
+
+} // namespace
