@@ -1,7 +1,8 @@
 // attention_sm90.cuh - Attention of many queries by warpgroup matrix instructions (sm_90a).
 //
-// One block a multiprocessor. Two warps of the first warpgroup have the tensor copy engine bring
-// queries, keys and values; every other warpgroup has 64 queries of one head and goes through the
+// One block a multiprocessor. A thread of the first warpgroup takes the block's items (queries of a
+// head, attention_work.cuh), two of its warps have the tensor copy engine bring their queries, keys
+// and values. Every other warpgroup has 64 queries of one head and goes through the
 // keys from the last to the first, so that tiles with a mask come first (and, with a window, last):
 //
 //   scores(j) = Q K(j)^T                      K and Q in shared memory
@@ -47,9 +48,11 @@ template <typename Config, typename T> struct AttentionSm90Traits {
   static constexpr int kQueryPanel = kGroupRows * kRowBytes, kKeyPanel = kKeys * kRowBytes;
   static constexpr int kQueryBytes = kPanels * kQueryPanel, kTileBytes = kPanels * kKeyPanel;
   static constexpr int kBoxRows = Config::kPaged ? common_divisor(Config::kBlock, kKeys) : kKeys;
+  /// Warps that work on an item: two that copy, and the consumers'.
+  static constexpr int kWorkers = 2 + kConsumers * kGroupThreads / kWarp;
   static constexpr int kTilesOffset = kConsumers * kQueryBytes;
   static constexpr int kBarriersOffset = kTilesOffset + 2 * Config::kStages * kTileBytes;
-  static constexpr int kBarriers = 2 * kConsumers + 4 * Config::kStages;
+  static constexpr int kBarriers = 2 + 2 * kConsumers + 4 * Config::kStages;
   /// Tiles start at multiples of 1024 bytes; barriers are behind them.
   static constexpr int kSharedBytes = 1024 + kBarriersOffset + 8 * kBarriers;
   static_assert(sizeof(T) == 2, "warpgroup instructions multiply 16-bit elements here");
@@ -72,14 +75,17 @@ template <typename Config, typename T> struct AttentionRing {
   }
   INGOT_DEVICE u32 values(int stage) const { return keys(stage) + Traits::kTileBytes; }
   INGOT_DEVICE u32 barrier(int i) const { return base + Traits::kBarriersOffset + i * 8; }
-  INGOT_DEVICE u32 queriesFull(int group) const { return barrier(2 * group); }
-  INGOT_DEVICE u32 queriesEmpty(int group) const { return barrier(2 * group + 1); }
-  INGOT_DEVICE u32 keysFull(int s) const { return barrier(2 * Traits::kConsumers + 4 * s); }
+  INGOT_DEVICE u32 workFull() const { return barrier(0); }
+  INGOT_DEVICE u32 queriesFull(int group) const { return barrier(2 + 2 * group); }
+  INGOT_DEVICE u32 queriesEmpty(int group) const { return queriesFull(group) + 8; }
+  INGOT_DEVICE u32 keysFull(int s) const { return barrier(2 + 2 * Traits::kConsumers + 4 * s); }
   INGOT_DEVICE u32 keysEmpty(int s) const { return keysFull(s) + 8; }
   INGOT_DEVICE u32 valuesFull(int s) const { return keysFull(s) + 16; }
   INGOT_DEVICE u32 valuesEmpty(int s) const { return keysFull(s) + 24; }
 
   INGOT_DEVICE void init() const {
+    ptx::init_barrier(workFull(), 1);
+    ptx::init_barrier(workFull() + 8, Traits::kWorkers);
     for (int group = 0; group < Traits::kConsumers; ++group) {
       ptx::init_barrier(queriesFull(group), 1);
       ptx::init_barrier(queriesEmpty(group), 1);
@@ -153,7 +159,7 @@ INGOT_DEVICE void copy_key_tile(const TensorMap *map, u32 to, u32 barrier,
 template <typename Config, typename T>
 INGOT_DEVICE void produce_attention(const AttentionArguments<T> &a, const TensorMap *mapQ,
                                     const TensorMap *mapK, const TensorMap *mapV,
-                                    const AttentionRing<Config, T> &ring, const i32 *tilesBefore) {
+                                    const AttentionRing<Config, T> &ring, AttentionSlot slot) {
   using Traits = AttentionSm90Traits<Config, T>;
   const int lane = threadIdx.x % kWarp;
   const bool values = threadIdx.x >= kWarp;
@@ -161,9 +167,7 @@ INGOT_DEVICE void produce_attention(const AttentionArguments<T> &a, const Tensor
   RingPlace<Config> place;
   u32 queryParity = 1; // The first round finds all places empty.
   AttentionWork work;
-  for (int round = 0;
-       take_attention_work<Config, Traits::kRows, Traits::kKeys>(a, tilesBefore, round, work);
-       ++round) {
+  while (slot.read(work)) {
     i32 block = 0;
     if constexpr (Config::kPaged)
       block = find_cache_block<Config>(a, work, work.afterTile - 1);
@@ -360,7 +364,7 @@ INGOT_DEVICE void pack_probabilities(u32 (&packed)[Fragments][4], const float (&
 
 template <typename Config, typename T>
 INGOT_DEVICE void consume_attention(const AttentionArguments<T> &a,
-                                    const AttentionRing<Config, T> &ring, const i32 *tilesBefore) {
+                                    const AttentionRing<Config, T> &ring, AttentionSlot slot) {
   using Traits = AttentionSm90Traits<Config, T>;
   using Hooks = AttentionHooks<Config>;
   constexpr int kTurnThreads = 2 * Traits::kGroupThreads;
@@ -374,23 +378,22 @@ INGOT_DEVICE void consume_attention(const AttentionArguments<T> &a,
   RingPlace<Config> keyPlace, valuePlace;
   u32 queryParity = 0;
   AttentionWork work;
-  for (int round = 0;
-       take_attention_work<Config, Traits::kRows, Traits::kKeys>(a, tilesBefore, round, work);
-       ++round) {
+  while (slot.read(work)) {
     const int firstRow = work.firstQuery + group * Traits::kGroupRows;
     if (firstRow >= work.tokens) {
-      // Only lets the ring go on.
-      ptx::wait_barrier(ring.queriesFull(group), queryParity);
+      // Only lets the ring go on. The warps stay together: one that is left behind by a whole round
+      // would not see that it went by.
+      auto pass = [&](u32 full, u32 parity) {
+        ptx::wait_barrier(full, parity);
+        ptx::sync_at(ownBarrier, Traits::kGroupThreads);
+        if (first)
+          ptx::arrive(full + 8); // Empty.
+      };
+      pass(ring.queriesFull(group), queryParity);
       queryParity ^= 1;
-      if (first)
-        ptx::arrive(ring.queriesEmpty(group));
       for (int tile = work.firstTile; tile < work.afterTile; ++tile) {
-        ptx::wait_barrier(ring.keysFull(keyPlace.stage), keyPlace.parity);
-        if (first)
-          ptx::arrive(ring.keysEmpty(keyPlace.stage));
-        ptx::wait_barrier(ring.valuesFull(valuePlace.stage), valuePlace.parity);
-        if (first)
-          ptx::arrive(ring.valuesEmpty(valuePlace.stage));
+        pass(ring.keysFull(keyPlace.stage), keyPlace.parity);
+        pass(ring.valuesFull(valuePlace.stage), valuePlace.parity);
         keyPlace.advance();
         valuePlace.advance();
       }
@@ -513,12 +516,16 @@ INGOT_DEVICE void consume_attention(const AttentionArguments<T> &a,
     ptx::sync_at(myTurn, kTurnThreads);
 }
 
+#endif
+
 template <typename Config, typename T>
 INGOT_DEVICE void attention_sm90(const AttentionArguments<T> &a, const TensorMap *mapQ,
                                  const TensorMap *mapK, const TensorMap *mapV) {
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
   using Traits = AttentionSm90Traits<Config, T>;
   extern __shared__ __align__(128) unsigned char shared_bytes[];
   __shared__ i32 tilesBefore[Config::kBatchMost + 1];
+  __shared__ AttentionWork work;
   static_assert(Traits::kSharedBytes <= Config::kSharedBytes,
                 "the launch gives the shared memory that the tiles take");
   ptx::allow_next_grid();
@@ -535,16 +542,18 @@ INGOT_DEVICE void attention_sm90(const AttentionArguments<T> &a, const TensorMap
   ptx::wait_for_previous_grid();
   count_attention_tiles<Config, Traits::kRows>(a, tilesBefore);
   __syncthreads();
+  const AttentionSlot slot{&work, ring.workFull()};
   if (threadIdx.x < Traits::kGroupThreads) {
     ptx::fewer_registers<Config::kProducerRegisters>();
     if (threadIdx.x < 2 * kWarp)
-      produce_attention<Config, T>(a, mapQ, mapK, mapV, ring, tilesBefore);
+      produce_attention<Config, T>(a, mapQ, mapK, mapV, ring, slot);
+    else if (threadIdx.x == 2 * kWarp)
+      schedule_attention<Config, Traits::kRows, Traits::kKeys>(a, tilesBefore, slot);
   } else {
     ptx::more_registers<Config::kConsumerRegisters>();
-    consume_attention<Config, T>(a, ring, tilesBefore);
+    consume_attention<Config, T>(a, ring, slot);
   }
-}
-
 #endif
+}
 
 } // namespace ingot

@@ -2,14 +2,20 @@
 // other, from row lengths that only the device knows.
 //
 // An item is a tile of one row's queries of one head. Items are numbered row by row; in a row, heads
-// whose keys and values fit in half of L2 together go first, the later (in causal rows: longer) tiles
-// before the earlier. Block b takes item b of the first round, the last but b of the second and so
-// on: what blocks get adds up to about the same.
+// whose keys and values fit in a third of L2 together go first, the later (in causal rows: longer)
+// tiles before the earlier. A block starts with the item of its number and takes the next that nobody
+// has when it begins with the one before, so that blocks end at about the same time. Which block has
+// an item changes nothing in its result.
 #pragma once
 
 #include "codegen/cuda/kernels/attention.cuh"
+#include "codegen/cuda/ptx/barrier.cuh"
 
 namespace ingot {
+
+/// Items taken behind everybody's first, and blocks that take no more. The last one leaves zeros for
+/// the next launch, which does not begin to count before this one has ended.
+static __device__ u32 attention_taken, attention_ended;
 
 struct AttentionWork {
   i64 firstToken; // of the row, in the packed tokens
@@ -54,15 +60,12 @@ INGOT_DEVICE void count_attention_tiles(const AttentionArguments<T> &a, i32 *til
     tilesBefore[rows] = carry;
 }
 
-/// The item that this block takes in a round; false behind the last.
+/// What `item` is, or false behind the last.
 template <typename Config, int Rows, int Keys, typename T>
-INGOT_DEVICE bool take_attention_work(const AttentionArguments<T> &a, const i32 *tilesBefore,
-                                      int round, AttentionWork &work) {
+INGOT_DEVICE bool find_attention_work(const AttentionArguments<T> &a, const i32 *tilesBefore,
+                                      int item, AttentionWork &work) {
   constexpr int kHeads = Config::kGroup * Config::kKvHeads;
   const int rows = static_cast<int>(a.rows);
-  const int blocks = static_cast<int>(gridDim.x);
-  const int place = round % 2 ? blocks - 1 - static_cast<int>(blockIdx.x) : blockIdx.x;
-  const int item = round * blocks + place;
   if (item >= tilesBefore[rows] * kHeads)
     return false;
   int low = 0, high = rows;
@@ -103,5 +106,51 @@ INGOT_DEVICE bool take_attention_work(const AttentionArguments<T> &a, const i32 
   work.afterTile = static_cast<i32>(max_of<i64>(ceil_div<i64>(last, Keys), work.firstTile));
   return true;
 }
+
+#if __CUDA_ARCH__ >= 900
+
+/// A place in shared memory where one thread leaves the block's next item for all warps that work on
+/// it. Its barriers: `full`, and 8 bytes behind it `empty` with an arrival of each such warp.
+struct AttentionSlot {
+  AttentionWork *work;
+  u32 full;
+  u32 parity = 0;
+
+  /// The next item; false if there is none.
+  INGOT_DEVICE bool read(AttentionWork &next) {
+    ptx::wait_barrier(full, parity);
+    parity ^= 1;
+    next = *work;
+    __syncwarp();
+    if (threadIdx.x % kWarp == 0)
+      ptx::arrive(full + 8);
+    return next.row >= 0;
+  }
+};
+
+/// Fills the slot until all items are taken, by one thread.
+template <typename Config, int Rows, int Keys, typename T>
+INGOT_DEVICE void schedule_attention(const AttentionArguments<T> &a, const i32 *tilesBefore,
+                                     const AttentionSlot &slot) {
+  u32 parity = 1; // The slot is empty at first.
+  int item = static_cast<int>(blockIdx.x);
+  bool firstItem = true;
+  for (bool more = true; more; parity ^= 1) {
+    ptx::wait_barrier(slot.full + 8, parity);
+    if (!firstItem)
+      item = static_cast<int>(gridDim.x + atomicAdd(&attention_taken, 1u));
+    firstItem = false;
+    AttentionWork work;
+    more = find_attention_work<Config, Rows, Keys>(a, tilesBefore, item, work);
+    if (!more)
+      work.row = -1;
+    *slot.work = work;
+    ptx::arrive(slot.full);
+  }
+  if (atomicAdd(&attention_ended, 1u) == gridDim.x - 1)
+    attention_taken = attention_ended = 0;
+}
+
+#endif
 
 } // namespace ingot

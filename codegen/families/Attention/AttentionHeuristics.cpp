@@ -34,7 +34,7 @@ static std::variant<AttentionConfig, std::string> chooseWarpgroups(const Attenti
     return "cache blocks have " + std::to_string(desc.block) + " tokens, no multiple of 8";
   uint32_t headBytes = llvm::alignTo(desc.width, 64) * 2, consumers = config.consumers();
   config.sharedBytes = 1024 + (consumers * 64 + 2 * config.stages * config.keys) * headBytes +
-                       8 * (2 * consumers + 4 * config.stages);
+                       8 * (2 + 2 * consumers + 4 * config.stages);
   config.reason = "warpgroup instructions, " + std::to_string(consumers * 64) + " query rows and " +
                   std::to_string(config.keys) + " keys a tile";
   return config;
