@@ -1,4 +1,5 @@
-// attention_sm90.cu - Attention by warpgroup instructions against plain loops in f64, and its rates.
+// attention_sm90.cu - Attention by warpgroup instructions against plain loops in f64, and its
+// rates.
 #include "codegen/cuda/kernels/attention_sm90.cuh"
 #include "test/gpu/Harness.cuh"
 
@@ -125,13 +126,12 @@ TensorMap makeMap(const T *data, u64 width, u64 heads, u64 rows, u64 stride, uns
   cuuint64_t dims[3] = {width, flat ? rows : heads, rows};
   cuuint64_t strides[2] = {flat ? stride * 2 : width * 2, stride * 2};
   cuuint32_t box[3] = {64, flat ? boxRows : 1, boxRows}, steps[3] = {1, 1, 1};
-  CUresult result =
-      encode(reinterpret_cast<CUtensorMap *>(&map),
-             std::is_same_v<T, bf16> ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16
-                                     : CU_TENSOR_MAP_DATA_TYPE_FLOAT16,
-             flat ? 2 : 3, const_cast<T *>(data), dims, strides, box, steps,
-             CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-             CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  CUresult result = encode(reinterpret_cast<CUtensorMap *>(&map),
+                           std::is_same_v<T, bf16> ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16
+                                                   : CU_TENSOR_MAP_DATA_TYPE_FLOAT16,
+                           flat ? 2 : 3, const_cast<T *>(data), dims, strides, box, steps,
+                           CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+                           CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (result != CUDA_SUCCESS) {
     printf("cuTensorMapEncodeTiled: error %d\n", int(result));
     exit(1);
@@ -207,10 +207,10 @@ void run(const char *type, std::vector<int> lengths, std::vector<int> pasts, dou
   CHECK_CUDA(cudaDeviceSynchronize());
   char what[200];
   snprintf(what, sizeof what,
-           "%s D=%d %d/%d%s%s%s%s window=%d cap=%g T=%d rows=%d, %d x %d keys, %d stages", type, D, H,
-           Hkv, C::kCausal ? " causal" : "", C::kPaged ? " paged" : "", C::kAlibi ? " alibi" : "",
-           C::kSinks ? " sinks" : "", C::kWindow, double(C::kSoftcap), tokens, rows,
-           64 * C::kConsumers, C::kKeys, C::kStages);
+           "%s D=%d %d/%d%s%s%s%s window=%d cap=%g T=%d rows=%d, %d x %d keys, %d stages", type, D,
+           H, Hkv, C::kCausal ? " causal" : "", C::kPaged ? " paged" : "",
+           C::kAlibi ? " alibi" : "", C::kSinks ? " sinks" : "", C::kWindow, double(C::kSoftcap),
+           tokens, rows, 64 * C::kConsumers, C::kKeys, C::kStages);
   if (!timed) {
     Buffer<double> scores(size_t(tokens) * H * longest);
     reference<C, T><<<dim3(tokens, H), 128>>>(a, scores.data, longest, expected.data);

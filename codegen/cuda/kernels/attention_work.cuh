@@ -1,11 +1,11 @@
-// attention_work.cuh - Which queries and heads a block of attention_sm90.cuh takes, one item after the
-// other, from row lengths that only the device knows.
+// attention_work.cuh - Which queries and heads a block of attention_sm90.cuh takes, one item after
+// the other, from row lengths that only the device knows.
 //
-// An item is a tile of one row's queries of one head. Items are numbered row by row; in a row, heads
-// whose keys and values fit in a third of L2 together go first, the later (in causal rows: longer)
-// tiles before the earlier. A block starts with the item of its number and takes the next that nobody
-// has when it begins with the one before, so that blocks end at about the same time. Which block has
-// an item changes nothing in its result.
+// An item is a tile of one row's queries of one head. Items are numbered row by row; in a row,
+// heads whose keys and values fit in a third of L2 together go first, the later (in causal rows:
+// longer) tiles before the earlier. A block starts with the item of its number and takes the next
+// that nobody has when it begins with the one before, so that blocks end at about the same time.
+// Which block has an item changes nothing in its result.
 #pragma once
 
 #include "codegen/cuda/kernels/attention.cuh"
@@ -13,8 +13,8 @@
 
 namespace ingot {
 
-/// Items taken behind everybody's first, and blocks that take no more. The last one leaves zeros for
-/// the next launch, which does not begin to count before this one has ended.
+/// Items taken behind everybody's first, and blocks that take no more. The last one leaves zeros
+/// for the next launch, which does not begin to count before this one has ended.
 static __device__ u32 attention_taken, attention_ended;
 
 struct AttentionWork {
@@ -109,8 +109,8 @@ INGOT_DEVICE bool find_attention_work(const AttentionArguments<T> &a, const i32 
 
 #if __CUDA_ARCH__ >= 900
 
-/// A place in shared memory where one thread leaves the block's next item for all warps that work on
-/// it. Its barriers: `full`, and 8 bytes behind it `empty` with an arrival of each such warp.
+/// A place in shared memory where one thread leaves the block's next item for all warps that work
+/// on it. Its barriers: `full`, and 8 bytes behind it `empty` with an arrival of each such warp.
 struct AttentionSlot {
   AttentionWork *work;
   u32 full;
