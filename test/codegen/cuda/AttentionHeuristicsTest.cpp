@@ -55,6 +55,13 @@ TEST_F(AttentionHeuristics, TakeWarpgroupsForManyQueriesOnHopperOnly) {
   EXPECT_FALSE(choose(describe(128, 4096, 4), *cuda::getArchInfo("sm_80")).warpgroups);
 }
 
+TEST_F(AttentionHeuristics, GiveNarrowHeadsMoreQueries) {
+  EXPECT_EQ(choose(describe(64, 4096, 4), hopper).consumers(), 3u);
+  EXPECT_EQ(choose(describe(128, 4096, 4), hopper).consumers(), 2u);
+  EXPECT_LT(choose(describe(256, 4096, 4), hopper).keys,
+            choose(describe(128, 4096, 4), hopper).keys);
+}
+
 TEST_F(AttentionHeuristics, SayWhyNoWarpgroups) {
   auto reason = [&](const AttentionDesc &desc) {
     AttentionConfig config = choose(desc, hopper);
