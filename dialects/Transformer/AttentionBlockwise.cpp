@@ -1,13 +1,14 @@
 //===- AttentionBlockwise.cpp - Attention in O(S) memory ------------------===//
 //
-// One parallel loop over rows, key/value heads and blocks of queries. A block is independent of all
+// One parallel loop over key/value heads, rows and blocks of queries. A block is independent of all
 // others: its queries, with all heads of the group as further rows of the same matrix, are
 // multiplied with the keys of that row alone, a block of keys at a time; each line of scores gets
 // its softmax in place; the values are summed in the order of the keys. So a token's result depends
 // on its own row only, and local memory is one block of queries by the row's keys.
 //
-// Where rows lie one behind another (cu_seqlens), the loop has one row more than there are rows: it
-// takes the tokens behind the last row. A block without queries does nothing.
+// Where rows lie one behind another (cu_seqlens), one row more takes the tokens behind the last one.
+// A block finds its row in cu_seqlens: by the loop's row, all blocks of a batch of one would be next
+// to each other, and one thread would take them together. A block without queries does nothing.
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/Transformer/DecomposeUtils.h"
@@ -83,6 +84,7 @@ private:
   // A block
   //===--------------------------------------------------------------------===//
 
+  void findRow(Value tokens, Value slot);
   void enterBlock(Value tokens);
   Value scaledQueries();
   Value multiply(Value lhs, Value rhs, bool transposed, Value init);
@@ -173,6 +175,26 @@ Value Blockwise::keysAt(Value source, Value first, OpFoldResult count, int64_t w
                {getConstantIntValue(count).value_or(ShapedType::kDynamic), width});
 }
 
+/// The row and the first query of block `slot` of all rows. A row of n tokens from token t on has
+/// the blocks from t / queries + (its number) on, which is room for the ceil(n / queries) that it
+/// needs; what is left of the room are blocks without queries.
+void Blockwise::findRow(Value tokens, Value slot) {
+  auto firstSlot = [&](Value row) {
+    Value token = least(extractSize(op.getCuSeqlens(), row), tokens);
+    return add(arith::DivUIOp::create(b, loc, token, c(queries)), row);
+  };
+  Value rows = asValue(tensor::getMixedSize(b, loc, op.getCuSeqlens(), 0));
+  auto loop = scf::ForOp::create(
+      b, loc, c(1), rows, c(1), c(0), [&](OpBuilder &, Location, Value next, ValueRange found) {
+        Value isBefore =
+            arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ule, firstSlot(next), slot);
+        Value last = arith::SelectOp::create(b, loc, isBefore, next, found[0]);
+        scf::YieldOp::create(b, loc, last);
+      });
+  row = loop.getResult(0);
+  first = arith::MulIOp::create(b, loc, most(sub(slot, firstSlot(row)), c(0)), c(queries));
+}
+
 /// What the block's place in the loop means.
 void Blockwise::enterBlock(Value tokens) {
   Value length = tokens, past;
@@ -184,7 +206,7 @@ void Blockwise::enterBlock(Value tokens) {
     Value end = least(extractSize(op.getCuSeqlens(), next), tokens);
     Value isBehind = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, row, last);
     end = arith::SelectOp::create(b, loc, isBehind, tokens, end);
-    length = most(sub(end, begin), c(0));
+    length = least(most(sub(end, begin), c(0)), tokens);
   }
   count = least(most(sub(length, first), c(0)), c(queries));
   lines = arith::MulIOp::create(b, loc, count, c(group));
@@ -199,8 +221,6 @@ void Blockwise::enterBlock(Value tokens) {
     available = least(add(past, length), capacity);
   } else if (!packed) {
     available = asValue(tensor::getMixedSize(b, loc, op.getK(), 1));
-  } else {
-    available = least(length, tokens);
   }
   firstKey = c(0);
   endKey = available;
@@ -362,7 +382,7 @@ Value Blockwise::transformLine(Value line, Value visible, Value query, Value hea
   return createGeneric(
              b, loc, 1, {}, inputs, {identity(line)},
              [&](OpBuilder &b, Location l, ValueRange e) -> SmallVector<Value> {
-               Value score = e.back(), distance, key;
+               Value score = e.back(), key;
                if (keyPosition >= 0) {
                  key = e[keyPosition];
                } else if (queryPosition) {
@@ -507,13 +527,19 @@ Value Blockwise::run() {
   OpFoldResult zero = b.getIndexAttr(0), one = b.getIndexAttr(1);
   auto forall = scf::ForallOp::create(
       b, loc, SmallVector<OpFoldResult>{zero, zero, zero},
-      SmallVector<OpFoldResult>{rows, b.getIndexAttr(kvHeads), tokens},
+      SmallVector<OpFoldResult>{b.getIndexAttr(kvHeads), rows, tokens},
       SmallVector<OpFoldResult>{one, one, b.getIndexAttr(queries)}, ValueRange{empty}, std::nullopt,
       [&](OpBuilder &, Location, ValueRange args) {
-        row = args[0];
-        head = args[1];
+        head = args[0];
+        row = args[1];
         first = args[2];
         Value out = args[3];
+        if (packed) {
+          // At most the first ceil(tokens / queries) + rows slots have queries. Counted across
+          // rows they are spread evenly, so that each thread gets its share.
+          Value block = arith::DivUIOp::create(b, loc, first, c(queries));
+          findRow(tokensValue, add(arith::MulIOp::create(b, loc, block, asValue(rows)), row));
+        }
         enterBlock(tokensValue);
         auto [weights, inverses] = softmax(scores());
         Value sums = sumValues(weights);

@@ -8,6 +8,7 @@
 #include "runtime/cli/Arguments.h"
 #include "runtime/cli/Commands.h"
 #include "runtime/format/Artifact.h"
+#include "runtime/format/DType.h"
 #include "runtime/support/Text.h"
 #include "runtime/support/Try.h"
 #include "runtime/weights/JsonWriter.h"
@@ -113,7 +114,8 @@ std::vector<int64_t> rowLengths(const Case &what, Random &random) {
   std::vector<int64_t> lengths(size_t(what.rows), what.length);
   if (what.fill >= 1)
     return lengths;
-  int64_t wanted = std::max<int64_t>(what.rows, int64_t(what.fill * double(what.rows * what.length)));
+  int64_t wanted =
+      std::max<int64_t>(what.rows, int64_t(what.fill * double(what.rows * what.length)));
   int64_t least = std::max<int64_t>(1, int64_t((2 * what.fill - 1) * double(what.length)));
   int64_t most = std::min<int64_t>(what.length, int64_t(2 * what.fill * double(what.length)));
   int64_t sum = 0;
@@ -141,7 +143,16 @@ public:
 
 private:
   Result<Timing> measure(Program &program, Timing result) {
+    // A run may use the memory of an input that it has read for something else.
+    std::vector<std::vector<char>> inputs;
+    for (const Port &port : program.inputs()) {
+      const auto *bytes = static_cast<const char *>(port.host);
+      inputs.emplace_back(bytes, bytes + port.elements * dtypeBytes(port.dtype));
+    }
     for (uint64_t i = 0; i < options_.warmup + options_.runs; ++i) {
+      for (size_t port = 0; port < inputs.size(); ++port)
+        std::copy(inputs[port].begin(), inputs[port].end(),
+                  static_cast<char *>(program.inputs()[port].host));
       double begin = now();
       INGOT_TRY(program.execute());
       if (i >= options_.warmup)

@@ -1,12 +1,13 @@
 //===- Measure.h - What the benchmarks of the host share ---------*- C++ -*-===//
 //
-// Time, and the rate at which threads read memory.
+// Time, two things timed in turns, and the rate at which threads read memory.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <functional>
 #include <thread>
 #include <vector>
@@ -54,6 +55,29 @@ struct Times {
 inline Times summarize(std::vector<double> seconds) {
   std::sort(seconds.begin(), seconds.end());
   return {seconds.front(), seconds[seconds.size() / 2], seconds.back()};
+}
+
+/// Of two things that were timed in turns, how many times as long the first one takes.
+struct Ratio {
+  double median;    // of the rounds' own ratios: what slows a whole round is in both sides of it
+  double low, high; // the median of ever more rounds lies between, with 95 % confidence
+  double minima;    // of the least times
+};
+
+/// Element i of both are of round i. The bounds are ratios of rounds by their rank, so they hold
+/// however times are spread; of fewer than six rounds they are the extremes.
+inline Ratio compare(const std::vector<double> &times, const std::vector<double> &baseline) {
+  std::vector<double> ratios;
+  for (size_t i = 0; i < times.size(); ++i)
+    ratios.push_back(times[i] / baseline[i]);
+  std::sort(ratios.begin(), ratios.end());
+  auto count = double(ratios.size());
+  auto rank = size_t(std::max(0.0, std::floor((count - 1.96 * std::sqrt(count)) / 2)));
+  size_t middle = ratios.size() / 2;
+  double median = ratios.size() % 2 ? ratios[middle] : (ratios[middle - 1] + ratios[middle]) / 2;
+  return {median, ratios[rank], ratios[ratios.size() - 1 - rank],
+          *std::min_element(times.begin(), times.end()) /
+              *std::min_element(baseline.begin(), baseline.end())};
 }
 
 } // namespace ingot::bench

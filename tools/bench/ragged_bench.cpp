@@ -1,19 +1,23 @@
 //===- ragged_bench.cpp - Ragged batches beside the same tokens alone -----===//
 //
-//   ragged-bench MODEL_FOLDER [--rows B] [--tokens S] [--fill 50,30,10] [--rounds R] [--threads N]
-//                [--only TEXT] [--check] [--json]
+//   ragged-bench MODEL_FOLDER [--rows B] [--tokens S] [--fill 50,30,10] [--rounds R] [--seconds T]
+//                [--threads N] [--only TEXT] [--check] [--json]
 //
 // What padding costs once it is removed. The folder is compiled three times: as it is by default
 // (`ragged`), without remove-padding (`padded`), and for packed input (`packed`: the same tokens,
-// with no padding anywhere). Then, in rounds in which the two sides of each line take turns:
+// with no padding anywhere), and all three are loaded side by side, each with weights of its own.
+// Then, in rounds in which both sides of a line run, the other one first each time:
 //
 //   * forward at each fill: ragged / packed. Rows have random lengths of the asked mean.
 //   * step (prefill) at each fill: ragged / a full batch of as many tokens, which is run without
 //     remove-padding. Its rows are equally long, so attention has less to do there.
 //   * full batch and batch 1: ragged / padded, of forward and, for decoders, prefill and decode.
 //
-// --only times the lines whose name contains TEXT. Figures are medians and minima to maxima of the
-// rounds. Results are compared before anything is timed, and with --check nothing is timed.
+// A line is judged by the median of its rounds' ratios, which stands there with its 95 % confidence
+// interval and the ratio of the least times. There are at least R rounds (9) a line, and as many as
+// take T seconds (0). --only times the lines whose name contains TEXT. Memory should lie in huge
+// pages for all or for none, so how much does is printed. Results are compared before anything is
+// timed, and with --check nothing is timed.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Compiler.h"
@@ -24,6 +28,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <random>
 #include <unistd.h>
@@ -39,7 +44,7 @@ struct Options {
   std::string model, only;
   int64_t rows = 8, tokens = 128;
   std::vector<int64_t> fills{50, 30, 10};
-  int64_t rounds = 9, threads = 0;
+  int64_t rounds = 9, seconds = 0, threads = 0;
   bool check = false, json = false;
 };
 
@@ -49,8 +54,18 @@ struct Line {
   int64_t tokens;
   double bound;
   std::function<void()> run, baseline;
-  Times time = {}, baselineTime = {};
+  std::vector<double> times = {}, baselineTimes = {}; // of the rounds, in their order
 };
+
+/// The share of this process's own memory that lies in huge pages; -1 where the system doesn't say.
+double inHugePages() {
+  std::ifstream file("/proc/self/smaps_rollup");
+  double all = -1, huge = -1;
+  for (std::string line; std::getline(file, line);)
+    if (!std::sscanf(line.c_str(), "Anonymous: %lf", &all))
+      std::sscanf(line.c_str(), "AnonHugePages: %lf", &huge);
+  return all > 0 && huge >= 0 ? huge / all : -1;
+}
 
 class Bench {
 public:
@@ -71,6 +86,7 @@ private:
   void compareForward(int64_t fill);
   void compareStep(int64_t fill);
   void note(const std::string &what, double difference);
+  void runRounds(Line &line);
   void printLine(const Line &line) const;
   int64_t vocabulary() const;
 
@@ -221,62 +237,68 @@ void Bench::addStep() {
   }
 }
 
+void Bench::runRounds(Line &line) {
+  double spent = 0;
+  for (int64_t round = 0; round <= options.rounds || spent < double(options.seconds); ++round) {
+    double time, baselineTime;
+    if (round % 2)
+      time = seconds(line.run), baselineTime = seconds(line.baseline);
+    else
+      baselineTime = seconds(line.baseline), time = seconds(line.run);
+    if (round == 0) // warms up
+      continue;
+    line.times.push_back(time);
+    line.baselineTimes.push_back(baselineTime);
+    spent += time + baselineTime;
+  }
+}
+
 void Bench::measure() {
   addForward();
   if (ragged->hasGeneration())
     addStep();
   if (!options.json)
-    std::printf("%-26s %6s  %-32s %-12s %-32s %6s %6s %6s\n", "ms: median (min to max)", "tokens",
-                "padding removed", "beside", "", "ratio", "minima", "goal");
+    std::printf("memory in huge pages: %.0f %%\n"
+                "%-26s %6s  %8s %8s  %-12s %8s %8s %6s  %-24s %6s %5s\n",
+                inHugePages() * 100, "ms: median, least", "tokens", "padding", "removed", "beside",
+                "", "", "rounds", "ratio (95 % confidence)", "minima", "goal");
   for (Line &line : lines) {
-    std::vector<double> times, baselineTimes;
-    for (int64_t round = 0; round <= options.rounds; ++round) {
-      double time, baselineTime;
-      // Who goes first takes turns, too. The first round warms up.
-      if (round % 2)
-        time = seconds(line.run), baselineTime = seconds(line.baseline);
-      else
-        baselineTime = seconds(line.baseline), time = seconds(line.run);
-      if (round) {
-        times.push_back(time);
-        baselineTimes.push_back(baselineTime);
-      }
-    }
-    line.time = summarize(std::move(times));
-    line.baselineTime = summarize(std::move(baselineTimes));
+    runRounds(line);
     if (!options.json)
       printLine(line);
   }
 }
 
 void Bench::printLine(const Line &line) const {
-  auto text = [](const Times &time) {
-    char buffer[64];
-    std::snprintf(buffer, sizeof buffer, "%.2f (%.2f to %.2f)", time.median * 1e3, time.low * 1e3,
-                  time.high * 1e3);
-    return std::string(buffer);
-  };
-  std::printf("%-26s %6ld  %-32s %-12s %-32s %6.3f %6.3f %6.2f\n", line.what.c_str(),
-              long(line.tokens), text(line.time).c_str(), line.against.c_str(),
-              text(line.baselineTime).c_str(), line.time.median / line.baselineTime.median,
-              line.time.low / line.baselineTime.low, line.bound);
+  Times time = summarize(line.times), baseline = summarize(line.baselineTimes);
+  Ratio ratio = compare(line.times, line.baselineTimes);
+  std::printf("%-26s %6ld  %8.2f %8.2f  %-12s %8.2f %8.2f %6zu  %.3f (%.3f to %.3f)   %6.3f %5.2f"
+              "%s\n",
+              line.what.c_str(), long(line.tokens), time.median * 1e3, time.low * 1e3,
+              line.against.c_str(), baseline.median * 1e3, baseline.low * 1e3, line.times.size(),
+              ratio.median, ratio.low, ratio.high, ratio.minima, line.bound,
+              ratio.median <= line.bound ? "" : "  missed");
   std::fflush(stdout);
 }
 
 void Bench::printJson() const {
   JsonWriter json;
-  json.beginObject().member("largest_difference", worst).key("lines").beginArray();
+  json.beginObject().member("largest_difference", worst);
+  json.member("in_huge_pages", inHugePages()).key("lines").beginArray();
   for (const Line &line : lines) {
     json.beginObject().member("what", line.what).member("against", line.against);
     json.member("tokens", line.tokens).member("bound", line.bound);
-    auto times = [&](const char *name, const Times &time) {
+    auto times = [&](const char *name, const std::vector<double> &seconds) {
+      Times time = summarize(seconds);
       json.key(name).beginObject().member("median", time.median).member("min", time.low);
       json.member("max", time.high).endObject();
     };
-    times("seconds", line.time);
-    times("baseline_seconds", line.baselineTime);
-    json.member("ratio", line.time.median / line.baselineTime.median);
-    json.member("ratio_of_minima", line.time.low / line.baselineTime.low).endObject();
+    times("seconds", line.times);
+    times("baseline_seconds", line.baselineTimes);
+    Ratio ratio = compare(line.times, line.baselineTimes);
+    json.member("rounds", line.times.size()).member("ratio", ratio.median);
+    json.member("ratio_low", ratio.low).member("ratio_high", ratio.high);
+    json.member("ratio_of_minima", ratio.minima).endObject();
   }
   json.endArray().endObject();
   std::printf("%s\n", json.text().c_str());
@@ -317,6 +339,8 @@ Options parseOptions(int argc, char **argv) {
       options.tokens = number();
     else if (flag == "--rounds")
       options.rounds = number();
+    else if (flag == "--seconds")
+      options.seconds = number();
     else if (flag == "--threads")
       options.threads = number();
     else if (flag == "--fill")
@@ -334,7 +358,7 @@ Options parseOptions(int argc, char **argv) {
   }
   if (options.model.empty())
     fail("which model? usage: ragged-bench MODEL_FOLDER [--rows B] [--tokens S] [--fill 50,30,10] "
-         "[--rounds R] [--threads N] [--only TEXT] [--check] [--json]");
+         "[--rounds R] [--seconds T] [--threads N] [--only TEXT] [--check] [--json]");
   return options;
 }
 
