@@ -50,32 +50,6 @@ class CompileErrors(CliTest):
         self.assertNotIn("transformer.add_rms_norm", ir)
         self.fails_compile(USAGE, r"did you mean 'fuse-projections'\?", "--disable", "fuse-projection")
 
-    def test_padding(self):
-        sizes = ("--max-batch", "4", "--max-context", "32")
-        out = self.json("compile", model(LLAMA), "-o", self.path("m.ingot"), *sizes)
-        for program in out["programs"]:
-            half, tenth = [s for s in program["savings"] if s["tokens"]][:2]
-            self.assertEqual((half["fill"], tenth["fill"]), (0.5, 0.1))
-            self.assertGreater(half["share"], 0.5)  # attention saves more than its tokens
-            self.assertGreater(tenth["flops"], half["flops"])
-        described = self.json("inspect", self.path("m.ingot"))
-        for program in described["programs"]:
-            saved = {s["fill_percent"]: s["tokens"] for s in program["unpadding"]["saved"]}
-            self.assertEqual(program["unpadding"]["largest_batch"], 128)
-            self.assertEqual(saved, {50: 64, 30: 89, 10: 115})
-        out = self.json("compile", model(LLAMA), "-o", self.path("m.ingot"), *sizes, "--disable",
-                        "remove-padding")
-        self.assertEqual([program["savings"] for program in out["programs"]], [[], []])
-        self.assertNotIn("unpadding", json.dumps(self.json("inspect", self.path("m.ingot"))))
-        # Of packed input there is no padded twin: nothing is saved, and the ports say what comes in.
-        self.ok("compile", model(BERT), "-o", self.path("p.ingot"), *sizes, "--packed-input")
-        program, = self.json("inspect", self.path("p.ingot"))["programs"]
-        ports = {port["name"]: port["shape"] for port in program["inputs"]}
-        self.assertEqual(ports["input_ids"], ["T"])
-        self.assertEqual(ports["cu_seqlens"], [5])
-        self.assertNotIn("attention_mask", ports)
-        self.assertNotIn("saved", program["unpadding"])
-
     def test_summary(self):
         out = self.json("compile", model("llama-default"), "-o", self.path("m.ingot"))
         self.assertTrue(out["ceiling"])
