@@ -1,6 +1,8 @@
 //===- KernelFamily.cpp - What all kernel families share --------------------===//
 #include "codegen/KernelFamily.h"
 
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/OpDefinition.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -9,6 +11,32 @@ using namespace ingot;
 using namespace ingot::codegen;
 
 KernelFamily::~KernelFamily() = default;
+
+std::string codegen::nameOps(exec::KernelOp kernel) {
+  llvm::SetVector<StringRef> names;
+  for (Operation &op : kernel.getBody().front().without_terminator())
+    if (!isa<tensor::TensorDialect, linalg::LinalgDialect>(op.getDialect()) &&
+        !op.hasTrait<OpTrait::ConstantLike>())
+      names.insert(op.getName().stripDialect());
+  return llvm::join(names, ", ");
+}
+
+void codegen::takeLayout(exec::KernelOp kernel, const WeightLayout &layout) {
+  Block &body = kernel.getBody().front();
+  BlockArgument argument = body.getArgument(layout.input);
+  Type original = argument.getType();
+  OpBuilder builder = OpBuilder::atBlockBegin(&body);
+  argument.setType(layout.type);
+  // Everything that used the argument uses what undoes the layout, which itself uses the argument.
+  SmallVector<OpOperand *> uses;
+  for (OpOperand &use : argument.getUses())
+    uses.push_back(&use);
+  Value undone = layout.undo(builder, argument.getLoc(), argument);
+  if (undone.getType() != original)
+    undone = tensor::CastOp::create(builder, argument.getLoc(), original, undone);
+  for (OpOperand *use : uses)
+    use->set(undone);
+}
 
 /// Adds to `inputs` the arguments that `value` is computed from, element by element. False if
 /// something on the way isn't elementwise.

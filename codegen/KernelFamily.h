@@ -49,6 +49,9 @@ template <typename... Ops> bool hasAnyOp(exec::KernelOp kernel) {
                       [](mlir::Operation &op) { return mlir::isa<Ops...>(op); });
 }
 
+/// The model's ops in a kernel's body, each once: "linear, activation".
+std::string nameOps(exec::KernelOp kernel);
+
 /// Which operands of a kernel are weights: a family may ask for another layout of those.
 struct SelectContext {
   TargetInfo target;
@@ -71,6 +74,10 @@ struct WeightLayout {
   std::function<mlir::Value(mlir::OpBuilder &, mlir::Location, mlir::Value)> undo;
   std::string description; // "W[N,K] in panels of 16 rows"
 };
+
+/// Gives the body of `kernel` the argument that `layout` says, and undoes the layout at its start.
+/// The kernel's list of inputs stays as it is.
+void takeLayout(exec::KernelOp kernel, const WeightLayout &layout);
 
 /// Desc: what the kernel computes, in words, for remarks, banners and `inspect`:
 /// "linear + bias + gelu, M=d0*d1 N=1536 K=384, f32".

@@ -125,21 +125,7 @@ void Selector::applyLayout(exec::KernelOp kernel, const WeightLayout &layout) {
   SmallVector<Attribute> inputs(kernel.getInputs().begin(), kernel.getInputs().end());
   inputs[layout.input] = TypeAttr::get(type);
   kernel.setInputsAttr(ArrayAttr::get(kernel.getContext(), inputs));
-  Block &body = kernel.getBody().front();
-  BlockArgument argument = body.getArgument(layout.input);
-  auto original = cast<RankedTensorType>(argument.getType());
-  OpBuilder builder = OpBuilder::atBlockBegin(&body);
-  argument.setType(layout.type);
-  // Everything that used the argument uses what undoes the layout, which itself uses the argument.
-  SmallVector<OpOperand *> uses;
-  for (OpOperand &use : argument.getUses())
-    uses.push_back(&use);
-  Value undone = layout.undo(builder, argument.getLoc(), argument);
-  if (undone.getType() != original)
-    undone = tensor::CastOp::create(builder, argument.getLoc(), original, undone);
-  for (OpOperand *use : uses)
-    use->set(undone);
-
+  takeLayout(kernel, layout);
   for (exec::LaunchOp launch : launches[kernel]) {
     FlatSymbolRefAttr weight = getLaidOut(getWeight(launch, layout.input), layout);
     OpBuilder atLaunch(launch);

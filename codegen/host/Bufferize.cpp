@@ -167,6 +167,22 @@ private:
   const KernelAbi &abi;
 };
 
+/// Blocks come along x first, then y. Where `band` blocks of y shall take turns at each block of x,
+/// the position is where the block at (x, y) of that order is in theirs. The last band is as high as
+/// there are blocks left.
+std::pair<Value, Value> positionInBand(OpBuilder &b, Location loc, int64_t band, Value x, Value y,
+                                       Value width, Value height) {
+  Value most = arith::ConstantIndexOp::create(b, loc, band);
+  Value number = arith::AddIOp::create(b, loc, arith::MulIOp::create(b, loc, y, width), x);
+  Value whole = arith::MulIOp::create(b, loc, width, most);
+  Value top = arith::MulIOp::create(b, loc, arith::DivUIOp::create(b, loc, number, whole), most);
+  Value inside = arith::RemUIOp::create(b, loc, number, whole);
+  Value rows = arith::MinSIOp::create(b, loc, arith::SubIOp::create(b, loc, height, top), most);
+  Value column = arith::DivUIOp::create(b, loc, inside, rows);
+  Value row = arith::AddIOp::create(b, loc, top, arith::RemUIOp::create(b, loc, inside, rows));
+  return {column, row};
+}
+
 /// The grid is the parallel loop that the plan mapped to blocks: its induction variables become the
 /// block's position, dimension 0 being x, 1 y, and z running over all others. A parallel loop without
 /// a mapping is an ordinary loop.
@@ -187,19 +203,30 @@ LogicalResult forallToBlocks(func::FuncOp func, const KernelAbi &abi) {
       order.push_back({cast<DeviceMappingAttrInterface>(attribute).getRelativeIndex(), i});
     llvm::sort(order);
     SmallVector<Value> positions(loop.getRank());
-    Value rest = abi.block(func, 2);
+    auto countOf = [&](unsigned i) -> Value {
+      auto value = [&](OpFoldResult bound) {
+        return getValueOrCreateConstantIndexOp(rewriter, loc, bound);
+      };
+      Value extent = arith::SubIOp::create(rewriter, loc, value(loop.getMixedUpperBound()[i]),
+                                           value(loop.getMixedLowerBound()[i]));
+      return arith::CeilDivSIOp::create(rewriter, loc, extent, value(loop.getMixedStep()[i]));
+    };
+    Value inPlane[] = {abi.block(func, 0), abi.block(func, 1)}, rest = abi.block(func, 2);
+    if (auto band = loop->getAttrOfType<IntegerAttr>(bandMark);
+        band && order.size() > 1 && order[0].first == 0 && order[1].first == 1)
+      std::tie(inPlane[0], inPlane[1]) =
+          positionInBand(rewriter, loc, band.getInt(), inPlane[0], inPlane[1],
+                         countOf(order[0].second), countOf(order[1].second));
     for (auto [dimension, i] : order) {
       Value lower = getValueOrCreateConstantIndexOp(rewriter, loc, loop.getMixedLowerBound()[i]);
       Value step = getValueOrCreateConstantIndexOp(rewriter, loc, loop.getMixedStep()[i]);
       Value block;
       if (dimension < 2) {
-        block = abi.block(func, dimension);
+        block = inPlane[dimension];
       } else if (dimension == order.back().first) {
         block = rest;
       } else {
-        Value upper = getValueOrCreateConstantIndexOp(rewriter, loc, loop.getMixedUpperBound()[i]);
-        Value extent = arith::SubIOp::create(rewriter, loc, upper, lower);
-        Value count = arith::CeilDivSIOp::create(rewriter, loc, extent, step);
+        Value count = countOf(i);
         block = arith::RemSIOp::create(rewriter, loc, rest, count);
         rest = arith::DivSIOp::create(rewriter, loc, rest, count);
       }

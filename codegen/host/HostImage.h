@@ -70,6 +70,8 @@ struct KernelPlan {
   llvm::SmallVector<int64_t> mapping;
   /// Columns of the register tile (contraction).
   int64_t columns = 0;
+  /// Blocks of rows that take turns at each block of columns (contraction).
+  int64_t band = 1;
   std::array<GridSize, 3> grid = {};
   /// The kernel is a single elementwise operation: it reads an element before it writes it.
   bool onePass = false;

@@ -76,6 +76,9 @@ struct ContractionLoops {
   int64_t row = -1;
   unsigned column = 0, reduction = 0;
 };
+/// On the blocks' scf.forall: KernelPlan::band.
+inline constexpr llvm::StringLiteral bandMark = "ingot.band";
+
 /// The scf.forall mapping that says which grid dimension a loop became.
 mlir::Attribute blockMapping(mlir::MLIRContext *context, int64_t dimension);
 

@@ -337,8 +337,14 @@ bool planContraction(linalg::LinalgOp root, ArrayRef<linalg::LinalgOp> contracti
     --group;
   Cutter cutter{plan};
   cutter.cut(column, *loops[column], group * plan.columns, 0);
-  if (dims.row >= 0)
-    cutter.cut(row, *loops[row], 8 * target.rows.front(), 1);
+  if (dims.row >= 0) {
+    int64_t rows = 8 * target.rows.front();
+    cutter.cut(row, *loops[row], rows, 1);
+    // A weight that the second-level cache does not hold would come from further away for every
+    // block of rows again; so as many as that cache holds use a part of it one after the other.
+    if (!ShapedType::isDynamic(k))
+      plan.band = std::clamp<int64_t>((1280 << 10) / (rows * k * 4), 1, 16);
+  }
   for (int64_t i = dims.outer.size() - 1; i >= 0; --i) {
     unsigned position = root == contraction ? dims.outer[i] : i;
     cutter.cut(position, *loops[position], 1, 2);

@@ -106,6 +106,8 @@ LogicalResult tileKernel(func::FuncOp func, const KernelAbi &abi, const KernelPl
                  [](tensor::ExtractSliceOp, OpResult) { return true; }, mapping);
     if (failed(blocks))
       return func.emitError("the root operation cannot be tiled");
+    if (plan.band > 1)
+      blocks->loops.front()->setAttr(bandMark, rewriter.getI64IntegerAttr(plan.band));
     if (failed(cleanup(func, abi)))
       return failure();
     if (plan.strategy == "contraction"

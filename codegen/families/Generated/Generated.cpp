@@ -177,15 +177,6 @@ static exec::SizeAttr makeGrid(exec::KernelOp kernel, const cuda::KernelFunction
   return blocks ? blocks : fallback;
 }
 
-static std::string describeOps(exec::KernelOp kernel) {
-  llvm::SetVector<StringRef> names;
-  for (Operation &op : kernel.getBody().front().without_terminator())
-    if (!isa<tensor::TensorDialect, linalg::LinalgDialect>(op.getDialect()) &&
-        !op.hasTrait<OpTrait::ConstantLike>())
-      names.insert(op.getName().stripDialect());
-  return llvm::join(names, ", ");
-}
-
 Match GeneratedFamily::match(exec::KernelOp kernel, const TargetInfo &target) const {
   if (!cuda::getArchInfo(target.arch))
     return Match::no("architecture " + target.arch + " is not known");
@@ -209,7 +200,7 @@ Result<Selection> GeneratedFamily::select(exec::KernelOp kernel,
     return plan.status();
   Builder builder(kernel.getContext());
   Selection selection;
-  selection.desc.text = describeOps(kernel);
+  selection.desc.text = nameOps(kernel);
   selection.config.attributes = builder.getDictionaryAttr(
       {builder.getNamedAttr("rows", builder.getI64IntegerAttr(
                                         plan->rows.rowDims ? int64_t(*plan->rows.rowDims) : -1)),

@@ -10,7 +10,6 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
-#include "llvm/ADT/SetVector.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
@@ -24,16 +23,6 @@ using namespace ingot;
 using namespace ingot::codegen;
 
 namespace {
-
-/// "linear, activation".
-std::string describeBody(exec::KernelOp kernel) {
-  llvm::SetVector<StringRef> names;
-  for (Operation &op : kernel.getBody().front().without_terminator())
-    if (!isa<tensor::TensorDialect, linalg::LinalgDialect>(op.getDialect()) &&
-        !op.hasTrait<OpTrait::ConstantLike>())
-      names.insert(op.getName().stripDialect());
-  return llvm::join(names, ", ");
-}
 
 /// A grid axis over the kernel's own size parameters.
 exec::SizeAttr toSize(exec::KernelOp kernel, const host::GridSize &size) {
@@ -135,16 +124,7 @@ Result<Selection> HostLinalgFamily::select(exec::KernelOp kernel,
     if (!columns || !context.weightInputs[input])
       continue;
     WeightLayout layout = panelLayout(kernel, input, columns);
-    Block &body = laidOut.getBody().front();
-    BlockArgument argument = body.getArgument(input);
-    OpBuilder builder = OpBuilder::atBlockBegin(&body);
-    argument.setType(layout.type);
-    SmallVector<OpOperand *> uses;
-    for (OpOperand &use : argument.getUses())
-      uses.push_back(&use);
-    Value undone = layout.undo(builder, argument.getLoc(), argument);
-    for (OpOperand *use : uses)
-      use->set(undone);
+    takeLayout(laidOut, layout);
     selection.weightLayouts.push_back(std::move(layout));
   }
   if (!selection.weightLayouts.empty())
@@ -153,7 +133,7 @@ Result<Selection> HostLinalgFamily::select(exec::KernelOp kernel,
       anonymous(text, kernel), *target, [&] { return planKernel(text, *target); });
   if (!plan.ok())
     return plan.status();
-  selection.desc.text = describeBody(kernel);
+  selection.desc.text = nameOps(kernel);
   selection.config.attributes = toConfig(kernel.getContext(), *plan);
   selection.config.text = plan->strategy + ": " + plan->reason;
   for (unsigned axis = 0; axis < 3; ++axis)
