@@ -5,9 +5,9 @@
 //
 //   contraction  The root follows a matmul in rows and columns. Blocks are a few register tiles high
 //                and a few weight panels wide: 96 rows keep a panel busy, and about 256 KiB of panels
-//                stay in the second-level cache while the block's rows run over them. Columns are the
-//                fastest grid dimension, so that neighbouring blocks share their rows, and so that a
-//                decode step (one row) still spreads over the columns.
+//                stay in the second-level cache while the block's rows run over them. Neighbouring
+//                blocks share their columns, as many as rows fit that cache (a band), then the rows
+//                of the band; a decode step (one row) still spreads over the columns.
 //   forall       The body is a parallel loop already: one block an iteration.
 //   rows         Everything else whose root has a parallel dimension: blocks are runs of rows of the
 //                last dimension, about 8 Ki elements each.

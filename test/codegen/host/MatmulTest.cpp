@@ -62,6 +62,7 @@ TEST(Matmul, ModelShape) { checkMatmul(384, 384, {1, 12, 17, 128}, "host"); }
 TEST(Matmul, OddShape) { checkMatmul(7, 37, {1, 3, 13, 29}, "host"); }
 TEST(Matmul, OneColumn) { checkMatmul(5, 1, {1, 4, 97}, "host"); }
 TEST(Matmul, RaggedBlocks) { checkMatmul(64, 1000, {1, 5, 100}, "host"); }
+TEST(Matmul, BandsOfRowBlocks) { checkMatmul(1500, 100, {1, 96, 97, 192, 389, 1000}, "host"); }
 TEST(Matmul, LevelV2) { checkMatmul(24, 37, {1, 7, 50}, "x86-64-v2"); }
 TEST(Matmul, LevelV3) { checkMatmul(24, 37, {1, 7, 50}, "x86-64-v3"); }
 
