@@ -37,12 +37,15 @@ INGOT_DEVICE void sync_group(int group, int threads) {
 namespace ingot {
 
 /// A size that may be known on the device only: the value at `address`, or, where there is none,
-/// `most`, which bounds it otherwise. What wrote it has ended once this grid may read.
+/// `most`, which bounds it otherwise. What wrote it has ended once this grid may read. Sizes are
+/// counts of rows or tokens: the compiler may know that they have 31 bits, and divide by them so.
 INGOT_DEVICE i64 read_size(const i32 *address, i64 most) {
-  if (!address)
-    return most;
-  ptx::wait_for_previous_grid();
-  return min_of<i64>(max_of<i64>(*reinterpret_cast<const volatile i32 *>(address), 0), most);
+  i64 size = most;
+  if (address) {
+    ptx::wait_for_previous_grid();
+    size = min_of<i64>(*reinterpret_cast<const volatile i32 *>(address), most);
+  }
+  return min_of<i64>(max_of<i64>(size, 0), 0x7fffffff);
 }
 
 } // namespace ingot

@@ -48,7 +48,8 @@ static int chooseVector(exec::KernelOp kernel, RankedTensorType root) {
     return 1;
   int64_t bytes = 2;
   for (exec::BufferType type : kernel.getBufferTypes())
-    bytes = std::max(bytes, type.getElementBytes());
+    if (isa<FloatType>(type.getElementType()) || type.getElementType() == root.getElementType())
+      bytes = std::max(bytes, type.getElementBytes());
   int64_t columns = root.getDimSize(root.getRank() - 1);
   int vector = 16 / bytes;
   while (vector > 1 && columns % vector != 0)
@@ -131,7 +132,9 @@ static Result<Plan> makePlan(exec::KernelOp kernel, const cuda::KernelFunction &
   }
   int64_t vectors =
       llvm::divideCeil(rowExtent(function, root, *best->rows.rowDims), int64_t(best->rows.vector));
-  if (vectors <= 32 * kWarpVectorsPerLane) {
+  // Of single elements there are many: a warp for each, unless its reduction is long.
+  bool single = *best->rows.rowDims == rank;
+  if (vectors <= 32 * kWarpVectorsPerLane * (single ? 4 : 1)) {
     best->threads = kWarpRowThreads;
     best->group = 32;
   } else {
