@@ -52,6 +52,8 @@ struct RowPlan {
   std::optional<unsigned> rowDims;
   /// Elements of a thread at a time, along the last axis.
   int vector = 1;
+  /// All that is stored is rounded to 16 bits: functions of f32 need no more than that.
+  bool shortFunctions = false;
 };
 
 /// What a printed kernel will cost, in coarse counts.

@@ -221,7 +221,8 @@ static std::string unsignedName(Type type) {
 }
 
 /// The expression of a scalar op without regions, or nothing.
-static std::optional<std::string> printOperation(Operation *op, ArrayRef<Scalar> x) {
+static std::optional<std::string> printOperation(Operation *op, ArrayRef<Scalar> x,
+                                                 bool shortFunctions) {
   auto text = [&](unsigned i) { return x[i].text; };
   auto binary = [&](const char *symbol) { return text(0) + " " + symbol + " " + text(1); };
   Type type = op->getNumResults() ? op->getResult(0).getType() : Type();
@@ -242,6 +243,14 @@ static std::optional<std::string> printOperation(Operation *op, ArrayRef<Scalar>
     return Printer::typeName(type) + "(" + inner + ")";
   };
   using R = std::optional<std::string>;
+  if (shortFunctions && type && type.isF32()) {
+    if (isa<math::ErfOp>(op))
+      return "ingot::erf_fast(" + text(0) + ")";
+    if (isa<math::ExpOp>(op))
+      return "ingot::exp_fast(" + text(0) + ")";
+    if (isa<arith::DivFOp>(op))
+      return "ingot::divide_fast(" + text(0) + ", " + text(1) + ")";
+  }
   return llvm::TypeSwitch<Operation *, R>(op)
       .Case<arith::AddFOp, arith::AddIOp>([&](auto) -> R { return binary("+"); })
       .Case<arith::SubFOp, arith::SubIOp>([&](auto) -> R { return binary("-"); })
@@ -487,7 +496,7 @@ Scalar Printer::evaluateOp(Operation *op, unsigned result, Instance *instance) {
       if (!operands[i].contiguousBase.empty())
         return PrinterIndices::add(*this, operands[1 - i], operands[i]);
   }
-  std::optional<std::string> text = printOperation(op, operands);
+  std::optional<std::string> text = printOperation(op, operands, plan.shortFunctions);
   if (!text)
     return fail(op->getName().getStringRef().str() + " has no form");
   SmallVector<const Scalar *> pointers;

@@ -23,6 +23,32 @@ INGOT_DEVICE bf16 minimum(bf16 a, bf16 b) { return bf16(minimum(float(a), float(
 INGOT_DEVICE f16 maximum(f16 a, f16 b) { return f16(maximum(float(a), float(b))); }
 INGOT_DEVICE f16 minimum(f16 a, f16 b) { return f16(minimum(float(a), float(b))); }
 
+/// Functions for results that are rounded to 16 bits: a few instructions each, without branches.
+/// The error function to 7e-7: log2(1 - erf(|x|)) as a polynomial, fitted by weighted least
+/// squares.
+INGOT_DEVICE float erf_fast(float x) {
+  const float a = fabsf(x);
+  float power = fmaf(-0.00294415955f, a, 0.029590048f);
+  power = fmaf(power, a, -0.148665637f);
+  power = fmaf(power, a, -0.918509364f);
+  power = fmaf(power, a, -1.62788904f) * a;
+  float rest;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(rest) : "f"(power));
+  return copysignf(1.0f - rest, x);
+}
+/// e^x to 2^-21 of it for |x| < 80.
+INGOT_DEVICE float exp_fast(float x) {
+  float result;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x * 1.44269504f));
+  return result;
+}
+/// a / b to 2 units in the last place; 0 for b past 2^126.
+INGOT_DEVICE float divide_fast(float a, float b) {
+  float result;
+  asm("div.approx.ftz.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
+  return result;
+}
+
 INGOT_DEVICE bf16 operator+(bf16 a, bf16 b) { return bf16(float(a) + float(b)); }
 INGOT_DEVICE bf16 operator-(bf16 a, bf16 b) { return bf16(float(a) - float(b)); }
 INGOT_DEVICE bf16 operator*(bf16 a, bf16 b) { return bf16(float(a) * float(b)); }

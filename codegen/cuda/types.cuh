@@ -79,8 +79,29 @@ template <typename T, int N> struct alignas(sizeof(T) * N) Pack {
 template <typename T, int N> INGOT_DEVICE Pack<T, N> load_pack(const T *address) {
   return *reinterpret_cast<const Pack<T, N> *>(address);
 }
+/// Elements of a pack as a word.
+template <typename T, int N> INGOT_DEVICE u32 pack_word(const Pack<T, N> &pack, int word) {
+  if constexpr (sizeof(T) == 4)
+    return __builtin_bit_cast(u32, pack[word]);
+  else if constexpr (sizeof(T) == 2)
+    return static_cast<u32>(__builtin_bit_cast(u16, pack[2 * word])) |
+           static_cast<u32>(__builtin_bit_cast(u16, pack[2 * word + 1])) << 16;
+}
+/// To global memory, in one store: left to itself, the compiler stores many a pack in pieces.
 template <typename T, int N> INGOT_DEVICE void store_pack(T *address, const Pack<T, N> &pack) {
-  *reinterpret_cast<Pack<T, N> *>(address) = pack;
+  constexpr int kBytes = sizeof(T) * N;
+  if constexpr ((sizeof(T) == 2 || sizeof(T) == 4) && kBytes == 16)
+    asm volatile(
+        "st.global.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(address)),
+        "r"(pack_word(pack, 0)), "r"(pack_word(pack, 1)), "r"(pack_word(pack, 2)),
+        "r"(pack_word(pack, 3))
+        : "memory");
+  else if constexpr ((sizeof(T) == 2 || sizeof(T) == 4) && kBytes == 8)
+    asm volatile("st.global.v2.b32 [%0], {%1, %2};" ::"l"(__cvta_generic_to_global(address)),
+                 "r"(pack_word(pack, 0)), "r"(pack_word(pack, 1))
+                 : "memory");
+  else
+    *reinterpret_cast<Pack<T, N> *>(address) = pack;
 }
 
 template <typename T> INGOT_DEVICE constexpr T ceil_div(T a, T b) { return (a + b - 1) / b; }
