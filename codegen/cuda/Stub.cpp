@@ -90,7 +90,7 @@ std::string cuda::printSource(exec::KernelOp kernel, const codegen::TargetInfo &
   os << ") " << getEntryName(kernel) << "(";
   for (auto [i, type] : llvm::enumerate(types))
     os << (i ? ", " : "") << (written[i] ? "" : "const ") << elementName(type.getElementType())
-       << " *" << bufferName(i);
+       << " *" << (llvm::is_contained(stub.restricted, i) ? "__restrict__ " : "") << bufferName(i);
   auto onDevice = [&](unsigned i) { return llvm::is_contained(stub.deviceSizes, i); };
   for (unsigned i = 0; i < kernel.getSizes().size(); ++i)
     os << (i || !types.empty() ? ", " : "") << "const ingot::i64 " << sizeName(kernel, i)

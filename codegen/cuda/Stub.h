@@ -35,6 +35,8 @@ struct Stub {
   uint32_t sharedBytes = 0; // dynamic
   /// Blocks of a cluster along x (sm_90); 1 for none.
   unsigned cluster = 1;
+  /// Buffers that overlap none that is written under another name: loads may go ahead of stores.
+  llvm::SmallVector<unsigned> restricted;
   /// The body itself says when it waits for the previous grid (weights are read before that).
   bool waitsItself = false;
   /// Size parameters that may be device-resident: the wrapper reads them where an address is given.

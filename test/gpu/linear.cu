@@ -35,13 +35,14 @@ __global__ void __launch_bounds__(256, 2)
 }
 
 template <typename T>
-__global__ void reference(const T *x, const T *w, const T *bias, float *y, i64 m, int n, int k) {
+__global__ void reference(const T *x, const T *w, const T *bias, float *y, i64 m, int n, int k,
+                          int stride) {
   i64 i = blockIdx.x * i64(blockDim.x) + threadIdx.x;
   if (i >= m * n)
     return;
   double sum = 0;
   for (int j = 0; j < k; ++j)
-    sum += float(x[i / n * k + j]) * float(w[i64(i % n) * k + j]);
+    sum += float(x[i / n * stride + j]) * float(w[i64(i % n) * k + j]);
   y[i] = float(sum) + float(bias[i % n]);
 }
 
@@ -65,7 +66,7 @@ void run(const char *type, std::vector<i64> rows, double limit, std::vector<i64>
     entry<<<grid, 256, 98304>>>(x.data, w.data, bias.data, y.data, m);
     CHECK_CUDA(cudaGetLastError());
     reference<<<unsigned((m * N + 255) / 256), 256>>>(x.data, w.data, bias.data, expected.data, m,
-                                                      N, K);
+                                                      N, K, K);
     char what[128];
     snprintf(what, sizeof what, "linear %s M=%lld N=%d K=%d", type, m, N, K);
     expectClose(what, y, expected, limit);
@@ -83,23 +84,55 @@ void run(const char *type, std::vector<i64> rows, double limit, std::vector<i64>
   }
 }
 
-template <int N, int K, int TileN, int Vector> struct ConfigSm90 {
-  static constexpr int kThreads = 384, kN = N, kK = K, kRowStride = K, kTileN = TileN;
-  static constexpr int kStages = TileN == 256 ? 4 : 6, kEpilogueVector = Vector;
-  static constexpr int kSharedBytes = 1024 + kStages * ((128 + TileN) * 128 + 16);
+/// How warpgroups multiply: constants of gemm_sm90.cuh.
+template <int TileN, int Stages, int Cluster, bool InTurn, int Lead> struct Ways {
+  static constexpr int kTileN = TileN, kStages = Stages, kCluster = Cluster, kLead = Lead;
+  static constexpr bool kInTurn = InTurn;
+};
+using Wide = Ways<256, 4, 1, false, 0>;
+using WidePairs = Ways<256, 4, 2, false, 1>;
+using Middle = Ways<192, 5, 2, false, 2>;
+using Narrow = Ways<128, 7, 2, false, 3>;
+using Turns = Ways<128, 7, 2, true, 0>;
+using TurnsAlone = Ways<128, 3, 1, true, 0>;
+
+template <int N, int K, typename Way, int Vector, int Stride = K> struct ConfigSm90 : Way {
+  static constexpr int kThreads = 384, kN = N, kK = K, kRowStride = Stride;
+  static constexpr int kEpilogueVector = Vector;
+  static constexpr bool kColumnsInOrder = N % 32 == 0;
+  static constexpr int kSharedBytes =
+      std::max(1024 + Way::kStages * ((128 + Way::kTileN) * 128 + 16) + 16, 197000);
   static constexpr int kTilesAtOnce = N >= 8192 ? 2 : 1, kRingStages = 3;
 };
 
-template <int N, int K, typename T, int TileN, int Vector>
+/// SwiGLU of four columns of gate and of up in turn, plus what was there.
+template <typename T, int N, int Vector> struct Gate {
+  T *y;
+  const T *residual;
+  INGOT_DEVICE void operator()(i64 m, int n, const float (&v)[Vector]) const {
+    static_assert(Vector == 8, "four columns of each");
+    Pack<T, 4> p, r = load_pack<T, 4>(residual + m * (N / 2) + n / 2);
+#pragma unroll
+    for (int i = 0; i < 4; ++i)
+      p[i] = T(v[i] / (1.0f + expf(-v[i])) * v[i + 4] + float(r[i]));
+    store_pack(y + m * (N / 2) + n / 2, p);
+  }
+};
+
+template <typename Config, typename T, template <typename, int, int> class Epilogue>
 __global__ void __launch_bounds__(384, 1)
-    kernel_sm90(const T *x, const T *w, const T *bias, T *y, i64 m,
+    kernel_sm90(const T *x, const T *w, const T *__restrict__ other, T *__restrict__ y, i64 m,
                 const __grid_constant__ TensorMap mapX, const __grid_constant__ TensorMap mapW) {
-  LinearStart<ConfigSm90<N, K, TileN, Vector>, T> start(w, m);
-  linear_sm90(start, x, w, &mapX, &mapW, m, m, Store<T, N, Vector>{y, bias});
+  LinearStart<Config, T> start(w, m);
+  linear_sm90(start, x, w, &mapX, &mapW, m, m,
+              Epilogue<T, Config::kN, Config::kEpilogueVector>{y, other});
 }
 
-/// A map of rows x columns 16-bit elements with boxes of 64 columns.
-static TensorMap makeMap(const void *data, u64 rows, u64 columns, unsigned boxRows, bool isBf16) {
+/// A map of rows x columns 16-bit elements with boxes of 64 columns; W's rows in order for
+/// kColumnsInOrder if `ordered`.
+template <typename T>
+static TensorMap makeMap(const void *data, u64 rows, u64 columns, u64 stride, unsigned boxRows,
+                         bool ordered = false) {
   using Encode = CUresult (*)(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *,
                               const cuuint64_t *, const cuuint64_t *, const cuuint32_t *,
                               const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
@@ -112,14 +145,19 @@ static TensorMap makeMap(const void *data, u64 rows, u64 columns, unsigned boxRo
     return reinterpret_cast<Encode>(function);
   }();
   TensorMap map;
-  cuuint64_t dims[2] = {columns, rows}, strides[1] = {columns * 2};
-  cuuint32_t box[2] = {64, boxRows}, steps[2] = {1, 1};
-  CUresult result =
-      encode(reinterpret_cast<CUtensorMap *>(&map),
-             isBf16 ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 : CU_TENSOR_MAP_DATA_TYPE_FLOAT16, 2,
-             const_cast<void *>(data), dims, strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
-             CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-             CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  u64 bytes = stride * 2;
+  cuuint64_t dims[2] = {columns, rows}, strides[1] = {bytes};
+  cuuint64_t dims5[5] = {columns, 2, 4, 4, rows / 32};
+  cuuint64_t strides5[4] = {bytes, 2 * bytes, 8 * bytes, 32 * bytes};
+  cuuint32_t box[2] = {64, boxRows}, box5[5] = {64, 2, 1, 4, boxRows / 32};
+  cuuint32_t steps[5] = {1, 1, 1, 1, 1};
+  CUresult result = encode(reinterpret_cast<CUtensorMap *>(&map),
+                           std::is_same_v<T, bf16> ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16
+                                                   : CU_TENSOR_MAP_DATA_TYPE_FLOAT16,
+                           ordered ? 5 : 2, const_cast<void *>(data), ordered ? dims5 : dims,
+                           ordered ? strides5 : strides, ordered ? box5 : box, steps,
+                           CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+                           CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (result != CUDA_SUCCESS) {
     printf("cuTensorMapEncodeTiled: error %d\n", int(result));
     exit(1);
@@ -127,45 +165,89 @@ static TensorMap makeMap(const void *data, u64 rows, u64 columns, unsigned boxRo
   return map;
 }
 
-template <int N, int K, typename T, int TileN, int Vector>
+template <typename T>
+__global__ void reference_gate(const float *sums, const T *residual, float *y, i64 m, int half) {
+  i64 i = blockIdx.x * i64(blockDim.x) + threadIdx.x;
+  if (i >= m * half)
+    return;
+  const float *row = sums + i / half * 2 * half + i % half / 4 * 8 + i % 4;
+  y[i] = row[0] / (1.0f + expf(-row[0])) * row[4] + float(residual[i]);
+}
+
+template <typename Config> void launchSm90(void (*entry)(), void **arguments) {
+  static const int multiprocessors = [] {
+    cudaDeviceProp device;
+    CHECK_CUDA(cudaGetDeviceProperties(&device, 0));
+    return device.multiProcessorCount;
+  }();
+  cudaLaunchConfig_t launch = {};
+  launch.gridDim = dim3(multiprocessors / Config::kCluster * Config::kCluster);
+  launch.blockDim = dim3(384);
+  launch.dynamicSmemBytes = Config::kSharedBytes;
+  cudaLaunchAttribute attribute = {};
+  attribute.id = cudaLaunchAttributeClusterDimension;
+  attribute.val.clusterDim.x = Config::kCluster;
+  attribute.val.clusterDim.y = attribute.val.clusterDim.z = 1;
+  launch.attrs = &attribute;
+  launch.numAttrs = 1;
+  CHECK_CUDA(cudaLaunchKernelExC(&launch, reinterpret_cast<const void *>(entry), arguments));
+}
+
+template <int N, int K, typename T, typename Way, int Vector, bool Gated = false, int Stride = K>
 void runSm90(const char *type, std::vector<i64> rows, double limit, std::vector<i64> timed = {}) {
-  auto entry = kernel_sm90<N, K, T, TileN, Vector>;
-  constexpr int kShared = ConfigSm90<N, K, TileN, Vector>::kSharedBytes;
-  CHECK_CUDA(cudaFuncSetAttribute(entry, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared));
-  constexpr bool isBf16 = std::is_same_v<T, bf16>;
-  cudaDeviceProp device;
-  CHECK_CUDA(cudaGetDeviceProperties(&device, 0));
+  using Config = ConfigSm90<N, K, Way, Vector, Stride>;
+  void (*entry)(const T *, const T *, const T *, T *, i64, TensorMap, TensorMap);
+  if constexpr (Gated)
+    entry = kernel_sm90<Config, T, Gate>;
+  else
+    entry = kernel_sm90<Config, T, Store>;
+  CHECK_CUDA(cudaFuncSetAttribute(entry, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                  Config::kSharedBytes));
   size_t bytes = size_t(N) * K * sizeof(T);
-  Buffer<T> w(size_t(N) * K), bias(N);
+  constexpr i64 kColumns = Gated ? N / 2 : N;
+  Buffer<T> w(size_t(N) * K), bias(N), zero(N);
   randomize(w, 1, 1.0f / std::sqrt(float(K)));
   randomize(bias, 2);
-  TensorMap mapW = makeMap(w.data, N, K, TileN, isBf16);
+  CHECK_CUDA(cudaMemset(zero.data, 0, N * sizeof(T)));
+  constexpr int kBox = Config::kTileN / Config::kCluster;
+  TensorMap mapW = makeMap<T>(w.data, N, K, K, kBox, Config::kColumnsInOrder);
+  auto launch = [&](const T *x, const T *other, T *y, i64 m) {
+    TensorMap mapX = makeMap<T>(x, m, K, Stride, 128);
+    const T *weights = w.data;
+    void *arguments[] = {&x, &weights, &other, &y, &m, &mapX, &mapW};
+    launchSm90<Config>(reinterpret_cast<void (*)()>(entry), arguments);
+  };
+  char what[160];
   for (i64 m : rows) {
-    Buffer<T> x(m * K), y(m * N);
-    Buffer<float> expected(m * N);
+    Buffer<T> x(m * Stride), residual(m * kColumns), y(m * kColumns);
+    Buffer<float> expected(m * kColumns), sums(m * N);
     randomize(x, unsigned(3 + m));
+    randomize(residual, unsigned(4 + m));
     y.poison();
-    TensorMap mapX = makeMap(x.data, m, K, 128, isBf16);
-    entry<<<device.multiProcessorCount, 384, kShared>>>(x.data, w.data, bias.data, y.data, m, mapX,
-                                                        mapW);
-    CHECK_CUDA(cudaGetLastError());
-    reference<<<unsigned((m * N + 255) / 256), 256>>>(x.data, w.data, bias.data, expected.data, m,
-                                                      N, K);
-    char what[128];
-    snprintf(what, sizeof what, "linear_sm90 %s M=%lld N=%d K=%d tile %d", type, m, N, K, TileN);
+    launch(x.data, Gated ? residual.data : bias.data, y.data, m);
+    reference<<<unsigned((m * N + 255) / 256), 256>>>(x.data, w.data, Gated ? zero.data : bias.data,
+                                                      sums.data, m, N, K, Stride);
+    if constexpr (Gated)
+      reference_gate<<<unsigned((m * N / 2 + 255) / 256), 256>>>(sums.data, residual.data,
+                                                                 expected.data, m, N / 2);
+    else
+      CHECK_CUDA(
+          cudaMemcpy(expected.data, sums.data, m * N * sizeof(float), cudaMemcpyDeviceToDevice));
+    snprintf(what, sizeof what, "linear_sm90 %s M=%lld N=%d K=%d%s tile %d %s", type, m, N, K,
+             Gated ? " gated" : "", Way::kTileN, Way::kInTurn ? "in turn" : "shared");
     expectClose(what, y, expected, limit);
   }
   for (i64 m : timed) {
-    Buffer<T> x(m * K), y(m * N);
+    Buffer<T> x(m * Stride), residual(m * kColumns), y(m * kColumns);
     randomize(x, unsigned(3 + m));
-    TensorMap mapX = makeMap(x.data, m, K, 128, isBf16);
-    double seconds = measure([&](int) {
-      entry<<<device.multiProcessorCount, 384, kShared>>>(x.data, w.data, bias.data, y.data, m,
-                                                          mapX, mapW);
-    });
+    randomize(residual, unsigned(4 + m));
+    const T *other = Gated ? residual.data : bias.data;
+    double seconds = measure([&](int) { launch(x.data, other, y.data, m); });
     double flops = 2.0 * m * N * K, moved = double(bytes) + double(m) * (N + K) * sizeof(T);
-    printf("linear_sm90 %-4s tile %d M=%-5lld N=%-6d K=%-5d %8.2f us  %7.1f GB/s  %6.1f TFLOP/s\n",
-           type, TileN, m, N, K, seconds * 1e6, moved / seconds * 1e-9, flops / seconds * 1e-12);
+    printf("linear_sm90 %-4s tile %d %s M=%-5lld N=%-6d K=%-5d %8.2f us  %7.1f GB/s  %6.1f "
+           "TFLOP/s\n",
+           type, Way::kTileN, Way::kInTurn ? "in turn" : "shared ", m, N, K, seconds * 1e6,
+           moved / seconds * 1e-9, flops / seconds * 1e-12);
   }
 }
 
@@ -198,15 +280,25 @@ int main(int argc, char **) {
   cudaDeviceProp device;
   CHECK_CUDA(cudaGetDeviceProperties(&device, 0));
   if (device.major == 9) {
-    runSm90<384, 384, bf16, 128, 8>("bf16", rows, 6e-3);
-    runSm90<200, 72, bf16, 256, 8>("bf16", rows, 6e-3);
-    runSm90<1000, 1096, f16, 256, 8>("f16", rows, 2e-3);
+    rows.insert(rows.end(), {256, 257, 513});
+    runSm90<384, 384, bf16, Narrow, 8>("bf16", rows, 6e-3);
+    runSm90<384, 384, bf16, Wide, 8>("bf16", rows, 6e-3);
+    runSm90<200, 72, bf16, WidePairs, 8>("bf16", rows, 6e-3);
+    runSm90<97, 56, bf16, Turns, 1>("bf16", rows, 6e-3);
+    runSm90<1000, 1096, f16, Wide, 8>("f16", rows, 2e-3);
+    runSm90<1024, 1096, f16, Middle, 8>("f16", rows, 2e-3);
+    runSm90<800, 200, f16, Turns, 8>("f16", rows, 2e-3);
+    runSm90<800, 776, bf16, TurnsAlone, 8>("bf16", rows, 6e-3);
+    runSm90<416, 328, bf16, Turns, 8, true>("bf16", rows, 6e-3);
+    runSm90<416, 328, bf16, Wide, 8, true, 400>("bf16", rows, 6e-3);
+    runSm90<264, 136, f16, Middle, 4, false, 152>("f16", rows, 2e-3);
   }
   if (device.major == 9 && argc == 1) {
-    runSm90<4096, 4096, bf16, 256, 8>("bf16", {333}, 6e-3, {1, 16, 512, 4096});
-    runSm90<4096, 4096, bf16, 128, 8>("bf16", {333}, 6e-3, {512, 4096});
-    runSm90<28672, 4096, bf16, 256, 8>("bf16", {70}, 6e-3, {1, 512, 4096});
-    runSm90<4096, 14336, bf16, 256, 8>("bf16", {70}, 6e-3, {1, 4096});
+    runSm90<4096, 4096, bf16, Wide, 8>("bf16", {333}, 6e-3, {1, 16, 4096});
+    runSm90<4096, 4096, bf16, Turns, 8>("bf16", {333}, 6e-3, {512, 4096});
+    runSm90<28672, 4096, bf16, Middle, 8, true>("bf16", {70}, 6e-3, {1, 512, 4096});
+    runSm90<4096, 14336, bf16, Wide, 8>("bf16", {70}, 6e-3, {1, 4096});
+    runSm90<3072, 768, f16, Turns, 8>("f16", {1030}, 2e-3, {4096, 34700});
   }
   printf("%d checks, %d failures\n", checks, failures);
   return failures != 0;

@@ -1,15 +1,26 @@
 // gemm_sm90.cuh - x[M, K] W[N, K]^T by warpgroup matrix instructions (sm_90a).
 //
 // One block a multiprocessor, three warpgroups: one thread of the first keeps the tensor copy
-// engine filling a ring of stages, the other two have 64 rows of the tile each and never wait for
-// anything but a full stage. The first gives its registers to the others. While a tile's sums go
-// through the epilogue, the next tile's stages are filled already.
+// engine filling a ring of stages; the other two, which get its registers, multiply. Tiles have 128
+// rows, and the two either
+//   share a tile, 64 rows each: the widest tiles, so that least is copied. The second begins
+//     kLead stages after the first, so that its products fill the first one's epilogue, or
+//   take tiles in turn (kInTurn): an epilogue as long as a tile's products costs nothing.
+// Blocks of a cluster have neighbouring tiles of rows and the same columns: each copies its part of
+// W to all.
 //
-// Constants of a stub: kN, kK, kTileN (128 or 256), kStages, kEpilogueVector. A tile has 128 rows.
+// W's rows may come in an order that gives a thread eight neighbouring columns of the result
+// (kColumnsInOrder): row 32g + 8c + 2j + e of a tile to place 8(jG + g) + 2c + e, G being the
+// tile's groups of 32 rows, by a map of the dimensions K, e, j, c, g. Otherwise quads exchange
+// their sums.
+//
+// Constants of a stub: kN, kK, kTileN (128, 192 or 256; 128 in turn), kStages, kCluster, kInTurn,
+// kLead, kColumnsInOrder, kEpilogueVector.
 #pragma once
 
 #include "codegen/cuda/mma/fragments.cuh"
 #include "codegen/cuda/ptx/barrier.cuh"
+#include "codegen/cuda/ptx/cluster.cuh"
 #include "codegen/cuda/ptx/copy.cuh"
 #include "codegen/cuda/ptx/wgmma.cuh"
 
@@ -20,18 +31,29 @@ template <typename Config, typename T> struct GemmSm90Traits {
   static constexpr int kBytesA = kTileM * kRowBytes, kBytesB = Config::kTileN * kRowBytes;
   static constexpr int kStageBytes = kBytesA + kBytesB;
   /// Stages start at multiples of 1024 bytes; barriers are behind them.
-  static constexpr int kSharedBytes = 1024 + Config::kStages * (kStageBytes + 16);
+  static constexpr int kSharedBytes = 1024 + Config::kStages * (kStageBytes + 16) + 16;
   static constexpr int kKTiles = (Config::kK + kTileK - 1) / kTileK;
   static constexpr int kTilesN = (Config::kN + Config::kTileN - 1) / Config::kTileN;
-  static constexpr int kBandRows = 16;
+  /// Rows of W that a block copies of each tile.
+  static constexpr int kPartB = Config::kTileN / Config::kCluster;
+  /// Groups of 32 columns of a tile.
+  static constexpr int kGroups = Config::kTileN / 32;
+  /// Warpgroups that read a stage, and matrix instructions of 64 rows that each issues at a step.
+  static constexpr int kReaders = Config::kInTurn ? 1 : 2, kParts = Config::kInTurn ? 2 : 1;
+  /// Tiles of rows (of all blocks of a cluster together) that share W's tiles in L2.
+  static constexpr int kBandRows = 16 / Config::kCluster;
   static_assert(sizeof(T) == 2, "warpgroup instructions multiply 16-bit elements here");
-  static_assert(Config::kTileN == 128 || Config::kTileN == 256, "a tile has 128 or 256 columns");
+  static_assert(Config::kTileN == 128 || (!Config::kInTurn && Config::kTileN == 192) ||
+                    (!Config::kInTurn && Config::kTileN == 256),
+                "a tile has 128, 192 or 256 columns, 128 where warpgroups take tiles in turn");
   static_assert(Config::kThreads == 384, "a producer and two consumer warpgroups");
+  static_assert(Config::kLead < Config::kStages, "what the second warpgroup waits for is copied");
+  static_assert(!Config::kColumnsInOrder || Config::kN % 32 == 0, "W is whole groups of 32 rows");
 };
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 
-/// The tile that a block takes at a step, in bands of rows so that W's tiles are found in L2.
+/// The tile that a cluster takes at a step, in bands of rows so that W's tiles are found in L2.
 template <typename Traits>
 INGOT_DEVICE void raster_tile(int tile, int tilesM, int &tileM, int &tileN) {
   const int band = tile / (Traits::kBandRows * Traits::kTilesN);
@@ -45,8 +67,197 @@ template <typename T, int N>
 INGOT_DEVICE void wgmma_step(float (&sums)[N / 2], u64 a, u64 b, bool add) {
   if constexpr (N == 256)
     ptx::wgmma_64x256x16<T>(sums, a, b, add);
+  else if constexpr (N == 192)
+    ptx::wgmma_64x192x16<T>(sums, a, b, add);
   else
     ptx::wgmma_64x128x16<T>(sums, a, b, add);
+}
+
+/// The ring of stages: which one is next, and the parity of the phase that it is in.
+template <typename Config, typename T> struct GemmRing {
+  using Traits = GemmSm90Traits<Config, T>;
+  u32 stages, full, empty;
+  u32 turns; // a barrier for each warpgroup that multiplies
+  int stage = 0;
+  u32 parity = 0;
+
+  INGOT_DEVICE explicit GemmRing(u32 stages)
+      : stages(stages), full(stages + Config::kStages * Traits::kStageBytes),
+        empty(full + Config::kStages * 8), turns(empty + Config::kStages * 8) {}
+  INGOT_DEVICE u32 address() const { return stages + stage * Traits::kStageBytes; }
+  INGOT_DEVICE void next() {
+    if (++stage == Config::kStages) {
+      stage = 0;
+      parity ^= 1;
+    }
+  }
+  /// Passes over one tile's stages.
+  INGOT_DEVICE void skipTile() {
+    stage += Traits::kKTiles % Config::kStages;
+    parity ^= Traits::kKTiles / Config::kStages % 2;
+    if (stage >= Config::kStages) {
+      stage -= Config::kStages;
+      parity ^= 1;
+    }
+  }
+};
+
+/// The thread that copies.
+template <typename Config, typename T>
+INGOT_DEVICE void gemm_sm90_copy(GemmRing<Config, T> ring, const TensorMap *mapX,
+                                 const TensorMap *mapW, int tilesM, int tiles, u32 rank) {
+  using Traits = GemmSm90Traits<Config, T>;
+  constexpr u16 kAll = (1 << Config::kCluster) - 1;
+  ptx::prefetch_map(mapX);
+  ptx::prefetch_map(mapW);
+  ring.parity = 1; // The first round finds all stages empty.
+  for (int tile = blockIdx.x / Config::kCluster; tile < tiles;
+       tile += gridDim.x / Config::kCluster) {
+    int tileM, tileN;
+    raster_tile<Traits>(tile, tilesM, tileM, tileN);
+    const int row = (tileM * Config::kCluster + rank) * Traits::kTileM;
+    const int column = tileN * Config::kTileN + rank * Traits::kPartB;
+    for (int k = 0; k < Traits::kKTiles * Traits::kTileK; k += Traits::kTileK) {
+      const u32 full = ring.full + ring.stage * 8, a = ring.address();
+      const u32 b = a + Traits::kBytesA;
+      ptx::wait_barrier(ring.empty + ring.stage * 8, ring.parity);
+      ptx::arrive_expecting(full, Traits::kStageBytes);
+      ptx::copy_tensor_2d(a, mapX, k, row, full);
+      if constexpr (Config::kColumnsInOrder) {
+        constexpr int kPart = Traits::kPartB / 32, kGroupBytes = 8 * Traits::kRowBytes;
+#pragma unroll
+        for (int j = 0; j < 4; ++j) {
+          const u32 to = b + (j * Traits::kGroups + rank * kPart) * kGroupBytes;
+          if constexpr (Config::kCluster > 1)
+            ptx::copy_tensor_5d_to(kAll, to, mapW, k, j, column / 32, full);
+          else
+            ptx::copy_tensor_5d(to, mapW, k, j, column / 32, full);
+        }
+      } else {
+        const u32 to = b + rank * Traits::kPartB * Traits::kRowBytes;
+        if constexpr (Config::kCluster > 1)
+          ptx::copy_tensor_2d_to(kAll, to, mapW, k, column, full);
+        else
+          ptx::copy_tensor_2d(to, mapW, k, column, full);
+      }
+      ring.next();
+    }
+  }
+}
+
+/// 64 rows of a tile, from `row` of this thread on, through the epilogue. Without `Whole`, some may
+/// be past the end; with it, nothing is asked, so that loads of the epilogue can go ahead of
+/// stores.
+template <typename Config, bool Whole, typename Epilogue>
+INGOT_DEVICE void gemm_sm90_finish(const float (&sums)[Config::kTileN / 2], i64 row, i64 m,
+                                   int firstColumn, const Epilogue &epilogue) {
+  constexpr int kVector = Config::kEpilogueVector, kGroups = Config::kTileN / 32;
+#pragma unroll
+  for (int part = 0; part < 2; ++part)
+#pragma unroll
+    for (int group = 0; group < kGroups; ++group) {
+      float pairs[4][2];
+#pragma unroll
+      for (int t = 0; t < 4; ++t) {
+        const int tile = Config::kColumnsInOrder ? t * kGroups + group : group * 4 + t;
+        pairs[t][0] = sums[tile * 4 + part * 2];
+        pairs[t][1] = sums[tile * 4 + part * 2 + 1];
+      }
+      if constexpr (!Config::kColumnsInOrder)
+        transpose_quad(pairs);
+      const int column = firstColumn + group * 32 + threadIdx.x % 4 * 8;
+      if (!Whole && row + part * 8 >= m)
+        continue;
+#pragma unroll
+      for (int v = 0; v < 8; v += kVector) {
+        if (!Whole && column + v >= Config::kN)
+          continue;
+        float values[kVector];
+#pragma unroll
+        for (int e = 0; e < kVector; ++e)
+          values[e] = pairs[(v + e) / 2][(v + e) % 2];
+        epilogue(row + part * 8, column + v, values);
+      }
+    }
+}
+
+/// A warpgroup that multiplies.
+template <typename Config, typename T, typename Epilogue>
+INGOT_DEVICE void gemm_sm90_multiply(GemmRing<Config, T> ring, int which, i64 m, int tilesM,
+                                     int tiles, u32 rank, const Epilogue &epilogue) {
+  using Traits = GemmSm90Traits<Config, T>;
+  constexpr int kTurns = Config::kInTurn ? 2 : 1;
+  const int thread = threadIdx.x % 128;
+  const int clusters = gridDim.x / Config::kCluster;
+  // One thread for each block of the cluster tells it that this warpgroup is done with a stage.
+  const u32 empty =
+      Config::kCluster > 1 ? ptx::map_to_block(ring.empty, thread % Config::kCluster) : ring.empty;
+  auto release = [&](int stage) {
+    if (thread < Config::kCluster) {
+      if constexpr (Config::kCluster > 1)
+        ptx::arrive_in_cluster(empty + stage * 8);
+      else
+        ptx::arrive(empty + stage * 8);
+    }
+  };
+  const u32 rowsA = Config::kInTurn ? 0 : which * 64 * Traits::kRowBytes;
+  if (Config::kInTurn && which == 1)
+    ring.skipTile();
+  if (!Config::kInTurn && which == 1 && Traits::kKTiles > Config::kLead && Config::kLead > 0 &&
+      static_cast<int>(blockIdx.x) / Config::kCluster < tiles)
+    ptx::wait_barrier(ring.full + Config::kLead * 8, 0);
+  // A warpgroup waits for its first stage only when the other has seen all of its own full: it
+  // could take the phase before the last for the last.
+  u32 turn = which ^ 1;
+  float sums[Traits::kParts][Config::kTileN / 2];
+  for (int tile = blockIdx.x / Config::kCluster + (Config::kInTurn ? which * clusters : 0);
+       tile < tiles; tile += kTurns * clusters) {
+    int tileM, tileN;
+    raster_tile<Traits>(tile, tilesM, tileM, tileN);
+    int previous = -1;
+    if constexpr (Config::kInTurn) {
+      ptx::wait_barrier(ring.turns + which * 8, turn);
+      turn ^= 1;
+    }
+    for (int kTile = 0; kTile < Traits::kKTiles; ++kTile) {
+      ptx::wait_barrier(ring.full + ring.stage * 8, ring.parity);
+      const u32 a = ring.address() + rowsA, b = ring.address() + Traits::kBytesA;
+      ptx::wgmma_fence();
+#pragma unroll
+      for (int step = 0; step < Traits::kTileK / 16; ++step)
+#pragma unroll
+        for (int part = 0; part < Traits::kParts; ++part)
+          wgmma_step<T, Config::kTileN>(
+              sums[part], ptx::describe_matrix(a + part * 64 * Traits::kRowBytes + step * 32),
+              ptx::describe_matrix(b + step * 32), kTile > 0 || step > 0);
+      ptx::wgmma_commit();
+      // The instructions of the stage before have ended: it can be filled again.
+      ptx::wgmma_wait<1>();
+      if (previous >= 0)
+        release(previous);
+      previous = ring.stage;
+      ring.next();
+    }
+    if (Config::kInTurn && thread == 0)
+      ptx::arrive(ring.turns + (which ^ 1) * 8);
+    ptx::wgmma_wait<0>();
+    release(previous);
+    if (Config::kInTurn)
+      ring.skipTile();
+    const i64 firstRow = static_cast<i64>(tileM * Config::kCluster + rank) * Traits::kTileM +
+                         (Config::kInTurn ? 0 : which * 64);
+    const i64 row = firstRow + thread / 32 * 16 + thread % 32 / 4;
+    const int column = tileN * Config::kTileN;
+    if (firstRow + 64 * Traits::kParts <= m && column + Config::kTileN <= Config::kN) {
+#pragma unroll
+      for (int part = 0; part < Traits::kParts; ++part)
+        gemm_sm90_finish<Config, true>(sums[part], row + part * 64, m, column, epilogue);
+    } else {
+#pragma unroll
+      for (int part = 0; part < Traits::kParts; ++part)
+        gemm_sm90_finish<Config, false>(sums[part], row + part * 64, m, column, epilogue);
+    }
+  }
 }
 
 template <typename Config, typename T, typename Epilogue>
@@ -58,109 +269,36 @@ INGOT_DEVICE void gemm_sm90(const TensorMap *mapX, const TensorMap *mapW, i64 m,
   u32 stages = ptx::shared_address(shared_bytes);
   asm volatile("" : "+r"(stages));
   stages = (stages + 1023) & ~1023u;
-  const u32 full = stages + Config::kStages * Traits::kStageBytes;
-  const u32 empty = full + Config::kStages * 8;
-  const int tilesM = static_cast<int>(ceil_div<i64>(m, Traits::kTileM));
+  const GemmRing<Config, T> ring(stages);
+  const u32 rank = Config::kCluster > 1 ? ptx::cluster_rank() : 0;
+  const int tilesM = static_cast<int>(ceil_div<i64>(m, Traits::kTileM * Config::kCluster));
   const int tiles = tilesM * Traits::kTilesN;
   const int group = threadIdx.x / 128;
   if (threadIdx.x == 0) {
     for (int i = 0; i < Config::kStages; ++i) {
-      ptx::init_barrier(full + i * 8, 1);
-      ptx::init_barrier(empty + i * 8, 2);
+      ptx::init_barrier(ring.full + i * 8, 1);
+      ptx::init_barrier(ring.empty + i * 8, Traits::kReaders * Config::kCluster);
     }
+    ptx::init_barrier(ring.turns, 1);
+    ptx::init_barrier(ring.turns + 8, 1);
     ptx::fence_barrier_init();
   }
   __syncthreads();
+  if constexpr (Config::kCluster > 1)
+    ptx::cluster_meet();
 
   if (group == 0) {
     ptx::fewer_registers<40>();
-    if (threadIdx.x != 0)
-      return;
-    ptx::prefetch_map(mapX);
-    ptx::prefetch_map(mapW);
-    int stage = 0;
-    u32 parity = 1; // The first round finds all stages empty.
-    for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
-      int tileM, tileN;
-      raster_tile<Traits>(tile, tilesM, tileM, tileN);
-      for (int kTile = 0; kTile < Traits::kKTiles; ++kTile) {
-        const u32 a = stages + stage * Traits::kStageBytes;
-        ptx::wait_barrier(empty + stage * 8, parity);
-        ptx::arrive_expecting(full + stage * 8, Traits::kStageBytes);
-        ptx::copy_tensor_2d(a, mapX, kTile * Traits::kTileK, tileM * Traits::kTileM,
-                            full + stage * 8);
-        ptx::copy_tensor_2d(a + Traits::kBytesA, mapW, kTile * Traits::kTileK,
-                            tileN * Config::kTileN, full + stage * 8);
-        if (++stage == Config::kStages) {
-          stage = 0;
-          parity ^= 1;
-        }
-      }
-    }
+    if (threadIdx.x == 0)
+      gemm_sm90_copy<Config, T>(ring, mapX, mapW, tilesM, tiles, rank);
+    // No block ends while another of the cluster may still write to it.
+    if constexpr (Config::kCluster > 1)
+      ptx::cluster_meet();
   } else {
     ptx::more_registers<232>();
-    const int half = group - 1;
-    const int warp = threadIdx.x % 128 / 32, lane = threadIdx.x % 32;
-    int stage = 0;
-    u32 parity = 0;
-    float sums[Config::kTileN / 2];
-    for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
-      int tileM, tileN;
-      raster_tile<Traits>(tile, tilesM, tileM, tileN);
-      int previous = -1;
-      for (int kTile = 0; kTile < Traits::kKTiles; ++kTile) {
-        ptx::wait_barrier(full + stage * 8, parity);
-        const u32 a = stages + stage * Traits::kStageBytes + half * 64 * Traits::kRowBytes;
-        const u32 b = stages + stage * Traits::kStageBytes + Traits::kBytesA;
-        ptx::wgmma_fence();
-#pragma unroll
-        for (int step = 0; step < Traits::kTileK / 16; ++step)
-          wgmma_step<T, Config::kTileN>(sums, ptx::describe_matrix(a + step * 32),
-                                        ptx::describe_matrix(b + step * 32), kTile > 0 || step > 0);
-        ptx::wgmma_commit();
-        // The instructions of the stage before have ended: it can be filled again.
-        ptx::wgmma_wait<1>();
-        if (previous >= 0 && threadIdx.x % 128 == 0)
-          ptx::arrive(empty + previous * 8);
-        previous = stage;
-        if (++stage == Config::kStages) {
-          stage = 0;
-          parity ^= 1;
-        }
-      }
-      ptx::wgmma_wait<0>();
-      if (threadIdx.x % 128 == 0)
-        ptx::arrive(empty + previous * 8);
-
-      constexpr int kVector = Config::kEpilogueVector;
-#pragma unroll
-      for (int j = 0; j < Config::kTileN / 8; j += 4)
-#pragma unroll
-        for (int part = 0; part < 2; ++part) {
-          float pairs[4][2];
-#pragma unroll
-          for (int t = 0; t < 4; ++t) {
-            pairs[t][0] = sums[(j + t) * 4 + part * 2];
-            pairs[t][1] = sums[(j + t) * 4 + part * 2 + 1];
-          }
-          transpose_quad(pairs);
-          const i64 row = static_cast<i64>(tileM) * Traits::kTileM + half * 64 + warp * 16 +
-                          part * 8 + lane / 4;
-          const int column = tileN * Config::kTileN + j * 8 + lane % 4 * 8;
-          if (row >= m)
-            continue;
-#pragma unroll
-          for (int v = 0; v < 8; v += kVector) {
-            if (column + v >= Config::kN)
-              continue;
-            float values[kVector];
-#pragma unroll
-            for (int e = 0; e < kVector; ++e)
-              values[e] = pairs[(v + e) / 2][(v + e) % 2];
-            epilogue(row, column + v, values);
-          }
-        }
-    }
+    gemm_sm90_multiply<Config, T>(ring, group - 1, m, tilesM, tiles, rank, epilogue);
+    if constexpr (Config::kCluster > 1)
+      ptx::cluster_meet();
   }
 }
 

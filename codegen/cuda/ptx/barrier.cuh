@@ -30,6 +30,10 @@ INGOT_DEVICE void arrive_expecting(u32 barrier, u32 bytes) {
 INGOT_DEVICE void arrive(u32 barrier) {
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
 }
+/// One arrival at a barrier in any block of the cluster: an address of map_to_block.
+INGOT_DEVICE void arrive_in_cluster(u32 barrier) {
+  asm volatile("mbarrier.arrive.shared::cluster.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
 /// Waits until the phase of this parity has ended.
 INGOT_DEVICE void wait_barrier(u32 barrier, u32 parity) {
   asm volatile("{\n"
@@ -48,6 +52,30 @@ INGOT_DEVICE void copy_tensor_2d(u32 shared, const TensorMap *map, i32 x, i32 y,
   asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes "
                "[%0], [%1, {%2, %3}], [%4];" ::"r"(shared),
                "l"(map), "r"(x), "r"(y), "r"(barrier)
+               : "memory");
+}
+/// The same to the same place in each block of the cluster that `blocks` has a bit for, whose
+/// barriers in `barrier`'s place count the bytes that come to each.
+INGOT_DEVICE void copy_tensor_2d_to(u16 blocks, u32 shared, const TensorMap *map, i32 x, i32 y,
+                                    u32 barrier) {
+  asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes"
+               ".multicast::cluster [%0], [%1, {%2, %3}], [%4], %5;" ::"r"(shared),
+               "l"(map), "r"(x), "r"(y), "r"(barrier), "h"(blocks)
+               : "memory");
+}
+/// The box at (x, 0, y, 0, z) of a five-dimensional map.
+INGOT_DEVICE void copy_tensor_5d(u32 shared, const TensorMap *map, i32 x, i32 y, i32 z,
+                                 u32 barrier) {
+  asm volatile("cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes "
+               "[%0], [%1, {%2, %5, %3, %5, %4}], [%6];" ::"r"(shared),
+               "l"(map), "r"(x), "r"(y), "r"(z), "r"(0), "r"(barrier)
+               : "memory");
+}
+INGOT_DEVICE void copy_tensor_5d_to(u16 blocks, u32 shared, const TensorMap *map, i32 x, i32 y,
+                                    i32 z, u32 barrier) {
+  asm volatile("cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes"
+               ".multicast::cluster [%0], [%1, {%2, %5, %3, %5, %4}], [%6], %7;" ::"r"(shared),
+               "l"(map), "r"(x), "r"(y), "r"(z), "r"(0), "r"(barrier), "h"(blocks)
                : "memory");
 }
 INGOT_DEVICE void prefetch_map(const TensorMap *map) {

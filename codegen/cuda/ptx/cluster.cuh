@@ -24,6 +24,17 @@ INGOT_DEVICE void cluster_arrive_and_wait() {
 #endif
 }
 
+/// A barrier that orders no memory, for what fences or barriers of its own order: initialised
+/// barriers, or blocks that end. Threads of a warp may come one by one.
+INGOT_DEVICE void cluster_meet() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("barrier.cluster.arrive.relaxed;" ::: "memory");
+  asm volatile("barrier.cluster.wait;" ::: "memory");
+#else
+  __syncthreads();
+#endif
+}
+
 /// The address, in block `rank` of the cluster, of what is at `address` in this one.
 INGOT_DEVICE u32 map_to_block(u32 address, u32 rank) {
   u32 result = address;

@@ -56,6 +56,9 @@ std::variant<LinearDesc, std::string> codegen::describeLinear(exec::KernelOp ker
   if (!desc.root)
     return std::string("it has no linear layer");
   desc.gated = isa<transformer::GatedLinearOp>(desc.root);
+  desc.activated = desc.gated || llvm::any_of(kernel.getBody().front(), [](Operation &op) {
+                     return isa<transformer::ActivationOp>(op);
+                   });
   BlockArgument weight = traceWeight(desc.root->getOperand(1));
   if (!weight)
     return std::string("the weight is computed in the kernel");
@@ -219,8 +222,11 @@ static std::optional<std::string> printEpilogue(exec::KernelOp kernel, const Lin
       std::string shift = part ? std::to_string(kGateRows) + " + " : "";
       return cuda::Scalar{"values[" + shift + lane + "]", last.home, {}, nullptr, false};
     };
+  bool rounded = true;
+  for (auto [type, written] : llvm::zip(kernel.getBufferTypes(), kernel.getWrittenBuffers()))
+    rounded &= !written || type.getElementBytes() == 2;
   cuda::Printer printer((*function)->func, (*function)->abi, (*function)->buffers,
-                        (*function)->sizes, {std::nullopt, epilogueColumns(kernel, desc)});
+                        (*function)->sizes, {std::nullopt, epilogueColumns(kernel, desc), rounded});
   if (!printer.printAt("row", "column", desc.gated ? desc.columns / 2 : desc.columns) ||
       !unexpected.empty()) {
     problem = unexpected.empty() ? printer.getProblem() : unexpected;
@@ -300,6 +306,9 @@ Result<Selection> LinearFamily::select(exec::KernelOp kernel, const SelectContex
        number("warps_m", config.warpsM), number("tiles_at_once", config.tilesAtOnce),
        number("ring_stages", config.ringStages),
        builder.getNamedAttr("warpgroups", builder.getBoolAttr(config.warpgroups)),
+       number("cluster", config.cluster), number("lead", config.lead),
+       builder.getNamedAttr("in_turn", builder.getBoolAttr(config.inTurn)),
+       builder.getNamedAttr("columns_in_order", builder.getBoolAttr(config.columnsInOrder)),
        number("blocks", config.blocksPerMultiprocessor), number("shared", config.sharedBytes)});
   selection.config.text = config.str();
   if (desc.gated) {
@@ -330,6 +339,21 @@ static TensorMapCode makeMap(MLIRContext *context, unsigned buffer, Type type, i
   return map;
 }
 
+/// W with its rows 32g + 8c + 2j + e as dimensions K, e, j, c, g: what gemm_sm90.cuh calls
+/// kColumnsInOrder copies of them in boxes of one j.
+static TensorMapCode makeOrderedMap(MLIRContext *context, unsigned buffer, Type type, int64_t k,
+                                    int64_t columns, uint32_t boxRows) {
+  TensorMapCode map;
+  map.buffer = buffer;
+  map.elementType = type;
+  for (int64_t size : {k, int64_t(2), int64_t(4), int64_t(4), columns / 32})
+    map.dims.push_back(exec::SizeAttr::get(context, size));
+  for (int64_t rows : {1, 2, 8, 32})
+    map.strides.push_back(exec::SizeAttr::get(context, rows * k * 2));
+  map.box = {64, 2, 1, 4, boxRows / 32};
+  return map;
+}
+
 static std::string elementName(Type type) {
   return type.isInteger(1) ? "ingot::i8" : cuda::Printer::typeName(type);
 }
@@ -354,13 +378,17 @@ Result<Code> LinearFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetIn
     auto config = [&](StringRef name) {
       return std::to_string(kernel.getConfig()->getAs<IntegerAttr>(name).getInt());
     };
+    auto flag = [&](StringRef name) {
+      return kernel.getConfig()->getAs<BoolAttr>(name).getValue();
+    };
     cuda::Stub stub;
-    bool warpgroups = kernel.getConfig()->getAs<BoolAttr>("warpgroups").getValue();
+    bool warpgroups = flag("warpgroups"), ordered = flag("columns_in_order");
     stub.includes = {warpgroups ? "codegen/cuda/kernels/linear_sm90.cuh"
                                 : "codegen/cuda/kernels/linear.cuh"};
     stub.threads = kernel.getConfig()->getAs<IntegerAttr>("threads").getInt();
     stub.blocksPerMultiprocessor = kernel.getConfig()->getAs<IntegerAttr>("blocks").getInt();
     stub.sharedBytes = kernel.getConfig()->getAs<IntegerAttr>("shared").getInt();
+    stub.cluster = kernel.getConfig()->getAs<IntegerAttr>("cluster").getInt();
     int values = desc.gated ? 2 * kGateRows : epilogueColumns(kernel, desc);
     stub.constants = {{"int kN", std::to_string(desc.columns)},
                       {"int kK", std::to_string(desc.k)},
@@ -372,6 +400,10 @@ Result<Code> LinearFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetIn
                       {"int kTilesAtOnce", config("tiles_at_once")},
                       {"int kRingStages", config("ring_stages")},
                       {"int kEpilogueVector", std::to_string(values)},
+                      {"int kCluster", config("cluster")},
+                      {"bool kInTurn", flag("in_turn") ? "true" : "false"},
+                      {"int kLead", config("lead")},
+                      {"bool kColumnsInOrder", ordered ? "true" : "false"},
                       {"int kSharedBytes", config("shared")}};
     // The epilogue: a functor with the kernel's parameters.
     std::string members, arguments, rows = std::to_string(desc.rows.getFactor()), most = rows;
@@ -381,6 +413,10 @@ Result<Code> LinearFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetIn
       members += std::string("  ") + (written[i] ? "" : "const ") +
                  elementName(type.getElementType()) + " *" + name + ";\n";
       arguments += (i ? ", " : "") + name;
+      // What only the epilogue knows: no output is written over an input (Selection::inPlace is
+      // empty). Loads of x stay where the skinny path has them.
+      if (i != desc.x && i != desc.weight)
+        stub.restricted.push_back(i);
     }
     for (unsigned i = 0; i < kernel.getSizes().size(); ++i) {
       members += "  ingot::i64 " + cuda::sizeName(kernel, i) + ";\n";
@@ -401,11 +437,13 @@ Result<Code> LinearFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetIn
     stub.waitsItself = true;
     if (warpgroups) {
       MLIRContext *context = kernel.getContext();
-      auto tileN = kernel.getConfig()->getAs<IntegerAttr>("tile_n").getInt();
+      uint32_t boxRows = kernel.getConfig()->getAs<IntegerAttr>("tile_n").getInt() / stub.cluster;
       stub.tensorMaps = {makeMap(context, desc.x, desc.elementType, desc.k, desc.rowStride,
                                  desc.offset, desc.rows, 128),
-                         makeMap(context, desc.weight, desc.elementType, desc.k, desc.k, 0,
-                                 exec::SizeAttr::get(context, desc.columns), tileN)};
+                         ordered ? makeOrderedMap(context, desc.weight, desc.elementType, desc.k,
+                                                  desc.columns, boxRows)
+                                 : makeMap(context, desc.weight, desc.elementType, desc.k, desc.k,
+                                           0, exec::SizeAttr::get(context, desc.columns), boxRows)};
     }
     std::string element = elementName(desc.elementType);
     stub.prologue = "  const ingot::i64 most = " + most + ";\n  ingot::LinearStart<Config, " +

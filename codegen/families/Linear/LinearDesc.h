@@ -13,6 +13,7 @@ namespace ingot::codegen {
 struct LinearDesc {
   mlir::Operation *root = nullptr; // transformer.linear or gated_linear
   bool gated = false;
+  bool activated = false; // gated, or an activation follows
   mlir::Type elementType;
   int64_t columns = 0; // rows of the weight: N, or 2 F
   int64_t k = 0;
@@ -33,6 +34,13 @@ struct LinearConfig {
   /// Warpgroup instructions fed by the tensor copy engine (gemm_sm90.cuh), else mma.sync.
   bool warpgroups = false;
   int tileM = 128, tileN = 128, stages = 3, warpsM = 2;
+  /// Of warpgroups (gemm_sm90.cuh): blocks of a cluster; whether they take tiles in turn, else the
+  /// stages by which one begins a shared tile ahead of the other; whether W's rows come in the
+  /// order that leaves a thread neighbouring columns.
+  int cluster = 1;
+  bool inTurn = false;
+  int lead = 0;
+  bool columnsInOrder = false;
   /// Tiles of eight rows of W that a block reads together when there are few tokens.
   int tilesAtOnce = 1;
   /// Steps of weights that are in flight there.
@@ -47,5 +55,8 @@ struct LinearConfig {
 /// The heuristics: a config for a shape on an architecture.
 LinearConfig chooseLinearConfig(const LinearDesc &desc, int64_t mostRows,
                                 const cuda::ArchInfo &arch);
+
+/// The part of them for many rows on sm_90a.
+LinearConfig chooseWarpgroups(const LinearDesc &desc, int64_t mostRows, const cuda::ArchInfo &arch);
 
 } // namespace ingot::codegen

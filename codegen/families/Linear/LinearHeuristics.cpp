@@ -27,32 +27,13 @@ static int chooseTilesAtOnce(int64_t columns, unsigned groups, const cuda::ArchI
   return columns >= 16 * all * groups && most(2) * 20 <= most(1) * 21 ? 2 : 1;
 }
 
-/// Warpgroups: a block a multiprocessor, 128 rows of x a tile.
-static LinearConfig chooseWarpgroups(const LinearDesc &desc, int64_t mostRows,
-                                     const cuda::ArchInfo &arch) {
-  LinearConfig config;
-  config.warpgroups = true;
-  config.threads = 384;
-  config.tileM = 128;
-  int64_t rows = llvm::divideCeil(mostRows, int64_t(128));
-  bool wide = rows * llvm::divideCeil(desc.columns, int64_t(256)) >= arch.multiprocessors;
-  // Measured on an H200, M=4096 N=K=4096: 657 TFLOP/s with 256 columns, 615 with 128; at M=512, 339
-  // and 548.
-  config.tileN = wide ? 256 : 128;
-  config.stages = wide ? 4 : 6;
-  config.tilesAtOnce = chooseTilesAtOnce(desc.columns, config.threads / 128, arch);
-  config.ringStages = 3;
-  config.blocksPerMultiprocessor = 1;
-  config.sharedBytes = 1024 + config.stages * ((config.tileM + config.tileN) * 128 + 16);
-  config.reason = wide ? "warpgroup instructions, whose widest form is used best"
-                       : "warpgroup instructions; wider tiles would leave multiprocessors idle";
-  return config;
-}
-
 LinearConfig codegen::chooseLinearConfig(const LinearDesc &desc, int64_t mostRows,
                                          const cuda::ArchInfo &arch) {
-  if (arch.number == 90 && arch.specific && !desc.elementType.isF32() && mostRows > 64)
-    return chooseWarpgroups(desc, mostRows, arch);
+  if (arch.number == 90 && arch.specific && !desc.elementType.isF32() && mostRows > 64) {
+    LinearConfig config = chooseWarpgroups(desc, mostRows, arch);
+    config.tilesAtOnce = chooseTilesAtOnce(desc.columns, config.threads / 128, arch);
+    return config;
+  }
   LinearConfig config;
   config.tilesAtOnce = chooseTilesAtOnce(desc.columns, 2 * config.threads / 128, arch);
   auto bytes = [&] {

@@ -61,6 +61,30 @@ TEST_F(LinearHeuristics, NarrowTilesWhereWideOnesLeaveMultiprocessorsIdle) {
   cuda::ArchInfo hopper = *cuda::getArchInfo("sm_90a");
   EXPECT_EQ(chooseLinearConfig(describe(4096, 4096), 512, hopper).tileN, 128);
   EXPECT_EQ(chooseLinearConfig(describe(4096, 4096), 4096, hopper).tileN, 256);
+  // Five waves of 256 columns, nine of 128.
+  EXPECT_EQ(chooseLinearConfig(describe(4672, 4544), 4096, hopper).tileN, 128);
+  // 96 tiles of 128 columns for 66 pairs of blocks, 64 of 192.
+  EXPECT_EQ(chooseLinearConfig(describe(6144, 4096), 512, hopper).tileN, 192);
+}
+
+TEST_F(LinearHeuristics, PairBlocksThatHaveANeighbour) {
+  cuda::ArchInfo hopper = *cuda::getArchInfo("sm_90a");
+  EXPECT_EQ(chooseLinearConfig(describe(768, 768), 128, hopper).cluster, 1);
+  EXPECT_EQ(chooseLinearConfig(describe(768, 768), 129, hopper).cluster, 2);
+}
+
+TEST_F(LinearHeuristics, OrderColumnsOfWholeGroups) {
+  cuda::ArchInfo hopper = *cuda::getArchInfo("sm_90a");
+  EXPECT_TRUE(chooseLinearConfig(describe(800, 768), 4096, hopper).columnsInOrder);
+  EXPECT_FALSE(chooseLinearConfig(describe(808, 768), 4096, hopper).columnsInOrder);
+}
+
+TEST_F(LinearHeuristics, TakeTilesInTurnWhereEpiloguesAreLong) {
+  cuda::ArchInfo hopper = *cuda::getArchInfo("sm_90a");
+  LinearDesc desc = describe(3072, 768);
+  desc.activated = true;
+  EXPECT_TRUE(chooseLinearConfig(desc, 65536, hopper).inTurn);
+  EXPECT_FALSE(chooseLinearConfig(describe(4096, 14336), 65536, hopper).inTurn);
 }
 
 } // namespace
