@@ -262,6 +262,9 @@ int main(int argc, char **) {
   run<f16, Config<f16, 96, 3, 2, kFull, Two, 0, 10>>("f16", ragged, {}, 2e-3);
   run<f16, Config<f16, 256, 2, 2, kCausalBit | kAlibiBit, How<2, 64, 1>>>("f16", ragged, {}, 2e-3);
   run<f16, Config<f16, 32, 1, 4, kFull | kSinksBit, Three>>("f16", ragged, {}, 2e-3);
+  run<f16, Config<f16, 40, 1, 3, kCausalBit, Three>>("f16", ragged, {}, 2e-3);
+  run<bf16, Config<bf16, 192, 1, 2, kFull, How<2, 64, 2>>>("bf16", ragged, {}, 6e-3);
+  run<bf16, Config<bf16, 200, 2, 1, kCausalBit, How<2, 64, 2>>>("bf16", ragged, {}, 6e-3);
   run<bf16, Config<bf16, 128, 4, 8, kCausalBit | kPagedBit, Two>>("bf16", mixed, few, 6e-3);
   run<bf16, Config<bf16, 64, 4, 2, kCausalBit | kPagedBit, Three, 100>>("bf16", mixed, few, 6e-3);
   run<f16, Config<f16, 64, 1, 2, kCausalBit | kPagedBit | kSinksBit, Two, 0, 0, 256>>("f16", mixed,

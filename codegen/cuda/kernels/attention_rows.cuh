@@ -25,7 +25,8 @@ template <typename Config, typename T> struct AttentionSm90Traits {
   /// A head in shared memory: panels of 64 columns, what it lacks of the last are zeros.
   static constexpr int kPanels = (Config::kWidth + 63) / 64;
   static constexpr int kSteps = (Config::kWidth + 15) / 16;
-  static constexpr int kColumns = (Config::kWidth + 31) / 32 * 32; // of the output, in registers
+  /// Of the output, in registers: what instructions there are for.
+  static constexpr int kColumns = Config::kWidth > 192 ? 256 : (Config::kWidth + 31) / 32 * 32;
   static constexpr int kQueryPanel = kGroupRows * kRowBytes, kKeyPanel = kKeys * kRowBytes;
   static constexpr int kQueryBytes = kPanels * kQueryPanel, kTileBytes = kPanels * kKeyPanel;
   static constexpr int kBoxRows = Config::kPaged ? common_divisor(Config::kBlock, kKeys) : kKeys;
