@@ -7,7 +7,6 @@
 #pragma once
 
 #include "codegen/cuda/kernels/attention_work.cuh"
-#include "codegen/cuda/ptx/wgmma_wide.cuh"
 
 namespace ingot {
 
@@ -112,21 +111,15 @@ template <typename Config, typename T> struct AttentionRows {
       // A row that has seen nothing yet keeps its zeros.
       used[half] = base[half] == nothing() ? 0.0f : base[half];
     }
-#pragma unroll
-    for (int i = 0; i < Scores; ++i)
-      scores[i] = ptx::exp2_in_order(scores[i] * Hooks::kExponent - used[i / 2 % 2]);
-    return raise;
-  }
-
-  /// Adds probabilities to `sum`. Apart from their computing: an addition between two exponentials
-  /// waits for the first of them, and the second with it.
-  template <int Scores> INGOT_DEVICE void add(const float (&scores)[Scores]) {
     float sums[4] = {};
 #pragma unroll
-    for (int i = 0; i < Scores; ++i)
+    for (int i = 0; i < Scores; ++i) {
+      scores[i] = ptx::exp2_fast(scores[i] * Hooks::kExponent - used[i / 2 % 2]);
       sums[i % 4] += scores[i];
+    }
     sum[0] += sums[0] + sums[1];
     sum[1] += sums[2] + sums[3];
+    return raise;
   }
 
   INGOT_DEVICE void rescale() {

@@ -287,7 +287,6 @@ template <typename Config, typename T> struct AttentionConsumer {
     ptx::wgmma_wait<0>();
     releaseKeys();
     soften(scores, tile);
-    rows.add(scores);
     pack_probabilities<T>(probabilities, scores);
   }
 
@@ -315,10 +314,9 @@ template <typename Config, typename T> struct AttentionConsumer {
       ptx::wgmma_wait<1>();
       releaseKeys();
       const bool raised = soften(scores, tile);
-      ptx::hold_back(scores[Traits::kKeys / 2 - 1]);
+      ptx::hold_back(rows.sum[0] + rows.sum[1]);
       ptx::wgmma_wait<0>();
       releaseValues();
-      rows.add(scores);
       pack_probabilities<T>(probabilities, scores);
       if (raised)
         rows.rescale();

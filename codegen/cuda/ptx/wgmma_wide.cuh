@@ -14,19 +14,12 @@ INGOT_DEVICE u64 describe_rows_of_n(u32 address, u32 panel) {
          (64ull << 32) | (1ull << 62);
 }
 
-/// 2^x as exp2_fast, where it stands: not behind a branch.
-INGOT_DEVICE float exp2_in_order(float x) {
-  float result;
-  asm volatile("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
-  return result;
-}
-
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 
-/// Keeps the wait that follows behind the computing of a value that is never 1e30: ptxas moves waits
+/// Keeps the wait that follows behind the computing of a value that is never -1: ptxas moves waits
 /// for matrix instructions in front of arithmetic, but not over a branch.
 INGOT_DEVICE void hold_back(float value) {
-  if (value == 1e30f)
+  if (value == -1.0f)
     asm volatile("nanosleep.u32 20;" ::: "memory");
 }
 
