@@ -3,9 +3,10 @@
 
     check_models.py encoder --ingot-run FILE --model FOLDER INGOT...   cosines of sentence embeddings
     check_models.py decoder --ingot-run FILE --config FILE INGOT...    logits and greedy tokens
+    check_models.py decoder --ingot-run FILE --model FOLDER INGOT...   of a checkpoint
 
-Ingots are compiled without weights. A decoder's weights are drawn at random and stored, so that both sides
-load the same files; the type an ingot computes in is the part of its name in front of `.ingot`. Everything is
+Ingots are compiled without weights. With --config a decoder's weights are drawn at random and stored, so that
+both sides load the same files; the type an ingot computes in is the part of its name in front of `.ingot`. Everything is
 compared with the reference in f32, and 16 bits with the reference's own error there.
 """
 import argparse
@@ -91,8 +92,11 @@ def reference(folder, dtype, ids, prompts, new_tokens):
 
 
 def check_decoder(options, work):
-    folder = work / "model"
-    config = save_model(options.config, folder)
+    if options.model:
+        folder, config = options.model, transformers.AutoConfig.from_pretrained(options.model)
+    else:
+        folder = work / "model"
+        config = save_model(options.config, folder)
     rng = np.random.default_rng(0)
     ids = rng.integers(5, config.vocab_size, size=(1, options.tokens)).astype(np.int32)
     np.save(work / "ids.npy", ids)
@@ -135,6 +139,8 @@ def main():
     parser.add_argument("--new-tokens", type=int, default=32)
     parser.add_argument("ingots", nargs="+")
     options = parser.parse_args()
+    if not options.model and (options.kind == "encoder" or not options.config):
+        parser.error("expected --model FOLDER" + (" or --config FILE" if options.kind == "decoder" else ""))
     options.ingot_run = options.ingot_run.resolve()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
