@@ -169,7 +169,11 @@ static exec::SizeAttr makeGrid(exec::KernelOp kernel, const cuda::KernelFunction
     exec::SizeAttr count = exec::countElements(context, shape);
     exec::SizeAttr blocks =
         count ? exec::ceilDivide(count, int64_t(plan.threads) * plan.rows.vector) : nullptr;
-    return blocks ? blocks : fallback;
+    // Blocks go on to further elements: of many, no more than fit at once, which begin only once.
+    exec::SizeBounds bounds = exec::SizeBounds::get(kernel.getSizes());
+    if (!blocks || bounds.maximum(blocks).value_or(INT64_MAX) > arch.multiprocessors * 8)
+      return fallback;
+    return blocks;
   }
   // The normal form may have joined leading dimensions, never trailing ones.
   unsigned columns = root.getRank() - *plan.rows.rowDims;
