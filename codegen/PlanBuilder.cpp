@@ -305,6 +305,7 @@ Offset<format::Generation> PlanBuilder::buildGeneration() {
     sampling = format::CreateSampling(fbb, tokens, temperature, topK, topP, minP, penalty, seed,
                                       draw, slot);
   }
+  auto decodeProgram = stringOrNull(getString(attributes, "decode_program"));
   return format::CreateGeneration(
       fbb, program, inputIds, numTokens, pastTokens, blockTable, logits,
       getInteger(attributes, "block_size", 0), getInteger(attributes, "num_blocks", 0),
@@ -312,7 +313,8 @@ Offset<format::Generation> PlanBuilder::buildGeneration() {
       getInteger(attributes, "bos_id", -1), getInteger(attributes, "pad_id", -1),
       doSample && doSample.getValue(), getFloat(attributes, "temperature", 1),
       getInteger(attributes, "top_k", 0), getFloat(attributes, "top_p", 1),
-      getFloat(attributes, "min_p", 0), getFloat(attributes, "repetition_penalty", 1), sampling);
+      getFloat(attributes, "min_p", 0), getFloat(attributes, "repetition_penalty", 1), sampling,
+      decodeProgram);
 }
 
 Offset<flatbuffers::Vector<Offset<format::KeyValue>>>

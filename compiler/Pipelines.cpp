@@ -39,6 +39,7 @@ const std::vector<std::string_view> &optionalPasses() {
     for (const OptionalPass &pass : passTable)
       names.push_back(pass.name);
     names.push_back("remove-padding"); // of phase unpad
+    names.push_back("specialize-decode"); // of phase lower, for GPUs
     names.push_back("fuse-epilogues"); // of phase lower, where kernels are formed
     return names;
   }();
@@ -80,6 +81,10 @@ static void buildUnpad(OpPassManager &manager, const PipelineOptions &options) {
 }
 
 static void buildLower(OpPassManager &manager, const PipelineOptions &options) {
+  // First: what a program is specialized for shows in its sizes only. A GPU has kernels for few
+  // tokens and kernels for many; those of the host serve both.
+  if (options.target.kind == "cuda" && options.runs("specialize-decode"))
+    manager.addPass(createSpecializeDecode());
   // Before kernels are formed, so that scores are buffers between kernels.
   manager.addNestedPass<func::FuncOp>(createExpandAttention());
   ConvertTransformerToExecOptions convert;

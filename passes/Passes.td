@@ -265,6 +265,36 @@ def RemovePadding : Pass<"remove-padding", "::mlir::ModuleOp"> {
 // lower
 //===----------------------------------------------------------------------===//
 
+def SpecializeDecode : Pass<"specialize-decode", "::mlir::ModuleOp"> {
+  let summary = "The generation loop's program once more, for one token a row";
+  let description = [{
+    Before: programs in the transformer dialect; the module says which one generates
+    (`transformer.generation`).
+
+    After: a program `decode` stands behind that one. It is the same but for the size that is the tokens of
+    a row: it has one of its own, in [1, 1]. So everything behind this pass knows that there are no more
+    tokens than rows, and may choose other kernels for few tokens than for many. `transformer.generation`
+    names it in `decode_program`; the generation loop uses it for calls that feed one token of each row.
+
+    ```mlir
+    module attributes {transformer.sizes = {B = [1, 4], S = [1, 64]}, transformer.generation = {program = "step"}} {
+      func.func @step(%ids: tensor<?x?xi32> {transformer.name = "input_ids", transformer.sizes = ["B", "S"]}) -> … { … }
+    }
+    ```
+    becomes
+    ```mlir
+    module attributes {transformer.sizes = {B = [1, 4], S = [1, 64], S1 = [1, 1]},
+                       transformer.generation = {decode_program = "decode", program = "step"}} {
+      func.func @step(%ids: tensor<?x?xi32> {transformer.name = "input_ids", transformer.sizes = ["B", "S"]}) -> … { … }
+      func.func @decode(%ids: tensor<?x?xi32> {transformer.name = "input_ids", transformer.sizes = ["B", "S1"]}) -> … { … }
+    }
+    ```
+
+    A module without such a program, or that has a symbol `decode`, stays as it is.
+  }];
+  let dependentDialects = ["::ingot::transformer::TransformerDialect"];
+}
+
 def ExpandAttention : Pass<"expand-attention", "::mlir::func::FuncOp"> {
   let summary = "Attention by math becomes its parts";
   let description = [{

@@ -236,10 +236,11 @@ private:
     if (!table)
       return Status(ExitCode::Usage, text("--", what.kind, ": this file has no generation loop; "
                                                            "time it with --forward"));
-    auto program = model_.findProgram(table->program()->str());
+    bool decode = std::string_view(what.kind) == "decode";
+    auto program = model_.findProgram(
+        (decode && table->decode_program() ? table->decode_program() : table->program())->str());
     if (!program.ok())
       return program.status();
-    bool decode = std::string_view(what.kind) == "decode";
     int64_t context = what.length + (decode ? 1 : 0), fed = decode ? 1 : what.length;
     int64_t width = (context + table->block_size() - 1) / table->block_size();
     if (context > table->max_context())
@@ -359,8 +360,11 @@ Result<std::string> bench(const BenchOptions &options) {
     const format::Generation *table = plan.generation();
     if (!options.forward.empty())
       names.push_back("forward");
-    if (table && !(options.prefill.empty() && options.decode.empty()))
+    bool hasDecode = table && table->decode_program();
+    if (table && !(options.prefill.empty() && (options.decode.empty() || hasDecode)))
       names.push_back(table->program()->str());
+    if (hasDecode && !options.decode.empty())
+      names.push_back(table->decode_program()->str());
     return names;
   });
   if (!model.ok())

@@ -159,7 +159,12 @@ Result<std::string> generate(const GenerateOptions &options) {
   auto model = loadModel(options.model, [](const format::Plan &plan) {
     // A file without a generation loop is loaded whole: the error is the generator's to say.
     const format::Generation *table = plan.generation();
-    return table ? std::vector{table->program()->str()} : std::vector<std::string>{};
+    std::vector<std::string> names;
+    if (table)
+      names.push_back(table->program()->str());
+    if (table && table->decode_program())
+      names.push_back(table->decode_program()->str());
+    return names;
   });
   if (!model.ok())
     return model.status();

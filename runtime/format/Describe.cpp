@@ -100,6 +100,8 @@ void Describer::plan() {
 void Describer::generation(const format::Generation &generation) {
   json_.beginObject();
   json_.member("program", view(generation.program()));
+  if (generation.decode_program())
+    json_.member("decode_program", view(generation.decode_program()));
   json_.member("vocab_size", generation.vocab_size());
   json_.member("max_context", generation.max_context());
   json_.member("block_size", generation.block_size()).member("num_blocks", generation.num_blocks());

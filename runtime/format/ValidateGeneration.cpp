@@ -27,19 +27,19 @@ public:
       : plan_(plan), generation_(*plan.generation()) {}
 
   Status check() {
-    for (const format::Program *program : *plan_.programs())
-      if (program->name()->string_view() == generation_.program()->string_view())
-        program_ = program;
-    if (!program_)
-      return expected(where_, "the name of a program",
-                      quoted(generation_.program()->string_view()));
-    INGOT_TRY(checkPorts());
-    INGOT_TRY(checkSamplingPorts());
-    for (const format::Port *port : *program_->inputs())
-      if (std::find(known_.begin(), known_.end(), port) == known_.end() && !port->optional())
-        return expected(where_, "no further required input of the program",
-                        quoted(port->name()->string_view()));
-    INGOT_TRY(checkNumbers());
+    INGOT_TRY(checkProgram(*generation_.program()));
+    if (generation_.decode_program()) {
+      const uint16_t step[] = {rows_, tokens_, blocks_};
+      SymbolBounds bounds = symbolBounds(*program_);
+      INGOT_TRY(checkProgram(*generation_.decode_program()));
+      SymbolBounds decode = symbolBounds(*program_);
+      if (rows_ != step[0] || tokens_ != step[1] || blocks_ != step[2] ||
+          decode.ranges[rows_].max != bounds.ranges[rows_].max ||
+          decode.ranges[blocks_].max != bounds.ranges[blocks_].max)
+        return expected(text(where_, ": decode_program"),
+                        "the rows and blocks of the step program, in its order",
+                        quoted(generation_.decode_program()->string_view()));
+    }
     return checkSampling();
   }
 
@@ -61,6 +61,8 @@ private:
       return expected(text(where_, ": ", role), dtypeName(dtype), dtypeName(buffer.dtype()));
     return {};
   }
+
+  Status checkProgram(const flatbuffers::String &name);
 
   const format::Buffer &bufferOf(const format::Port &port) const {
     return *program_->buffers()->Get(port.buffer());
@@ -93,6 +95,23 @@ private:
   std::vector<const format::Port *> known_; // inputs with a part to play
   uint16_t rows_ = 0, tokens_ = 0, blocks_ = 0;
 };
+
+Status GenerationChecker::checkProgram(const flatbuffers::String &name) {
+  program_ = nullptr;
+  inputIds_ = numTokens_ = pastTokens_ = blockTable_ = logits_ = nullptr;
+  for (const format::Program *program : *plan_.programs())
+    if (program->name()->string_view() == name.string_view())
+      program_ = program;
+  if (!program_)
+    return expected(where_, "the name of a program", quoted(name.string_view()));
+  INGOT_TRY(checkPorts());
+  INGOT_TRY(checkSamplingPorts());
+  for (const format::Port *port : *program_->inputs())
+    if (std::find(known_.begin(), known_.end(), port) == known_.end() && !port->optional())
+      return expected(where_, "no further required input of the program",
+                      quoted(port->name()->string_view()));
+  return checkNumbers();
+}
 
 Status GenerationChecker::checkPorts() {
   INGOT_TRY(findPort("input_ids", generation_.input_ids(), false, inputIds_));

@@ -29,42 +29,29 @@ Result<std::unique_ptr<Generator>> Generator::create(Model &model) {
   if (!table)
     return Status(ExitCode::Usage, "this model does not generate: its file describes no step "
                                    "program (encoders only run)");
-  auto program = model.findProgram(table->program()->string_view());
-  if (!program.ok())
-    return program.status();
   out->model_ = &model;
-  out->program_ = *program;
   out->table_ = table;
-  // The plan has been validated (V10): ports, types and shapes are what plan.fbs says.
-  out->inputIds_ = out->program_->findPort(table->input_ids()->string_view(), false);
-  out->numTokens_ = out->program_->findPort(table->num_tokens()->string_view(), false);
-  out->pastTokens_ = out->program_->findPort(table->past_tokens()->string_view(), false);
-  out->blockTable_ = out->program_->findPort(table->block_table()->string_view(), false);
-  out->logits_ = out->program_->findPort(table->logits()->string_view(), true);
-  if (const format::Sampling *sampling = table->sampling()) {
-    auto input = [&](const flatbuffers::String *name) {
-      return out->program_->findPort(name->string_view(), false);
-    };
-    out->sampling_ = {out->program_->findPort(sampling->tokens()->string_view(), true),
-                      input(sampling->temperature()),
-                      input(sampling->top_k()),
-                      input(sampling->top_p()),
-                      input(sampling->min_p()),
-                      input(sampling->repetition_penalty()),
-                      input(sampling->seed()),
-                      input(sampling->draw()),
-                      input(sampling->slot())};
+  auto step = out->findProgram(table->program()->string_view());
+  if (!step.ok())
+    return step.status();
+  out->step_ = *step;
+  // A caller may have loaded the model without it.
+  if (table->decode_program() && model.hasProgram(table->decode_program()->string_view())) {
+    auto decode = out->findProgram(table->decode_program()->string_view());
+    if (!decode.ok())
+      return decode.status();
+    out->decode_ = *decode;
   }
-  out->rowsSymbol_ = out->inputIds_->dims[0].symbols[0];
-  out->tokensSymbol_ = out->inputIds_->dims[1].symbols[0];
-  out->blocksSymbol_ = out->blockTable_->dims[1].symbols[0];
+  out->rowsSymbol_ = out->step_.inputIds->dims[0].symbols[0];
+  out->tokensSymbol_ = out->step_.inputIds->dims[1].symbols[0];
+  out->blocksSymbol_ = out->step_.blockTable->dims[1].symbols[0];
   out->maxContext_ = table->max_context();
   out->blockSize_ = table->block_size();
   out->vocabulary_ = table->vocab_size();
   out->allocator_ = std::make_unique<BlockAllocator>(table->num_blocks());
   out->sampler_ = std::make_unique<Sampler>(out->vocabulary_);
   // More rows than blocks could never be active together.
-  size_t rows = size_t(std::min<int64_t>(out->program_->bounds().ranges[out->rowsSymbol_].max,
+  size_t rows = size_t(std::min<int64_t>(out->step_.program->bounds().ranges[out->rowsSymbol_].max,
                                          int64_t(table->num_blocks()) - 1));
   out->rows_.reserve(rows);
   for (size_t i = 0; i < rows; ++i)
@@ -74,6 +61,37 @@ Result<std::unique_ptr<Generator>> Generator::create(Model &model) {
     out->idle_.push_back(&out->rows_[i]);
   out->active_.reserve(rows);
   out->batch_.reserve(rows);
+  return out;
+}
+
+/// The plan has been validated (V10): ports, types and shapes are what plan.fbs says.
+Result<Generator::StepProgram> Generator::findProgram(std::string_view name) const {
+  auto program = model_->findProgram(name);
+  if (!program.ok())
+    return program.status();
+  StepProgram out;
+  out.program = *program;
+  auto input = [&](const flatbuffers::String *port) {
+    return out.program->findPort(port->string_view(), false);
+  };
+  auto output = [&](const flatbuffers::String *port) {
+    return out.program->findPort(port->string_view(), true);
+  };
+  out.inputIds = input(table_->input_ids());
+  out.numTokens = input(table_->num_tokens());
+  out.pastTokens = input(table_->past_tokens());
+  out.blockTable = input(table_->block_table());
+  out.logits = output(table_->logits());
+  if (const format::Sampling *sampling = table_->sampling())
+    out.sampling = {output(sampling->tokens()),
+                    input(sampling->temperature()),
+                    input(sampling->top_k()),
+                    input(sampling->top_p()),
+                    input(sampling->min_p()),
+                    input(sampling->repetition_penalty()),
+                    input(sampling->seed()),
+                    input(sampling->draw()),
+                    input(sampling->slot())};
   return out;
 }
 
@@ -135,7 +153,7 @@ void Generator::admit(Run &run) {
 }
 
 bool Generator::fits(size_t rows, size_t tokens, size_t blocks) const {
-  const SymbolBounds &bounds = program_->bounds();
+  const SymbolBounds &bounds = step_.program->bounds();
   int64_t values[3] = {};
   values[rowsSymbol_] = int64_t(rows);
   values[tokensSymbol_] = int64_t(tokens);
@@ -161,8 +179,8 @@ size_t Generator::tableWidth(std::span<Row *const> batch, size_t tokens) const {
     width = std::max(width, blocksFor(row->fed + std::min(left, tokens)));
   }
   // A few widths instead of one more for every block: what was recorded can be used again.
-  if (program_->prefersFewSizes())
-    width = std::min(std::bit_ceil(width), size_t(program_->bounds().ranges[blocksSymbol_].max));
+  if (step_.program->prefersFewSizes())
+    width = std::min(std::bit_ceil(width), size_t(step_.program->bounds().ranges[blocksSymbol_].max));
   return width;
 }
 
@@ -198,14 +216,16 @@ Status Generator::call(size_t tokens, const Run &run) {
   symbols[rowsSymbol_] = int64_t(batch_.size());
   symbols[tokensSymbol_] = int64_t(tokens);
   symbols[blocksSymbol_] = int64_t(width);
-  INGOT_TRY(program_->bind(symbols));
-  for (Port &port : program_->inputs())
+  called_ = tokens == 1 && decode_.program ? &decode_ : &step_;
+  const StepProgram &step = *called_;
+  INGOT_TRY(step.program->bind(symbols));
+  for (Port &port : step.program->inputs())
     if (port.optional)
-      program_->fillDefault(port);
-  auto *ids = static_cast<int32_t *>(inputIds_->host);
-  auto *num = static_cast<int32_t *>(numTokens_->host);
-  auto *past = static_cast<int32_t *>(pastTokens_->host);
-  auto *table = static_cast<int32_t *>(blockTable_->host);
+      step.program->fillDefault(port);
+  auto *ids = static_cast<int32_t *>(step.inputIds->host);
+  auto *num = static_cast<int32_t *>(step.numTokens->host);
+  auto *past = static_cast<int32_t *>(step.pastTokens->host);
+  auto *table = static_cast<int32_t *>(step.blockTable->host);
   for (size_t i = 0; i < batch_.size(); ++i) {
     Row &row = *batch_[i];
     const int32_t *from = row.prefilling() ? row.tokens.data() + row.fed : &row.last;
@@ -220,42 +240,43 @@ Status Generator::call(size_t tokens, const Run &run) {
     num[i] = int32_t(row.feeding);
     past[i] = int32_t(row.fed);
   }
-  if (sampling_.tokens)
+  if (step.sampling.tokens)
     fillSampling(run);
-  INGOT_TRY(program_->execute());
+  INGOT_TRY(step.program->execute());
   for (Row *row : batch_)
     row->fed += row->feeding;
-  return program_->fetch(sampling_.tokens ? *sampling_.tokens : *logits_);
+  return step.program->fetch(step.sampling.tokens ? *step.sampling.tokens : *step.logits);
 }
 
 void Generator::fillSampling(const Run &run) {
   const SamplingOptions &options = run.settings.sampling;
+  const DeviceSampling &ports = called_->sampling;
   auto set = [](Port *port, size_t i, auto value) {
     static_cast<decltype(value) *>(port->host)[i] = value;
   };
   for (size_t i = 0; i < batch_.size(); ++i) {
     const Row &row = *batch_[i];
-    set(sampling_.temperature, i, options.sample ? options.temperature : 0.0f);
-    set(sampling_.topK, i, int32_t(std::min<uint32_t>(options.topK, INT32_MAX)));
-    set(sampling_.topP, i, options.topP);
-    set(sampling_.minP, i, options.minP);
-    set(sampling_.repetitionPenalty, i, options.repetitionPenalty);
-    set(sampling_.seed, i, int64_t(run.settings.seed + row.prompt));
-    set(sampling_.draw, i, int64_t(run.results[row.prompt].tokens.size()));
-    set(sampling_.slot, i, int32_t(&row - rows_.data()));
+    set(ports.temperature, i, options.sample ? options.temperature : 0.0f);
+    set(ports.topK, i, int32_t(std::min<uint32_t>(options.topK, INT32_MAX)));
+    set(ports.topP, i, options.topP);
+    set(ports.minP, i, options.minP);
+    set(ports.repetitionPenalty, i, options.repetitionPenalty);
+    set(ports.seed, i, int64_t(run.settings.seed + row.prompt));
+    set(ports.draw, i, int64_t(run.results[row.prompt].tokens.size()));
+    set(ports.slot, i, int32_t(&row - rows_.data()));
   }
 }
 
 /// The token that row `index` of the last call goes on with.
 Result<int32_t> Generator::nextToken(size_t index, const Run &run) {
   const Row &row = *batch_[index];
-  if (!sampling_.tokens) {
-    const auto *logits = static_cast<const float *>(logits_->host);
+  if (!called_->sampling.tokens) {
+    const auto *logits = static_cast<const float *>(called_->logits->host);
     return sampler_->pick({logits + index * vocabulary_, vocabulary_}, run.settings.sampling,
                           row.seen, run.settings.seed + row.prompt,
                           run.results[row.prompt].tokens.size());
   }
-  int32_t token = static_cast<const int32_t *>(sampling_.tokens->host)[index];
+  int32_t token = static_cast<const int32_t *>(called_->sampling.tokens->host)[index];
   if (token < 0 || size_t(token) >= vocabulary_)
     return Status(ExitCode::MalformedInput,
                   text("the logits are not finite (the program sampled ", token,

@@ -105,16 +105,24 @@ private:
   void releaseAll();
 
   Model *model_ = nullptr;
-  Program *program_ = nullptr;
   const format::Generation *table_ = nullptr;
-  Port *inputIds_ = nullptr, *numTokens_ = nullptr, *pastTokens_ = nullptr, *blockTable_ = nullptr,
-       *logits_ = nullptr;
-  /// The ports by which the program samples; `tokens` null: the host does.
+  /// The ports by which a program samples; `tokens` null: the host does.
   struct DeviceSampling {
     Port *tokens = nullptr;
     Port *temperature = nullptr, *topK = nullptr, *topP = nullptr, *minP = nullptr,
          *repetitionPenalty = nullptr, *seed = nullptr, *draw = nullptr, *slot = nullptr;
-  } sampling_;
+  };
+  /// A program and its ports.
+  struct StepProgram {
+    Program *program = nullptr;
+    Port *inputIds = nullptr, *numTokens = nullptr, *pastTokens = nullptr, *blockTable = nullptr,
+         *logits = nullptr;
+    DeviceSampling sampling;
+  };
+  Result<StepProgram> findProgram(std::string_view name) const;
+  StepProgram step_;
+  StepProgram decode_;                // for one token a row; no program: `step_` does that, too
+  const StepProgram *called_ = &step_; // by the last call
   uint16_t rowsSymbol_ = 0, tokensSymbol_ = 0, blocksSymbol_ = 0;
   size_t maxContext_ = 0, blockSize_ = 1, vocabulary_ = 0;
   std::unique_ptr<BlockAllocator> allocator_;

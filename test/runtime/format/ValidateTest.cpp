@@ -177,6 +177,23 @@ TEST(Validate, V10_Generation) {
   refuses("another shape", [](PlanT &p) { p.generation->input_ids = "num_tokens"; });
 }
 
+TEST(Validate, V10_DecodeProgram) {
+  auto refusesDecode = [](const std::string &words, const std::function<void(PlanT &)> &change) {
+    refuses(words, [&](PlanT &p) {
+      addDecode(p);
+      change(p);
+    });
+  };
+  refusesDecode("version", [](PlanT &p) { p.version = 0; });
+  refusesDecode("the name of a program", [](PlanT &p) { p.generation->decode_program = "x"; });
+  refusesDecode("the name of an input", [](PlanT &p) { p.generation->decode_program = "forward"; });
+  refusesDecode("another last dimension", [](PlanT &p) {
+    p.programs[2]->buffers[p.programs[2]->outputs[0]->buffer]->shape[1]->factor = 7;
+  });
+  refusesDecode("the rows and blocks of the step program",
+                [](PlanT &p) { p.programs[2]->symbols[0]->max = 2; });
+}
+
 TEST(Validate, V10_Sampling) {
   auto refusesSampling = [](const std::string &words, const std::function<void(PlanT &)> &change) {
     refuses(words, [&](PlanT &p) {

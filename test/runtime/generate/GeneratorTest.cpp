@@ -93,6 +93,30 @@ TEST_F(GeneratorTest, RowsDoNotDependOnEachOther) {
   EXPECT_GT(different, 5u);
 }
 
+TEST(Generator, OneTokenARowIsTheDecodeProgramsWork) {
+  LoadedModel loaded = loadModel([](format::PlanT &plan) { addDecode(plan); });
+  auto generator = std::move(*Generator::create(*loaded.model));
+  Port &fed = *(*loaded.model->findProgram("step"))->findPort("input_ids", false);
+  Port &decoded = *(*loaded.model->findProgram("decode"))->findPort("input_ids", false);
+  auto check = [&](const std::vector<int32_t> &prompt, uint64_t count) {
+    GenerateSettings settings;
+    settings.maxNewTokens = count;
+    std::vector<std::span<const int32_t>> views{prompt};
+    std::vector<GeneratedRow> rows;
+    Status status = generator->generate(views, settings, rows);
+    ASSERT_TRUE(status.ok()) << status.message();
+    EXPECT_EQ(rows[0].tokens, expectedTokens(prompt, count));
+  };
+  check({3, 1, 4}, 1);
+  EXPECT_EQ(fed.shape[1], 3);
+  EXPECT_EQ(decoded.elements, 0u);
+  check({3, 1}, 5);
+  EXPECT_EQ(fed.shape[1], 2);
+  EXPECT_EQ(decoded.shape[1], 1);
+  check({5}, 3);
+  EXPECT_EQ(fed.shape[1], 2);
+}
+
 TEST_F(GeneratorTest, AnyOfTheEosIdsEnds) {
   std::vector<int32_t> prompt{3, 1, 4};
   auto tokens = expectedTokens(prompt, 8);

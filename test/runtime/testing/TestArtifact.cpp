@@ -235,6 +235,14 @@ std::unique_ptr<PlanT> makePlan() {
   return plan;
 }
 
+void addDecode(PlanT &plan) {
+  std::unique_ptr<ProgramT> decode = makeStep();
+  decode->name = "decode";
+  decode->symbols[1]->max = 1;
+  plan.programs.push_back(std::move(decode));
+  plan.generation->decode_program = "decode";
+}
+
 void addSampling(PlanT &plan) {
   plan.devices[0]->arena_bytes = 1280;
   addKernel(plan, "sample", {0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, 1);

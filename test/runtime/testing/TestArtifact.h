@@ -28,6 +28,9 @@ constexpr int64_t kVocabulary = 13, kBlockSize = 4, kNumBlocks = 9, kMaxContext 
 /// The code image kernels.c was compiled to.
 const std::vector<std::byte> &kernelImage();
 
+/// A program "decode" beside "step", the same for one token a row.
+void addDecode(format::PlanT &plan);
+
 /// The plan as objects that a test may change before it is packed.
 std::unique_ptr<format::PlanT> makePlan();
 /// Lets the plan's step program sample (kernels.c's sample), by ports named as in plan.fbs.
