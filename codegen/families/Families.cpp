@@ -5,14 +5,18 @@
 //===----------------------------------------------------------------------===//
 #include "codegen/KernelRegistry.h"
 #include "codegen/families/Attention/Attention.h"
+#include "codegen/families/AttentionDecode/AttentionDecode.h"
 #include "codegen/families/Generated/Generated.h"
 #include "codegen/families/HostLinalg/HostLinalg.h"
 #include "codegen/families/Linear/Linear.h"
+#include "codegen/families/LinearFew/LinearFew.h"
 #include "codegen/families/Packing/Packing.h"
 
 void ingot::codegen::registerStandardFamilies(KernelRegistry &registry) {
   registry.add(std::make_unique<HostLinalgFamily>());
+  registry.add(std::make_unique<AttentionDecodeFamily>());
   registry.add(std::make_unique<AttentionFamily>());
+  registry.add(std::make_unique<LinearFewFamily>());
   registry.add(std::make_unique<LinearFamily>());
   registry.add(std::make_unique<PackingFamily>());
   // Takes nearly everything: last.

@@ -39,6 +39,7 @@ def main():
     build.mkdir(parents=True, exist_ok=True)
     failed = 0
     names = ["linear", "attention"] + ["attention_sm90"] * (architecture == "90a")
+    names += ["linear_few", "attention_decode"] * (int(architecture.rstrip("a")) >= 90)
     for name in names:
         program = build / name
         subprocess.run([nvcc, "-I", source, "-std=c++17", "-O2",

@@ -58,6 +58,13 @@ INGOT_DEVICE void load_matrices_transposed(u32 (&r)[4], u32 address) {
                : "memory");
 }
 
+/// The transpose of an 8 x 8 matrix of 16-bit elements, of which every lane has a pair of a row:
+/// row lane / 4, columns 2 * (lane % 4) and the next.
+INGOT_DEVICE u32 transpose_matrix(u32 pair) {
+  u32 result;
+  asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(result) : "r"(pair));
+  return result;
+}
 /// 2^x, to about 2^-22; 0 of -infinity.
 INGOT_DEVICE float exp2_fast(float x) {
   float result;

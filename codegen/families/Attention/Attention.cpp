@@ -5,6 +5,7 @@
 #include "codegen/cuda/Printer.h"
 #include "codegen/cuda/Stub.h"
 #include "codegen/families/Attention/AttentionDesc.h"
+#include "codegen/families/Attention/AttentionStub.h"
 #include "dialects/Exec/SizeExpr.h"
 
 #include <numeric>
@@ -49,40 +50,6 @@ Result<Selection> AttentionFamily::select(exec::KernelOp kernel,
   selection.launch.grid = {exec::SizeAttr::get(kernel.getContext(), config.blocks), one, one};
   selection.launch.block = {config.threads, 1, 1};
   return selection;
-}
-
-static std::string printFloat(double value) {
-  char buffer[48];
-  snprintf(buffer, sizeof buffer, "%.9g", value);
-  std::string text = buffer;
-  return text + (text.find_first_of(".e") == std::string::npos ? ".0f" : "f");
-}
-
-/// What both forms take.
-static void addConstants(cuda::Stub &stub, const AttentionDesc &desc) {
-  transformer::AttentionOp op = desc.op;
-  auto text = [](int64_t value) { return std::to_string(value); };
-  auto truth = [](bool value) { return std::string(value ? "true" : "false"); };
-  stub.constants = {
-      {"int kWidth", text(desc.width)},
-      {"int kGroup", text(op.getHeads() / op.getKvHeads())},
-      {"int kKvHeads", text(op.getKvHeads())},
-      {"int kBatchMost", text(desc.mostRows)},
-      {"float kScale", printFloat(op.getScale().convertToDouble())},
-      {"bool kCausal", truth(op.getCausal())},
-      {"int kWindow", text(op.getWindow().value_or(0))},
-      {"float kSoftcap", op.getSoftcap() ? printFloat(op.getSoftcap()->convertToDouble()) : "0.0f"},
-      {"bool kAlibi", truth(desc.slopes.has_value())},
-      {"bool kAlibiBeforeScale", truth(op.getAlibiBeforeScale())},
-      {"bool kSinks", truth(desc.sinks.has_value())},
-      {"int kQueryStride", text(desc.q.stride)},
-      {"int kKeyStride", text(desc.k.stride)},
-      {"int kValueStride", text(desc.v.stride)},
-      {"int kOutputStride", text(desc.width * op.getHeads())},
-      {"bool kPaged", truth(op.isPaged())},
-      {"int kBlock", text(desc.block)},
-      {"int kBlocks", text(desc.blocks)},
-      {"int kSharedBytes", text(stub.sharedBytes)}};
 }
 
 /// Boxes of 64 columns of a head and `boxRows` tokens of packed rows [tokens, heads, D].
@@ -153,7 +120,7 @@ Result<Code> AttentionFamily::emit(ArrayRef<exec::KernelOp> kernels, const Targe
     stub.sharedBytes = config("shared");
     stub.cluster = config("cluster");
     stub.waitsItself = true;
-    addConstants(stub, desc);
+    addAttentionConstants(stub, desc);
     bool warpgroups = kernel.getConfig()->getAs<BoolAttr>("warpgroups").getValue();
     if (warpgroups) {
       makeWarpgroupStub(stub, kernel, desc);
@@ -163,21 +130,9 @@ Result<Code> AttentionFamily::emit(ArrayRef<exec::KernelOp> kernels, const Targe
       stub.constants.push_back({"int kChunkBytes", std::to_string(desc.chunkBytes)});
       stub.constants.push_back({"int kCluster", std::to_string(config("cluster"))});
     }
-    auto columns = [&](const AttentionOperand &operand) {
-      return cuda::bufferName(operand.buffer) +
-             (operand.offset ? " + " + std::to_string(operand.offset) : std::string());
-    };
-    auto optional = [&](const std::optional<unsigned> &buffer) {
-      return buffer ? cuda::bufferName(*buffer) : std::string("nullptr");
-    };
     std::string type = cuda::Printer::typeName(desc.elementType);
     stub.body = std::string("  ingot::attention") + (warpgroups ? "_sm90" : "") + "<Config, " +
-                type + ">(ingot::AttentionArguments<" + type + ">{\n      " + columns(desc.q) +
-                ", " + columns(desc.k) + ", " + columns(desc.v) + ", " +
-                cuda::bufferName(kernel.getNumInputs()) + ",\n      " + optional(desc.cu) + ", " +
-                optional(desc.table) + ", " + optional(desc.past) + ", " + optional(desc.slopes) +
-                ", " + optional(desc.sinks) + ",\n      " + cuda::printSize(desc.rows) + ", " +
-                cuda::printSize(desc.tokens) + ", " + cuda::printSize(desc.tableBlocks) + "}" +
+                type + ">(" + printAttentionArguments(kernel, desc) +
                 (warpgroups ? ", &map0, &map1, &map2" : "") + ");\n";
     stubs.push_back(std::move(stub));
   }

@@ -3,6 +3,7 @@
 
 #include "codegen/cuda/KernelFunction.h"
 #include "codegen/families/Linear/LinearDesc.h"
+#include "codegen/families/Linear/LinearEpilogue.h"
 #include "dialects/Exec/SizeExpr.h"
 #include "dialects/Transformer/TransformerOps.h"
 
@@ -12,9 +13,6 @@
 using namespace mlir;
 using namespace ingot;
 using namespace ingot::codegen;
-
-/// Rows of gate and of up that stand together in a gated weight: half a tile of eight columns.
-static constexpr int64_t kGateRows = 4;
 
 //===----------------------------------------------------------------------===//
 // Desc
@@ -109,137 +107,6 @@ std::variant<LinearDesc, std::string> codegen::describeLinear(exec::KernelOp ker
 }
 
 //===----------------------------------------------------------------------===//
-// Epilogue
-//===----------------------------------------------------------------------===//
-
-/// An f32 argument at the end of the function in the shape of `like`, with the extents of `like`'s.
-static Value addSums(func::FuncOp func, Value x, RankedTensorType like) {
-  auto type = RankedTensorType::get(like.getShape(), Float32Type::get(func.getContext()));
-  // Its rows are those of x, its columns static.
-  auto argument = cast<BlockArgument>(x);
-  DictionaryAttr attributes = DictionaryAttr::get(
-      func.getContext(), NamedAttribute(StringAttr::get(func.getContext(), "ingot.sizes"),
-                                        func.getArgAttr(argument.getArgNumber(), "ingot.sizes")));
-  (void)func.insertArgument(func.getNumArguments(), type, attributes, func.getLoc());
-  return func.getArgument(func.getNumArguments() - 1);
-}
-
-/// Columns [offset, offset + width) of a bias in f32, added to `value`.
-static Value addBias(OpBuilder &b, Location loc, Value value, Value bias, int64_t offset) {
-  if (!bias)
-    return value;
-  auto type = cast<RankedTensorType>(value.getType());
-  unsigned rank = type.getRank();
-  int64_t width = type.getDimSize(rank - 1);
-  Value part = bias;
-  if (cast<RankedTensorType>(bias.getType()).getDimSize(0) != width)
-    part = tensor::ExtractSliceOp::create(
-        b, loc, bias, ArrayRef<OpFoldResult>{b.getIndexAttr(offset)},
-        ArrayRef<OpFoldResult>{b.getIndexAttr(width)}, ArrayRef<OpFoldResult>{b.getIndexAttr(1)});
-  Value empty =
-      tensor::EmptyOp::create(b, loc, tensor::getMixedSizes(b, loc, value), b.getF32Type());
-  AffineMap identity = b.getMultiDimIdentityMap(rank);
-  AffineMap last = AffineMap::get(rank, 0, b.getAffineDimExpr(rank - 1));
-  SmallVector<utils::IteratorType> loops(rank, utils::IteratorType::parallel);
-  return linalg::GenericOp::create(
-             b, loc, TypeRange{empty.getType()}, ValueRange{value, part}, ValueRange{empty},
-             ArrayRef<AffineMap>{identity, last, identity}, loops,
-             [](OpBuilder &b, Location l, ValueRange args) {
-               Value wide = args[1];
-               if (!wide.getType().isF32())
-                 wide = arith::ExtFOp::create(b, l, b.getF32Type(), wide);
-               linalg::YieldOp::create(b, l,
-                                       arith::AddFOp::create(b, l, args[0], wide).getResult());
-             })
-      .getResult(0);
-}
-
-/// The function without its linear layer: the sums become arguments (of gate and up, if gated).
-static std::optional<std::string> replaceRoot(func::FuncOp func) {
-  Operation *root = nullptr;
-  for (Operation &op : func.getBody().front())
-    if (isRoot(op))
-      root = &op;
-  OpBuilder b(root);
-  Location loc = root->getLoc();
-  auto type = cast<RankedTensorType>(root->getResult(0).getType());
-  Value x = root->getOperand(0);
-  while (Operation *op = x.getDefiningOp())
-    x = op->getOperand(0);
-  Value bias = root->getNumOperands() > 2 ? root->getOperand(2) : Value();
-  bool gated = isa<transformer::GatedLinearOp>(root);
-  int64_t columns = type.getDimSize(type.getRank() - 1);
-  Value value = addBias(b, loc, addSums(func, x, type), bias, 0);
-  if (gated) {
-    Value up = addBias(b, loc, addSums(func, x, type), bias, columns);
-    value = transformer::ActivationOp::create(b, loc, value.getType(), value,
-                                              cast<transformer::GatedLinearOp>(root).getKindAttr());
-    value = arith::MulFOp::create(b, loc, value, up);
-  }
-  if (!type.getElementType().isF32())
-    value = arith::TruncFOp::create(b, loc, type, value);
-  root->getResult(0).replaceAllUsesWith(value);
-  root->erase();
-  // What undid the weight's layout is dead.
-  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(func.getBody().front())))
-    if (isOpTriviallyDead(&op))
-      op.erase();
-  return std::nullopt;
-}
-
-/// How many columns of the result the epilogue makes at once: a 16-byte vector of the widest type.
-static int epilogueColumns(exec::KernelOp kernel, const LinearDesc &desc) {
-  int64_t bytes = 2;
-  for (exec::BufferType type : kernel.getBufferTypes())
-    bytes = std::max(bytes, type.getElementBytes());
-  if (desc.gated)
-    return kGateRows;
-  int vector = std::min<int64_t>(8, 16 / bytes);
-  while (desc.columns % vector)
-    vector /= 2;
-  return vector;
-}
-
-/// Prints the epilogue's statements; nothing (with `problem`) if they have no form.
-static std::optional<std::string> printEpilogue(exec::KernelOp kernel, const LinearDesc &desc,
-                                                std::string &problem) {
-  Result<std::unique_ptr<cuda::KernelFunction>> function =
-      cuda::prepareKernelFunction(kernel, replaceRoot);
-  if (!function.ok()) {
-    problem = function.status().message();
-    return std::nullopt;
-  }
-  unsigned sums = kernel.getNumInputs();
-  std::string unexpected;
-  for (unsigned part = 0; part < (desc.gated ? 2u : 1u); ++part)
-    (*function)->buffers[sums + part].read = [&, part](cuda::Printer &,
-                                                       ArrayRef<cuda::Index> indices) {
-      const cuda::Index &last = indices.back();
-      bool vector = !last.contiguousBase.empty();
-      if ((vector ? last.contiguousBase : last.text) != "column")
-        unexpected = "an element depends on other columns of the linear layer";
-      std::string lane = vector ? StringRef(last.text).drop_front(9).drop_back().str() : "0";
-      std::string shift = part ? std::to_string(kGateRows) + " + " : "";
-      return cuda::Scalar{"values[" + shift + lane + "]", last.home, {}, nullptr, false};
-    };
-  bool rounded = true;
-  for (auto [type, written] : llvm::zip(kernel.getBufferTypes(), kernel.getWrittenBuffers()))
-    rounded &= !written || type.getElementBytes() == 2;
-  cuda::Printer printer((*function)->func, (*function)->abi, (*function)->buffers,
-                        (*function)->sizes, {std::nullopt, epilogueColumns(kernel, desc), rounded});
-  if (!printer.printAt("row", "column", desc.gated ? desc.columns / 2 : desc.columns) ||
-      !unexpected.empty()) {
-    problem = unexpected.empty() ? printer.getProblem() : unexpected;
-    return std::nullopt;
-  }
-  if (printer.getCosts().serialReductions) {
-    problem = "what follows the linear layer reduces over its result";
-    return std::nullopt;
-  }
-  return printer.getText();
-}
-
-//===----------------------------------------------------------------------===//
 // The family
 //===----------------------------------------------------------------------===//
 
@@ -255,37 +122,6 @@ Match LinearFamily::match(exec::KernelOp kernel, const TargetInfo &target) const
   if (!printEpilogue(kernel, std::get<LinearDesc>(desc), problem))
     return Match::no(problem);
   return Match::yes();
-}
-
-/// W[2F, K], gate rows first, with four rows of each in turn.
-static WeightLayout interleaveGate(exec::KernelOp kernel, const LinearDesc &desc) {
-  MLIRContext *context = kernel.getContext();
-  int64_t groups = desc.columns / 2 / kGateRows, k = desc.k;
-  auto type = RankedTensorType::get({desc.columns, k}, desc.elementType);
-  WeightLayout layout;
-  layout.input = desc.weight;
-  layout.type = type;
-  auto step = [&](exec::RecipeOp op, ArrayRef<int64_t> ints) {
-    layout.steps.push_back(
-        exec::StepAttr::get(context, op, ints, Builder(context).getF64FloatAttr(0)));
-  };
-  step(exec::RecipeOp::Reshape, {2, groups, kGateRows, k});
-  step(exec::RecipeOp::Transpose, {1, 0, 2, 3});
-  step(exec::RecipeOp::Reshape, {desc.columns, k});
-  layout.undo = [type, groups, k](OpBuilder &b, Location loc, Value packed) -> Value {
-    SmallVector<ReassociationIndices> outer{{0, 1, 2}, {3}};
-    Type element = type.getElementType();
-    Value expanded = tensor::ExpandShapeOp::create(
-        b, loc, RankedTensorType::get({groups, 2, kGateRows, k}, element), packed, outer);
-    Value empty =
-        tensor::EmptyOp::create(b, loc, ArrayRef<int64_t>{2, groups, kGateRows, k}, element);
-    Value transposed =
-        linalg::TransposeOp::create(b, loc, expanded, empty, ArrayRef<int64_t>{1, 0, 2, 3})
-            ->getResult(0);
-    return tensor::CollapseShapeOp::create(b, loc, type, transposed, outer);
-  };
-  layout.description = "gate and up in turn, 4 rows each";
-  return layout;
 }
 
 Result<Selection> LinearFamily::select(exec::KernelOp kernel, const SelectContext &context) const {
@@ -352,10 +188,6 @@ static TensorMapCode makeOrderedMap(MLIRContext *context, unsigned buffer, Type 
     map.strides.push_back(exec::SizeAttr::get(context, rows * k * 2));
   map.box = {64, 2, 1, 4, boxRows / 32};
   return map;
-}
-
-static std::string elementName(Type type) {
-  return type.isInteger(1) ? "ingot::i8" : cuda::Printer::typeName(type);
 }
 
 Result<Code> LinearFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetInfo &target,

@@ -1,0 +1,215 @@
+// linear_few.cuh - x[M, K] W[N, K]^T for few rows of x on sm_90: as fast as W can be read.
+//
+// Tiles of 8 to 64 rows of W are shared by the warps of a block by K: each takes boxes of 64
+// elements of K in turn, through a ring of its own that the tensor copy engine fills. So no warp
+// waits for another but at the end of a tile. Tokens are the 16 rows of a matrix instruction's A,
+// W's rows the 8 columns of its B; every token fragment is read once for the whole tile, while the
+// box before it is multiplied. The order of K within a box doesn't matter as long as A and B agree:
+// a lane of a quad takes 16 neighbouring elements, whose two 16-byte halves meet every bank once in
+// a box that is stored with its 128-byte rows swizzled.
+//
+// The rings are filled before the kernel waits for the one in front of it. A block takes half of a
+// multiprocessor at most, so that the next kernel's rings fill while this one works.
+//
+// Constants of a stub: kN, kK, kRowStride, kEpilogueVector as in gemm.cuh; kTileRows: of W, a
+// multiple of 8; kRingStages: boxes of a warp's ring; kTokenTiles: of 16 rows of x at most.
+#pragma once
+
+#include "codegen/cuda/mma/fragments.cuh"
+#include "codegen/cuda/ptx/barrier.cuh"
+#include "codegen/cuda/ptx/copy.cuh"
+#include "codegen/cuda/ptx/grid.cuh"
+#include "codegen/cuda/reduce.cuh"
+
+namespace ingot {
+
+template <typename Config, typename T> struct FewTraits {
+  static constexpr int kWarps = Config::kThreads / kWarp;
+  static constexpr int kBoxK = 64, kRowBytes = 128;
+  static constexpr int kParts = Config::kTileRows / 8;
+  static constexpr int kBoxBytes = Config::kTileRows * kRowBytes;
+  static constexpr int kSteps = (Config::kK + kBoxK * kWarps - 1) / (kBoxK * kWarps);
+  static constexpr int kTiles = (Config::kN + Config::kTileRows - 1) / Config::kTileRows;
+  static constexpr int kRingBytes = kWarps * Config::kRingStages * kBoxBytes;
+  static constexpr int kBarrierBytes = kWarps * Config::kRingStages * 8;
+  /// Behind them the sums of a tile, [warp][token][row of W]. Boxes start at multiples of 1024
+  /// bytes.
+  static constexpr int kSumBytes =
+      kWarps * Config::kTokenTiles * 16 * Config::kTileRows * int(sizeof(float));
+  static constexpr int kSharedBytes = 1024 + kRingBytes + kBarrierBytes + kSumBytes;
+  static_assert(sizeof(T) == 2, "matrix instructions multiply 16-bit elements here");
+  static_assert(Config::kTileRows % 8 == 0, "a tile is whole columns of matrix instructions");
+  static_assert(Config::kRowStride * sizeof(T) % 16 == 0,
+                "rows of x start at multiples of 16 bytes");
+};
+
+#if __CUDA_ARCH__ >= 900
+
+/// A warp's boxes of W: its first lane starts their copies.
+template <typename Config, typename T> struct FewRing {
+  using Traits = FewTraits<Config, T>;
+  const TensorMap *map;
+  u32 boxes, barriers;
+  int tile, step = 0, stage = 0; // of the next copy; in the first lane
+
+  /// The next grid may come, and the first boxes are on their way.
+  explicit INGOT_DEVICE FewRing(const TensorMap *map) : map(map) {
+    extern __shared__ __align__(128) unsigned char shared_bytes[];
+    ptx::allow_next_grid();
+    const int warp = threadIdx.x / kWarp;
+    const u32 base = (ptx::shared_address(shared_bytes) + 1023) & ~1023u;
+    boxes = base + warp * Config::kRingStages * Traits::kBoxBytes;
+    barriers = base + Traits::kRingBytes + warp * Config::kRingStages * 8;
+    tile = static_cast<int>(blockIdx.x);
+    if (threadIdx.x % kWarp == 0) {
+#pragma unroll
+      for (int i = 0; i < Config::kRingStages; ++i)
+        ptx::init_barrier(barriers + i * 8, 1);
+      ptx::fence_barrier_init();
+#pragma unroll
+      for (int i = 0; i < Config::kRingStages; ++i)
+        copy();
+    }
+    __syncwarp();
+    ptx::wait_for_previous_grid();
+  }
+  /// Starts the copy of the next box; nothing is copied past the last tile. What lies outside of W
+  /// is zeros.
+  INGOT_DEVICE void copy() {
+    if (tile < Traits::kTiles) {
+      const int box = step * Traits::kWarps + static_cast<int>(threadIdx.x) / kWarp;
+      const u32 barrier = barriers + stage * 8;
+      ptx::arrive_expecting(barrier, Traits::kBoxBytes);
+      ptx::copy_tensor_2d(boxes + stage * Traits::kBoxBytes, map, box * Traits::kBoxK,
+                          tile * Config::kTileRows, barrier);
+    }
+    stage = stage + 1 == Config::kRingStages ? 0 : stage + 1;
+    if (++step == Traits::kSteps) {
+      step = 0;
+      tile += static_cast<int>(gridDim.x);
+    }
+  }
+};
+
+/// A lane's part of 16 tokens in a box: rows g and g + 8, 16 elements each.
+struct FewTokens {
+  uint4 low[2], high[2];
+};
+
+/// sums += tokens x one half of what the quad reads of a box.
+template <typename T>
+INGOT_DEVICE void few_multiply(float (&sums)[4], const uint4 &low, const uint4 &high,
+                               const uint4 &w) {
+  const u32 a0[4] = {low.x, high.x, low.y, high.y}, b0[2] = {w.x, w.y};
+  const u32 a1[4] = {low.z, high.z, low.w, high.w}, b1[2] = {w.z, w.w};
+  ptx::mma_16x8x16<T>(sums, a0, b0);
+  ptx::mma_16x8x16<T>(sums, a1, b1);
+}
+
+template <typename Config, typename T, int TokenTiles, typename Epilogue>
+INGOT_DEVICE void few_gemm(const T *x, i64 m, const Epilogue &epilogue, FewRing<Config, T> &ring) {
+  using Traits = FewTraits<Config, T>;
+  extern __shared__ __align__(128) unsigned char shared_bytes[];
+  constexpr int kTileRows = Config::kTileRows, kTokens = TokenTiles * 16;
+  const u32 unaligned = ptx::shared_address(shared_bytes) & 1023;
+  float *all = reinterpret_cast<float *>(shared_bytes + (1024 - unaligned) % 1024 +
+                                         Traits::kRingBytes + Traits::kBarrierBytes);
+  const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp, g = lane / 4, c = lane % 4;
+
+  auto load = [&](i64 row, int k) {
+    return row < m && k < Config::kK
+               ? *reinterpret_cast<const uint4 *>(x + row * Config::kRowStride + k)
+               : make_uint4(0, 0, 0, 0);
+  };
+  auto fetch = [&](FewTokens &tokens, int tokenTile, int step) {
+    const int k = (step * Traits::kWarps + warp) * Traits::kBoxK + c * 16;
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      tokens.low[half] = load(tokenTile * 16 + g, k + half * 8);
+      tokens.high[half] = load(tokenTile * 16 + g + 8, k + half * 8);
+    }
+  };
+  // One tile of tokens is on its way while the box before is multiplied; more take the registers.
+  FewTokens ahead;
+  fetch(ahead, 0, 0);
+  int stage = 0;
+  u32 phase = 0;
+  for (int tile = static_cast<int>(blockIdx.x); tile < Traits::kTiles;
+       tile += static_cast<int>(gridDim.x)) {
+    float sums[TokenTiles][Traits::kParts][4] = {};
+    for (int step = 0; step < Traits::kSteps; ++step) {
+      FewTokens tokens = ahead;
+      fetch(ahead, 0, step + 1 == Traits::kSteps ? 0 : step + 1);
+      ptx::wait_barrier(ring.barriers + stage * 8, phase);
+      const u32 box = ring.boxes + stage * Traits::kBoxBytes + g * Traits::kRowBytes;
+#pragma unroll
+      for (int t = 0; t < TokenTiles; ++t) {
+        if (t > 0)
+          fetch(tokens, t, step);
+#pragma unroll
+        for (int part = 0; part < Traits::kParts; ++part)
+#pragma unroll
+          for (int half = 0; half < 2; ++half)
+            few_multiply<T>(sums[t][part], tokens.low[half], tokens.high[half],
+                            ptx::load_shared_16(box + part * 8 * Traits::kRowBytes +
+                                                ((c * 2 + half) ^ g) * 16));
+      }
+      __syncwarp(); // All lanes have read the box.
+      if (lane == 0)
+        ring.copy();
+      if (++stage == Config::kRingStages) {
+        stage = 0;
+        phase ^= 1;
+      }
+    }
+    __syncthreads(); // The sums of the tile before have been read.
+    float *mine = all + warp * kTokens * kTileRows;
+#pragma unroll
+    for (int t = 0; t < TokenTiles; ++t)
+#pragma unroll
+      for (int part = 0; part < Traits::kParts; ++part)
+#pragma unroll
+        for (int half = 0; half < 2; ++half)
+          *reinterpret_cast<float2 *>(mine + (t * 16 + half * 8 + g) * kTileRows + part * 8 +
+                                      2 * c) =
+              make_float2(sums[t][part][half * 2], sums[t][part][half * 2 + 1]);
+    __syncthreads();
+    // A thread a vector of the epilogue.
+    constexpr int kVector = Config::kEpilogueVector, kVectors = kTileRows / kVector;
+    for (int i = threadIdx.x; i < kTokens * kVectors; i += Config::kThreads) {
+      const int row = i / kVectors, column = i % kVectors * kVector;
+      if (row >= m || tile * kTileRows + column >= Config::kN)
+        continue;
+      float values[kVector] = {};
+#pragma unroll
+      for (int part = 0; part < Traits::kWarps; ++part)
+#pragma unroll
+        for (int e = 0; e < kVector; ++e)
+          values[e] += all[(part * kTokens + row) * kTileRows + column + e];
+      epilogue(static_cast<i64>(row), tile * kTileRows + column, values);
+    }
+  }
+}
+
+#endif
+
+template <typename Config, typename T, typename Epilogue, typename Ring>
+INGOT_DEVICE void linear_few(const T *x, i64 m, const Epilogue &epilogue, Ring &ring) {
+#if __CUDA_ARCH__ >= 900
+  static_assert(FewTraits<Config, T>::kSharedBytes <= Config::kSharedBytes,
+                "the launch gives the shared memory that the rings take");
+  if (m <= 16) {
+    few_gemm<Config, T, 1>(x, m, epilogue, ring);
+    return;
+  }
+  if constexpr (Config::kTokenTiles > 1)
+    if (m <= 32) {
+      few_gemm<Config, T, 2>(x, m, epilogue, ring);
+      return;
+    }
+  if constexpr (Config::kTokenTiles > 2)
+    few_gemm<Config, T, 4>(x, m, epilogue, ring);
+#endif
+}
+
+} // namespace ingot

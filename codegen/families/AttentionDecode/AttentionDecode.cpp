@@ -1,0 +1,96 @@
+//===- AttentionDecode.cpp - Attention of few tokens over a paged cache -----===//
+#include "codegen/families/AttentionDecode/AttentionDecode.h"
+
+#include "codegen/cuda/KernelFunction.h"
+#include "codegen/families/Attention/AttentionDesc.h"
+#include "codegen/families/Attention/AttentionStub.h"
+
+using namespace mlir;
+using namespace ingot;
+using namespace ingot::codegen;
+
+static constexpr int64_t kMostTokens = 64;
+static constexpr unsigned kThreads = 256, kCluster = 8;
+
+/// Few packed tokens over a paged cache in 16 bits: what the family is for; else why not.
+static std::optional<std::string> whyNotMeant(const AttentionDesc &desc) {
+  transformer::AttentionOp op = desc.op;
+  if (!desc.paged || !op.isPacked())
+    return "its keys are in no paged cache, or its tokens are padded";
+  if (desc.mostTokens < 1 || desc.mostTokens > kMostTokens)
+    return "there may be more than " + std::to_string(kMostTokens) + " tokens";
+  if (desc.elementType.isF32())
+    return "f32 is no 16-bit type";
+  return std::nullopt;
+}
+
+Match AttentionDecodeFamily::match(exec::KernelOp kernel, const TargetInfo &target) const {
+  std::optional<cuda::ArchInfo> arch = cuda::getArchInfo(target.arch);
+  if (!arch || arch->number < 90)
+    return Match::unrelated("blocks cannot share an item without clusters");
+  if (!hasAnyOp<transformer::AttentionOp>(kernel))
+    return Match::unrelated("it has no attention");
+  // cuda.attention takes what is left, and says what keeps a body from being an attention.
+  std::variant<AttentionDesc, std::string> described = describeAttention(kernel);
+  if (auto *reason = std::get_if<std::string>(&described))
+    return Match::unrelated(*reason);
+  const auto &desc = std::get<AttentionDesc>(described);
+  transformer::AttentionOp op = desc.op;
+  if (std::optional<std::string> reason = whyNotMeant(desc))
+    return Match::unrelated(*reason);
+  if (desc.width != 64 && desc.width != 128)
+    return Match::no("D=" + std::to_string(desc.width) + " is neither 64 nor 128");
+  if (op.getHeads() / op.getKvHeads() > 8)
+    return Match::no("more than 8 query heads share a key/value head");
+  if (desc.chunkBytes != 16)
+    return Match::no("rows of heads are not aligned to 16 bytes");
+  return Match::yes();
+}
+
+Result<Selection> AttentionDecodeFamily::select(exec::KernelOp kernel,
+                                                const SelectContext &context) const {
+  cuda::ArchInfo arch = *cuda::getArchInfo(context.target.arch);
+  AttentionDesc desc = std::get<AttentionDesc>(describeAttention(kernel));
+  transformer::AttentionOp op = desc.op;
+  // Every warp's sums and those of the block: [head][D], a maximum and a sum.
+  int64_t group = op.getHeads() / op.getKvHeads();
+  int64_t shared = (kThreads / 32 + 1) * group * (desc.width + 2) * 4;
+  Builder builder(kernel.getContext());
+  Selection selection;
+  selection.desc.text = desc.str();
+  selection.config.attributes =
+      builder.getDictionaryAttr(builder.getNamedAttr("shared", builder.getI64IntegerAttr(shared)));
+  selection.config.text = "a block or a part of a cluster of 8 for a token and key/value head, 16 "
+                          "keys a warp at a time: the cache's bytes are the time";
+  exec::SizeAttr one = exec::SizeAttr::get(kernel.getContext(), 1);
+  unsigned blocks = arch.multiprocessors / kCluster * kCluster;
+  selection.launch.grid = {exec::SizeAttr::get(kernel.getContext(), blocks), one, one};
+  selection.launch.block = {kThreads, 1, 1};
+  return selection;
+}
+
+Result<Code> AttentionDecodeFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetInfo &target,
+                                         const EmitOptions &options) const {
+  std::vector<cuda::Stub> stubs;
+  for (exec::KernelOp kernel : kernels) {
+    auto described = describeAttention(kernel);
+    if (auto *reason = std::get_if<std::string>(&described))
+      return Status(ExitCode::Internal, "kernel @" + kernel.getSymName().str() +
+                                            " was selected but has no form: " + *reason);
+    const auto &desc = std::get<AttentionDesc>(described);
+    cuda::Stub stub;
+    stub.includes = {"codegen/cuda/kernels/attention_decode.cuh"};
+    stub.threads = kThreads;
+    stub.blocksPerMultiprocessor = 2;
+    stub.cluster = kCluster;
+    stub.sharedBytes = kernel.getConfig()->getAs<IntegerAttr>("shared").getInt();
+    stub.waitsItself = true;
+    addAttentionConstants(stub, desc);
+    stub.constants.push_back({"int kCluster", std::to_string(kCluster)});
+    std::string type = cuda::Printer::typeName(desc.elementType);
+    stub.body = "  ingot::attention_decode<Config, " + type + ">(" +
+                printAttentionArguments(kernel, desc) + ");\n";
+    stubs.push_back(std::move(stub));
+  }
+  return cuda::compileStubs(kernels, stubs, target, options);
+}

@@ -1,0 +1,20 @@
+//===- AttentionDecode.h - Attention of few tokens over a paged cache -*- C++ -*-===//
+#pragma once
+
+#include "codegen/KernelFamily.h"
+
+namespace ingot::codegen {
+
+/// Attention of at most 64 packed tokens over a paged cache, in 16-bit types:
+/// kernels/attention_decode.cuh.
+class AttentionDecodeFamily : public KernelFamily {
+public:
+  llvm::StringRef getName() const override { return "cuda.attention_decode"; }
+  llvm::StringRef getTargetKind() const override { return "cuda"; }
+  Match match(exec::KernelOp kernel, const TargetInfo &target) const override;
+  Result<Selection> select(exec::KernelOp kernel, const SelectContext &context) const override;
+  Result<Code> emit(llvm::ArrayRef<exec::KernelOp> kernels, const TargetInfo &target,
+                    const EmitOptions &options) const override;
+};
+
+} // namespace ingot::codegen

@@ -1,0 +1,175 @@
+//===- LinearFew.cpp - Linear layers of few tokens --------------------------===//
+#include "codegen/families/LinearFew/LinearFew.h"
+
+#include "codegen/cuda/KernelFunction.h"
+#include "codegen/families/Linear/LinearEpilogue.h"
+#include "dialects/Exec/SizeExpr.h"
+#include "dialects/Transformer/TransformerOps.h"
+
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace ingot;
+using namespace ingot::codegen;
+
+namespace {
+
+/// How.
+struct FewConfig {
+  unsigned threads = 256;
+  int tileRows = 32;
+  int ringStages = 3;
+  int tokenTiles = 1;
+  uint32_t sharedBytes = 0;
+};
+
+constexpr int64_t kMostRows = 64;
+/// Bytes of W that a block has on their way: what half a multiprocessor has room for.
+constexpr int kRingBytes = 98304;
+
+} // namespace
+
+/// The rows of x that there may be, if they are few.
+static std::optional<int64_t> fewRows(exec::KernelOp kernel, const LinearDesc &desc) {
+  std::optional<int64_t> most = exec::SizeBounds::get(kernel.getSizes()).maximum(desc.rows);
+  return most && *most >= 1 && *most <= kMostRows ? most : std::nullopt;
+}
+
+/// Tiles of that height that leave the busiest multiprocessor the fewest rows of W; of several that
+/// are within a twentieth of it the highest, which reads the tokens least often.
+static int chooseTileRows(int64_t columns, int tokenTiles, const cuda::ArchInfo &arch) {
+  auto busiest = [&](int64_t rows) {
+    return llvm::divideCeil(llvm::divideCeil(columns, rows), arch.multiprocessors) * rows;
+  };
+  // Sums take registers: of 64 rows and one tile of tokens, 32.
+  SmallVector<int> choices{8, 16, 24, 32};
+  if (tokenTiles > 2)
+    choices = {8, 16};
+  uint64_t least = ~uint64_t(0);
+  for (int rows : choices)
+    least = std::min<uint64_t>(least, busiest(rows));
+  int best = 8;
+  for (int rows : choices)
+    if (busiest(rows) * 20 <= least * 21)
+      best = rows;
+  return best;
+}
+
+static FewConfig chooseConfig(const LinearDesc &desc, int64_t mostRows,
+                              const cuda::ArchInfo &arch) {
+  FewConfig config;
+  config.tokenTiles = mostRows <= 16 ? 1 : mostRows <= 32 ? 2 : 4;
+  config.tileRows = chooseTileRows(desc.columns, config.tokenTiles, arch);
+  int warps = config.threads / 32, box = config.tileRows * 128;
+  config.ringStages = std::min(8, kRingBytes / (warps * box));
+  config.sharedBytes = 1024 + warps * config.ringStages * (box + 8) +
+                       warps * config.tokenTiles * 16 * config.tileRows * 4;
+  return config;
+}
+
+Match LinearFewFamily::match(exec::KernelOp kernel, const TargetInfo &target) const {
+  std::optional<cuda::ArchInfo> arch = cuda::getArchInfo(target.arch);
+  if (!arch || arch->number < 90)
+    return Match::unrelated(target.arch + " has no tensor copy engine");
+  if (!hasAnyOp<transformer::LinearOp, transformer::GatedLinearOp>(kernel))
+    return Match::unrelated("it has no linear layer");
+  // cuda.linear takes what is left, and says what keeps a body from being a linear layer.
+  std::variant<LinearDesc, std::string> described = describeLinear(kernel);
+  if (auto *reason = std::get_if<std::string>(&described))
+    return Match::unrelated(*reason);
+  const auto &desc = std::get<LinearDesc>(described);
+  if (desc.elementType.isF32())
+    return Match::unrelated("f32 is no 16-bit type");
+  if (!fewRows(kernel, desc))
+    return Match::unrelated("there may be more than " + std::to_string(kMostRows) + " rows");
+  std::string problem;
+  if (!printEpilogue(kernel, desc, problem))
+    return Match::unrelated(problem);
+  return Match::yes();
+}
+
+Result<Selection> LinearFewFamily::select(exec::KernelOp kernel,
+                                          const SelectContext &context) const {
+  LinearDesc desc = std::get<LinearDesc>(describeLinear(kernel));
+  cuda::ArchInfo arch = *cuda::getArchInfo(context.target.arch);
+  FewConfig config = chooseConfig(desc, *fewRows(kernel, desc), arch);
+  Builder builder(kernel.getContext());
+  auto number = [&](StringRef name, int64_t value) {
+    return builder.getNamedAttr(name, builder.getI64IntegerAttr(value));
+  };
+  Selection selection;
+  selection.desc.text = desc.str();
+  selection.config.attributes = builder.getDictionaryAttr(
+      {number("threads", config.threads), number("tile_rows", config.tileRows),
+       number("ring_stages", config.ringStages), number("token_tiles", config.tokenTiles),
+       number("shared", config.sharedBytes)});
+  selection.config.text = "tiles of " + std::to_string(config.tileRows) + " rows of W, " +
+                          std::to_string(config.ringStages) +
+                          " boxes a warp on their way: the weight's bytes are the time";
+  if (desc.gated) {
+    if (!context.weightInputs[desc.weight])
+      return Status(ExitCode::Unsupported, "the weight of a gated linear layer is no weight");
+    selection.weightLayouts.push_back(interleaveGate(kernel, desc));
+  }
+  exec::SizeAttr one = exec::SizeAttr::get(kernel.getContext(), 1);
+  selection.launch.grid = {exec::SizeAttr::get(kernel.getContext(), arch.multiprocessors), one,
+                           one};
+  selection.launch.block = {config.threads, 1, 1};
+  return selection;
+}
+
+Result<Code> LinearFewFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetInfo &target,
+                                   const EmitOptions &options) const {
+  std::vector<cuda::Stub> stubs;
+  for (exec::KernelOp kernel : kernels) {
+    auto described = describeLinear(kernel);
+    std::string problem;
+    LinearDesc desc;
+    std::optional<std::string> epilogue;
+    if (auto *reason = std::get_if<std::string>(&described)) {
+      problem = *reason;
+    } else {
+      desc = std::get<LinearDesc>(described);
+      epilogue = printEpilogue(kernel, desc, problem);
+    }
+    if (!epilogue)
+      return Status(ExitCode::Internal, "kernel @" + kernel.getSymName().str() +
+                                            " was selected but has no form: " + problem);
+    auto config = [&](StringRef name) {
+      return kernel.getConfig()->getAs<IntegerAttr>(name).getInt();
+    };
+    EpilogueFunctor functor = makeEpilogueFunctor(kernel, desc, *epilogue);
+    std::string element = elementName(desc.elementType);
+    cuda::Stub stub;
+    stub.includes = {"codegen/cuda/kernels/linear_few.cuh"};
+    stub.threads = config("threads");
+    stub.blocksPerMultiprocessor = 2;
+    stub.sharedBytes = config("shared");
+    stub.waitsItself = true;
+    stub.constants = {{"int kN", std::to_string(desc.columns)},
+                      {"int kK", std::to_string(desc.k)},
+                      {"int kRowStride", std::to_string(desc.rowStride)},
+                      {"int kTileRows", std::to_string(config("tile_rows"))},
+                      {"int kRingStages", std::to_string(config("ring_stages"))},
+                      {"int kTokenTiles", std::to_string(config("token_tiles"))},
+                      {"int kEpilogueVector", std::to_string(functor.values)},
+                      {"int kSharedBytes", std::to_string(config("shared"))}};
+    stub.declarations = functor.declaration;
+    for (unsigned i = 0; i < kernel.getSizes().size(); ++i)
+      stub.deviceSizes.push_back(i);
+    MLIRContext *context = kernel.getContext();
+    TensorMapCode map;
+    map.buffer = desc.weight;
+    map.elementType = desc.elementType;
+    map.dims = {exec::SizeAttr::get(context, desc.k), exec::SizeAttr::get(context, desc.columns)};
+    map.strides = {exec::SizeAttr::get(context, desc.k * 2)};
+    map.box = {64, uint32_t(config("tile_rows"))};
+    stub.tensorMaps = {map};
+    stub.prologue = "  ingot::FewRing<Config, " + element + "> ring(&map0);\n";
+    stub.body = "  ingot::linear_few<Config, " + element + ">(" + cuda::bufferName(desc.x) +
+                (desc.offset ? " + " + std::to_string(desc.offset) : std::string()) + ", " +
+                cuda::printSize(desc.rows) + ", Epilogue{" + functor.arguments + "}, ring);\n";
+    stubs.push_back(std::move(stub));
+  }
+  return cuda::compileStubs(kernels, stubs, target, options);
+}
