@@ -61,6 +61,7 @@ public:
   uint64_t allocatedBytes() const override { return allocatedBytes_; }
 
 private:
+  class Uploader;
   struct Kernel {
     cuda::CUfunction function;
     KernelSpec spec;

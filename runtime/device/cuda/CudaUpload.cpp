@@ -1,9 +1,9 @@
 //===- CudaUpload.cpp - Weights to the GPU at the speed of the link -------===//
 //
-// Pinned memory in a few slots. The pool's threads fill one (they read the mapped file, or run
-// recipes) while the copy engine empties the others: whichever of the two is slower sets the time,
-// and one thread alone cannot read as fast as the link carries. With two slots the copy engine
-// would wait whenever one thread is late.
+// Every thread of the pool has a few pinned slots of its own: it fills one (it reads the mapped
+// file, or runs recipes) while the copy engine empties the others, and nobody waits for anybody
+// else. Slots are pinned when their thread first needs them, so that the copy engine works while
+// others are still being pinned, which is slow (3.2 GB/s measured in a virtual machine).
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/device/cuda/CudaDevice.h"
@@ -13,6 +13,9 @@
 #include "runtime/support/Try.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
 
 namespace ingot {
 
@@ -20,49 +23,174 @@ using namespace cuda;
 
 namespace {
 
-/// Large enough that what a round costs (waking threads, starting copies: tens of microseconds)
-/// does not show beside 16 MiB on the link (300 microseconds); in all small, because pinning is
-/// slow (2 GB/s measured in a virtual machine, where 4 x 16 MiB gave 34 GB/s over 4 GiB, 8 x 8 MiB
-/// 30, 2 x 64 MiB 25, on a link of 55).
-constexpr uint64_t kSlotBytes = uint64_t(16) << 20;
-constexpr size_t kSlots = 4;
+/// One link of 55 GB/s and a file in memory: 8 threads of 2 x 2 MiB fill 40 GB/s of 2 GiB and 51
+/// without the pinning, 16 threads 32 and 49, 2 x 4 MiB 33 and 50, 3 x 1 MiB 39 and 46; waves of 4
+/// x 16 MiB, which all threads fill together, 34 and 50.
+constexpr uint64_t kSlotBytes = uint64_t(2) << 20;
+constexpr size_t kSlots = 2, kMostWorkers = 8;
 
-/// Pieces [first, end) at their offsets in one slot.
-struct Wave {
-  std::span<const UploadPiece> pieces;
-  FillPiece fill;
-  void *context;
-  size_t first = 0, end = 0;
-  std::byte *slot = nullptr;
-  std::vector<uint64_t> offsets = {};
-  std::vector<Status> results = {};
-
-  static void body(void *argument, unsigned, int64_t begin, int64_t end) {
-    auto *self = static_cast<Wave *>(argument);
-    for (auto i = size_t(begin); i < size_t(end); ++i)
-      self->results[i] = self->fill(self->context, self->first + i, self->slot + self->offsets[i]);
-  }
+struct Slot {
+  void *memory = nullptr;
+  CUevent event = nullptr;
+  bool used = false;
 };
 
 /// What fillPieces holds besides the device's own: released on every way out.
 struct Staging {
   const CudaDriver &driver;
   CUstream stream;
-  void *memory = nullptr;
-  CUevent events[kSlots] = {};
+  std::vector<Slot> slots;
+
   ~Staging() {
     // The copy engine may still read what is freed next.
-    if (memory)
+    bool any = false;
+    for (const Slot &slot : slots)
+      any |= slot.memory != nullptr;
+    if (any)
       (void)driver.streamSynchronize(stream);
-    for (CUevent event : events)
-      if (event)
-        (void)driver.eventDestroy(event);
-    if (memory)
-      (void)driver.memFreeHost(memory);
+    for (const Slot &slot : slots) {
+      if (slot.event)
+        (void)driver.eventDestroy(slot.event);
+      if (slot.memory)
+        (void)driver.memFreeHost(slot.memory);
+    }
   }
 };
 
 } // namespace
+
+/// One upload: what its threads share.
+class CudaDevice::Uploader {
+public:
+  Uploader(CudaDevice &device, std::span<const UploadPiece> pieces, FillPiece fill, void *context,
+           uint64_t slotBytes, size_t workers)
+      : device_(device), pieces_(pieces), fill_(fill), context_(context), slotBytes_(slotBytes),
+        staging_{device.driver_, device.copyStream_, std::vector<Slot>(workers * kSlots)} {}
+
+  Status run(ThreadPool &pool) {
+    auto body = [](void *argument, unsigned, int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i)
+        static_cast<Uploader *>(argument)->work(size_t(i));
+    };
+    pool.run(int64_t(staging_.slots.size() / kSlots), body, this);
+    INGOT_TRY(first_);
+    return device_.check(device_.driver_.streamSynchronize(device_.copyStream_),
+                         "waiting for the weights' upload");
+  }
+
+private:
+  /// A worker's own place in its slots.
+  struct Turn {
+    std::span<Slot> slots;
+    size_t next = 0;
+  };
+
+  void work(size_t worker) {
+    Status status = device_.enter();
+    Turn turn{std::span(staging_.slots).subspan(worker * kSlots, kSlots)};
+    while (status.ok()) {
+      auto [begin, end] = claim();
+      if (begin == end)
+        return;
+      status = pieces_[begin].bytes > slotBytes_ ? uploadLarge(begin, turn)
+                                                 : uploadSome(begin, end, turn);
+    }
+    std::lock_guard lock(mutex_);
+    if (first_.ok())
+      first_ = status;
+  }
+
+  /// The next pieces that fit a slot together, or one that does not; none when all are taken or one
+  /// failed.
+  std::pair<size_t, size_t> claim() {
+    std::lock_guard lock(mutex_);
+    size_t begin = next_;
+    if (!first_.ok())
+      return {begin, begin};
+    uint64_t bytes = 0;
+    while (next_ < pieces_.size() && (next_ == begin || bytes + pieces_[next_].bytes <= slotBytes_))
+      bytes += (pieces_[next_++].bytes + 63) / 64 * 64;
+    return {begin, next_};
+  }
+
+  /// A slot that the copy engine is done with.
+  Result<Slot *> acquire(Turn &turn) {
+    Slot &slot = turn.slots[turn.next++ % kSlots];
+    const CudaDriver &driver = device_.driver_;
+    if (slot.used) {
+      INGOT_TRY(device_.check(driver.eventSynchronize(slot.event), "waiting for an upload"));
+      return &slot;
+    }
+    CUresult result = driver.memHostAlloc(&slot.memory, slotBytes_, kHostAllocPortable);
+    if (result == kErrorOutOfMemory)
+      return Status(ExitCode::OutOfResources,
+                    text("CUDA: cannot pin ", bytesText(slotBytes_), " (of at most ",
+                         bytesText(slotBytes_ * staging_.slots.size()),
+                         ") of host memory for uploading weights; free some memory on this "
+                         "machine, or raise the "
+                         "limit on locked memory (`ulimit -l`, in a container its memory limit)"));
+    INGOT_TRY(device_.check(result, text("pinning ", bytesText(slotBytes_), " of host memory")));
+    INGOT_TRY(
+        device_.check(driver.eventCreate(&slot.event, kEventDisableTiming), "making an event"));
+    slot.used = true;
+    return &slot;
+  }
+
+  Status release(Slot &slot) {
+    return device_.check(device_.driver_.eventRecord(slot.event, device_.copyStream_),
+                         "recording an event");
+  }
+
+  Status uploadSome(size_t begin, size_t end, Turn &turn) {
+    Result<Slot *> slot = acquire(turn);
+    if (!slot.ok())
+      return slot.status();
+    auto *staged = static_cast<std::byte *>((*slot)->memory);
+    std::vector<uint64_t> offsets;
+    uint64_t bytes = 0;
+    for (size_t i = begin; i < end; ++i) {
+      INGOT_TRY(fill_(context_, i, staged + bytes));
+      offsets.push_back(bytes);
+      bytes += (pieces_[i].bytes + 63) / 64 * 64;
+    }
+    INGOT_TRY(device_.uploadWave(pieces_.subspan(begin, end - begin), staged, offsets));
+    return release(**slot);
+  }
+
+  /// A piece that no slot holds is made in ordinary memory, and goes through the slots in parts.
+  Status uploadLarge(size_t index, Turn &turn) {
+    const UploadPiece &piece = pieces_[index];
+    std::unique_ptr<std::byte, decltype(&std::free)> made(
+        static_cast<std::byte *>(std::aligned_alloc(64, (piece.bytes + 63) / 64 * 64)), &std::free);
+    if (!made)
+      return Status(ExitCode::OutOfResources, text("cannot allocate ", bytesText(piece.bytes),
+                                                   " of host memory for a weight"));
+    INGOT_TRY(fill_(context_, index, made.get()));
+    for (uint64_t at = 0; at < piece.bytes; at += slotBytes_) {
+      Result<Slot *> slot = acquire(turn);
+      if (!slot.ok())
+        return slot.status();
+      UploadPiece part{static_cast<std::byte *>(piece.target) + at,
+                       std::min(slotBytes_, piece.bytes - at)};
+      auto *staged = static_cast<std::byte *>((*slot)->memory);
+      std::memcpy(staged, made.get() + at, part.bytes);
+      const uint64_t offset = 0;
+      INGOT_TRY(device_.uploadWave({&part, 1}, staged, {&offset, 1}));
+      INGOT_TRY(release(**slot));
+    }
+    return {};
+  }
+
+  CudaDevice &device_;
+  std::span<const UploadPiece> pieces_;
+  FillPiece fill_;
+  void *context_;
+  uint64_t slotBytes_;
+  Staging staging_;
+  std::mutex mutex_; // of what follows
+  size_t next_ = 0;
+  Status first_;
+};
 
 /// Enqueues the copies of pieces that lie in staging; what is adjacent on both sides is one.
 Status CudaDevice::uploadWave(std::span<const UploadPiece> pieces, const std::byte *staged,
@@ -84,56 +212,18 @@ Status CudaDevice::uploadWave(std::span<const UploadPiece> pieces, const std::by
 
 Status CudaDevice::fillPieces(std::span<const UploadPiece> pieces, FillPiece fill, void *context,
                               ThreadPool &pool) {
-  if (pieces.empty())
-    return {};
   INGOT_TRY(enter());
-  uint64_t total = 0, largest = 0;
-  for (const UploadPiece &piece : pieces) {
-    uint64_t bytes = (piece.bytes + 63) / 64 * 64;
-    total += bytes;
-    largest = std::max(largest, bytes);
-  }
+  uint64_t total = 0;
+  for (const UploadPiece &piece : pieces)
+    total += (piece.bytes + 63) / 64 * 64;
   if (total == 0)
     return {};
-  uint64_t slotBytes = std::max(largest, std::min(kSlotBytes, total));
-  size_t slots = size_t(std::min<uint64_t>(kSlots, (total + slotBytes - 1) / slotBytes + 1));
-  uint64_t stagingBytes = slots * slotBytes;
+  uint64_t slotBytes = std::min(kSlotBytes, total);
+  size_t workers = size_t(std::min<uint64_t>(std::min<uint64_t>(kMostWorkers, pool.threads()),
+                                             (total + slotBytes - 1) / slotBytes));
   // The zeroing of the targets is on the other stream.
   INGOT_TRY(synchronize());
-  Staging staging{driver_, copyStream_};
-  CUresult result = driver_.memHostAlloc(&staging.memory, stagingBytes, kHostAllocPortable);
-  if (result == kErrorOutOfMemory)
-    return Status(
-        ExitCode::OutOfResources,
-        text("CUDA: cannot pin ", bytesText(stagingBytes),
-             " of host memory for uploading weights; free some memory on this machine, or "
-             "raise the limit on locked memory (`ulimit -l`, in a container its memory "
-             "limit)"));
-  INGOT_TRY(check(result, text("pinning ", bytesText(stagingBytes), " of host memory")));
-  for (CUevent &event : staging.events)
-    INGOT_TRY(check(driver_.eventCreate(&event, kEventDisableTiming), "making an event"));
-
-  Wave wave{pieces, fill, context};
-  for (size_t number = 0; wave.end < pieces.size(); ++number) {
-    CUevent event = staging.events[number % slots];
-    wave.slot = static_cast<std::byte *>(staging.memory) + number % slots * slotBytes;
-    wave.first = wave.end;
-    wave.offsets.clear();
-    uint64_t bytes = 0;
-    while (wave.end < pieces.size() && bytes + pieces[wave.end].bytes <= slotBytes) {
-      wave.offsets.push_back(bytes);
-      bytes += (pieces[wave.end++].bytes + 63) / 64 * 64;
-    }
-    if (number >= slots)
-      INGOT_TRY(check(driver_.eventSynchronize(event), "waiting for an upload"));
-    wave.results.assign(wave.offsets.size(), Status());
-    pool.run(int64_t(wave.offsets.size()), Wave::body, &wave);
-    for (const Status &status : wave.results)
-      INGOT_TRY(status);
-    INGOT_TRY(uploadWave(pieces.subspan(wave.first, wave.offsets.size()), wave.slot, wave.offsets));
-    INGOT_TRY(check(driver_.eventRecord(event, copyStream_), "recording an event"));
-  }
-  return check(driver_.streamSynchronize(copyStream_), "waiting for the weights' upload");
+  return Uploader(*this, pieces, fill, context, slotBytes, workers).run(pool);
 }
 
 } // namespace ingot

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <mutex>
 
 namespace ingot::testing {
 
@@ -154,7 +155,7 @@ CUresult launch(const LaunchConfig *config, CUfunction function, void **paramete
     return 1;
   FakeLaunch record;
   record.entry = object->entry;
-  auto set = [](unsigned(&to)[3], unsigned x, unsigned y, unsigned z) {
+  auto set = [](unsigned (&to)[3], unsigned x, unsigned y, unsigned z) {
     to[0] = x, to[1] = y, to[2] = z;
   };
   set(record.grid, config->gridX, config->gridY, config->gridZ);
@@ -495,8 +496,28 @@ std::span<const std::byte> FakeGpu::largest() const {
 
 FakeGpu &fakeGpu() { return gpu; }
 
+/// Threads may call at once, as they may call the driver.
+static std::recursive_mutex callMutex;
+static const CudaDriver unlocked = makeDriver();
+
+template <auto Member> struct Locked;
+template <typename... Arguments, CUresult (*CudaDriver::*Member)(Arguments...)>
+struct Locked<Member> {
+  static CUresult call(Arguments... arguments) {
+    std::lock_guard lock(callMutex);
+    return (unlocked.*Member)(arguments...);
+  }
+};
+
 const CudaDriver &fakeDriver() {
-  static const CudaDriver driver = makeDriver();
+  static const CudaDriver driver = [] {
+    CudaDriver table;
+#define INGOT_TEST_LOCK(member, symbol, parameters)                                                \
+  table.member = Locked<&CudaDriver::member>::call;
+    INGOT_CUDA_FUNCTIONS(INGOT_TEST_LOCK)
+#undef INGOT_TEST_LOCK
+    return table;
+  }();
   return driver;
 }
 
