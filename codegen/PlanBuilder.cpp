@@ -237,9 +237,15 @@ Offset<format::TensorMap> PlanBuilder::buildTensorMap(exec::KernelOp kernel,
 }
 
 void PlanBuilder::buildKernels() {
+  llvm::StringMap<std::vector<uint32_t>> variants; // by the kernel that they are of
+  for (auto [index, placed] : llvm::enumerate(code.kernels)) {
+    exec::KernelOp kernel = placed.kernel;
+    kernels[kernel.getSymName()] = index;
+    if (std::optional<StringRef> other = kernel.getVariantOf())
+      variants[*other].push_back(index);
+  }
   for (const PlacedKernel &placed : code.kernels) {
     exec::KernelOp kernel = placed.kernel;
-    kernels[kernel.getSymName()] = kernelTables.size();
     std::vector<uint8_t> written;
     for (bool flag : kernel.getWrittenBuffers())
       written.push_back(flag);
@@ -264,10 +270,18 @@ void PlanBuilder::buildKernels() {
     Offset<flatbuffers::Vector<Offset<format::TensorMap>>> mapVector = 0;
     if (!maps.empty())
       mapVector = fbb.CreateVector(maps);
+    Offset<flatbuffers::Vector<uint32_t>> variantVector = 0;
+    if (auto at = variants.find(kernel.getSymName()); at != variants.end())
+      variantVector = fbb.CreateVector(at->second);
+    Offset<flatbuffers::Vector<Offset<format::Size>>> grid = 0;
+    if (kernel.getVariantOf()) {
+      SmallVector<SizeAttr> extents(kernel.getGrid()->getAsRange<SizeAttr>());
+      grid = argumentSizes(kernel, extents);
+    }
     kernelTables.push_back(format::CreateKernel(
         fbb, entry, placed.code.image, written.size(), kernel.getSizes().size(), writtenVector,
         blockVector, placed.code.sharedBytes, placed.code.scratchBytes, description, cluster,
-        placed.code.overlaps, deviceSizes, mapVector));
+        placed.code.overlaps, deviceSizes, mapVector, variantVector, grid));
   }
 }
 
@@ -372,8 +386,7 @@ Result<std::vector<uint8_t>> PlanBuilder::build() {
   fbb.Finish(format::CreatePlan(fbb, kFormatVersion, producer, modelType, architecture,
                                 configSha256, provenance, targetVector, deviceVector, imageVector,
                                 sourceVector, weightVector, weights != nullptr, constantVector,
-                                stateVector, kernelVector, programVector, generation,
-                                unusedVector),
+                                stateVector, kernelVector, programVector, generation, unusedVector),
              format::PlanIdentifier());
   return std::vector<uint8_t>(fbb.GetBufferPointer(), fbb.GetBufferPointer() + fbb.GetSize());
 }

@@ -104,6 +104,8 @@ Status Compilation::checkOptions() {
     return parsed.status();
   pipeline = *parsed;
   report.targetArch = pipeline.target.arch;
+  for (const Target &alternative : pipeline.alternatives)
+    report.targetArch += ", " + alternative.arch;
   if (!options.stopAfter.empty()) {
     Result<Phase> phase = parsePhase(options.stopAfter);
     if (!phase.ok())
@@ -256,8 +258,8 @@ void Compilation::reportAttention() {
     if (!key.consume_front("attention/"))
       continue;
     auto [program, layers] = key.rsplit('/');
-    report.attention.push_back({program.str(), layers.str(),
-                                cast<StringAttr>(entry.getValue()).getValue().str()});
+    report.attention.push_back(
+        {program.str(), layers.str(), cast<StringAttr>(entry.getValue()).getValue().str()});
   }
 }
 
@@ -268,7 +270,8 @@ void Compilation::reportPlan() {
     report.weightBytes += device.getWeightBytes().value_or(0);
     report.stateBytes += device.getStateBytes().value_or(0);
   }
-  report.kernels = llvm::range_size(module->getOps<exec::KernelOp>());
+  for (exec::KernelOp kernel : module->getOps<exec::KernelOp>())
+    report.kernels += !kernel.getVariantOf();
   costs.report(*module,
                findCeiling(pipeline.target, options.dtype,
                            std::max(1u, std::thread::hardware_concurrency())),

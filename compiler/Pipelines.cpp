@@ -93,7 +93,10 @@ static void buildLower(OpPassManager &manager, const PipelineOptions &options) {
   convert.fuseEpilogues = options.runs("fuse-epilogues");
   manager.addPass(createConvertTransformerToExec(convert));
   // Kernels are outlined and deduplicated by now, so each is decided on once.
-  manager.addPass(createSelectKernels());
+  SelectKernelsOptions select;
+  for (const Target &alternative : options.alternatives)
+    select.alternatives.push_back(alternative.arch);
+  manager.addPass(createSelectKernels(select));
 }
 
 static void buildPlan(OpPassManager &manager, const PipelineOptions &options) {
@@ -108,23 +111,24 @@ static void buildPlan(OpPassManager &manager, const PipelineOptions &options) {
 static Status checkNames(const std::vector<std::string> &passes) {
   for (const std::string &name : passes)
     if (!llvm::is_contained(optionalPasses(), name))
-      return Status(ExitCode::Usage, "--disable: unknown pass '" + name + "'" +
-                                         didYouMean(name, optionalPasses()) +
-                                         "; those that can be left out are " +
-                                         listNames(optionalPasses()));
+      return Status(ExitCode::Usage,
+                    "--disable: unknown pass '" + name + "'" + didYouMean(name, optionalPasses()) +
+                        "; those that can be left out are " + listNames(optionalPasses()));
   return Status();
 }
 
 Result<PipelineOptions> makePipelineOptions(const CompileOptions &options) {
-  Result<Target> target = parseTarget(options.target);
-  if (!target.ok())
-    return target.status();
-  if (Status status = checkDtype(options.dtype, *target); !status.ok())
-    return status;
+  Result<std::vector<Target>> targets = parseTargets(options.target);
+  if (!targets.ok())
+    return targets.status();
+  for (const Target &target : *targets)
+    if (Status status = checkDtype(options.dtype, target); !status.ok())
+      return status;
   if (Status status = checkNames(options.disabledPasses); !status.ok())
     return status;
   PipelineOptions pipeline;
-  pipeline.target = *target;
+  pipeline.target = targets->front();
+  pipeline.alternatives.assign(targets->begin() + 1, targets->end());
   pipeline.maxMemory = options.maxMemory;
   for (const std::string &clause : options.attention)
     pipeline.attention += (pipeline.attention.empty() ? "" : ";") + clause;

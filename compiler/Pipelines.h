@@ -13,6 +13,8 @@ namespace ingot {
 
 struct PipelineOptions {
   Target target;
+  /// Others of its kind, for which the ingot has code as well.
+  std::vector<Target> alternatives;
   /// Most bytes a device may need at run time; 0 for no limit.
   uint64_t maxMemory = 0;
   /// Packed tokens at the ports (remove-padding).
@@ -28,9 +30,9 @@ struct PipelineOptions {
 /// The passes that a compilation can do without, in pipeline order: `--disable` takes these.
 const std::vector<std::string_view> &optionalPasses();
 
-/// What `options` asks of the passes. Everything that runs phases (compile, verify) takes its pipeline
-/// options from here, so that what is verified is what is compiled. A target or type that is not
-/// supported is the error that compile() gives.
+/// What `options` asks of the passes. Everything that runs phases (compile, verify) takes its
+/// pipeline options from here, so that what is verified is what is compiled. A target or type that
+/// is not supported is the error that compile() gives.
 Result<PipelineOptions> makePipelineOptions(const CompileOptions &options);
 
 /// Adds the passes of `phase` (fuse, unpad, lower or plan) to a pass manager on builtin.module.

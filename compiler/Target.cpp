@@ -4,11 +4,13 @@
 
 #include "compiler/Suggest.h"
 
+#include <algorithm>
+
 namespace ingot {
 
-static const std::vector<std::string_view> targetNames = {"host", "x86-64-v2", "x86-64-v3",
-                                                          "x86-64-v4", "sm_80", "sm_86", "sm_89",
-                                                          "sm_90", "sm_90a", "sm_100a"};
+static const std::vector<std::string_view> targetNames = {
+    "host",  "x86-64-v2", "x86-64-v3", "x86-64-v4", "sm_80",
+    "sm_86", "sm_89",     "sm_90",     "sm_90a",    "sm_100a"};
 
 /// The highest x86-64 level that this machine executes; empty on another architecture.
 static std::string hostLevel() {
@@ -37,12 +39,37 @@ Result<Target> parseTarget(std::string_view text) {
     if (name == text)
       return Target{text.starts_with("sm_") ? "cuda" : "host", std::string(text)};
   if (text.starts_with("sm_"))
-    return Status(ExitCode::Unsupported, "target '" + std::string(text) +
-                                             "' is not supported in this version; supported: " +
-                                             listNames(targetNames));
+    return Status(ExitCode::Unsupported,
+                  "target '" + std::string(text) +
+                      "' is not supported in this version; supported: " + listNames(targetNames));
   return Status(ExitCode::Usage, "unknown target '" + std::string(text) + "'" +
                                      didYouMean(text, targetNames) +
                                      "; supported: " + listNames(targetNames));
+}
+
+Result<std::vector<Target>> parseTargets(std::string_view text) {
+  std::vector<Target> targets;
+  for (size_t begin = 0; begin <= text.size();) {
+    size_t end = std::min(text.find(',', begin), text.size());
+    Result<Target> target = parseTarget(text.substr(begin, end - begin));
+    if (!target.ok())
+      return target.status();
+    for (const Target &other : targets) {
+      if (other.arch == target->arch)
+        return Status(ExitCode::Usage, "--target: '" + target->arch + "' is named twice");
+      // Kernels for a processor are formed otherwise than those for a GPU, so programs are others
+      // too.
+      if (other.kind != target->kind)
+        return Status(ExitCode::Unsupported, "--target: one ingot holds code for several GPUs or "
+                                             "for several processors, not for both: "
+                                             "got " +
+                                                 other.arch + " and " + target->arch +
+                                                 "; compile the model once for each");
+    }
+    targets.push_back(std::move(*target));
+    begin = end + 1;
+  }
+  return targets;
 }
 
 ElementType toElementType(std::string_view dtype) {

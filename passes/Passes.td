@@ -410,12 +410,29 @@ def SelectKernels : Pass<"select-kernels", "::mlir::ModuleOp"> {
     layout of a weight, the weight's recipe has the steps for it and the kernel's body undoes it.
     Kernels that nobody launches and weights that nobody gets are gone.
 
+    With `alternatives` (architectures of the target's kind) there is a variant of each kernel for each of
+    them, as if it had been selected for that target alone:
+
+    ```mlir
+    exec.target @cuda_sm_80 kind("cuda") arch("sm_80")
+    exec.kernel @linear for @cuda … attributes {family = "cuda.linear", …}
+    exec.kernel @linear_sm_80 for @cuda_sm_80 … attributes {family = "cuda.linear", variant_of = @linear, …}
+    ```
+
+    Weights are there once, so a layout is taken where every target asks for the same; where they do not
+    agree, the weight stays as it is and the families choose again without (a missed remark). Two buffers
+    may share bytes where every variant allows it.
+
     Each choice is a passed remark of category `select-kernels` at the kernel's location; each family
     that was asked before and declined is a missed remark that says why.
 
     Diagnoses (as unsupported): a kernel that no family of its target takes, with its ops, element
     types and shapes.
   }];
+  let options = [
+    ListOption<"alternatives", "alternatives", "std::string",
+               "Architectures of the target's kind that there is to be code for, too">,
+  ];
   let dependentDialects = ["::ingot::exec::ExecDialect", "::mlir::arith::ArithDialect",
                            "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }

@@ -22,17 +22,26 @@ using exec::SizeAttr;
 
 namespace {
 
+/// A family and what it decided.
+struct Choice {
+  const KernelFamily *family = nullptr;
+  Selection selection;
+};
+
 class Selector {
 public:
-  explicit Selector(ModuleOp module) : module(module), symbols(module) {}
+  Selector(ModuleOp module, ArrayRef<std::string> alternatives)
+      : module(module), symbols(module), alternatives(alternatives) {}
 
   LogicalResult run();
 
 private:
+  LogicalResult addTargets();
   LogicalResult select(exec::KernelOp kernel);
   codegen::SelectContext makeContext(exec::KernelOp kernel);
-  LogicalResult apply(exec::KernelOp kernel, const KernelFamily &family,
-                      const Selection &selection);
+  FailureOr<Choice> choose(exec::KernelOp kernel, const codegen::SelectContext &context);
+  FailureOr<std::vector<Choice>> chooseAlike(MutableArrayRef<exec::KernelOp> variants);
+  LogicalResult apply(exec::KernelOp kernel, const Choice &choice);
   void applyLayout(exec::KernelOp kernel, const WeightLayout &layout);
   FlatSymbolRefAttr getLaidOut(exec::WeightOp weight, const WeightLayout &layout);
   LogicalResult setGrid(exec::LaunchOp launch, exec::KernelOp kernel);
@@ -43,6 +52,9 @@ private:
 
   ModuleOp module;
   SymbolTable symbols;
+  ArrayRef<std::string> alternatives;
+  /// The targets of the variants of a target's kernels, by that target's name.
+  llvm::StringMap<SmallVector<exec::TargetOp>> others;
   llvm::MapVector<exec::KernelOp, SmallVector<exec::LaunchOp>> launches;
   /// The kernels that use each weight.
   llvm::DenseMap<StringAttr, llvm::SmallPtrSet<Operation *, 2>> weightUsers;
@@ -51,8 +63,11 @@ private:
 };
 
 struct SelectKernels : ingot::impl::SelectKernelsBase<SelectKernels> {
+  using Base::Base;
+
   void runOnOperation() override {
-    if (failed(Selector(getOperation()).run()))
+    SmallVector<std::string> archs(alternatives.begin(), alternatives.end());
+    if (failed(Selector(getOperation(), archs).run()))
       signalPassFailure();
   }
 };
@@ -126,7 +141,10 @@ void Selector::applyLayout(exec::KernelOp kernel, const WeightLayout &layout) {
   inputs[layout.input] = TypeAttr::get(type);
   kernel.setInputsAttr(ArrayAttr::get(kernel.getContext(), inputs));
   takeLayout(kernel, layout);
-  for (exec::LaunchOp launch : launches[kernel]) {
+  auto used = launches.find(kernel);
+  if (used == launches.end())
+    return; // a variant: its weights are those of the kernel that it is of
+  for (exec::LaunchOp launch : used->second) {
     FlatSymbolRefAttr weight = getLaidOut(getWeight(launch, layout.input), layout);
     OpBuilder atLaunch(launch);
     launch.getInsMutable()[layout.input].set(
@@ -156,17 +174,18 @@ LogicalResult Selector::setGrid(exec::LaunchOp launch, exec::KernelOp kernel) {
   return success();
 }
 
-LogicalResult Selector::apply(exec::KernelOp kernel, const KernelFamily &family,
-                              const Selection &selection) {
+LogicalResult Selector::apply(exec::KernelOp kernel, const Choice &choice) {
   Builder builder(kernel.getContext());
+  const Selection &selection = choice.selection;
+  StringRef family = choice.family->getName();
   for (const WeightLayout &layout : selection.weightLayouts)
     applyLayout(kernel, layout);
-  kernel.setFamilyAttr(builder.getStringAttr(family.getName()));
+  kernel.setFamilyAttr(builder.getStringAttr(family));
   kernel.setConfigAttr(selection.config.attributes ? selection.config.attributes
                                                    : builder.getDictionaryAttr({}));
   SmallVector<Attribute> grid(selection.launch.grid.begin(), selection.launch.grid.end());
   if (llvm::is_contained(grid, Attribute()))
-    return kernel.emitOpError("got no grid from family '") << family.getName() << "'";
+    return kernel.emitOpError("got no grid from family '") << family << "'";
   kernel.setGridAttr(builder.getArrayAttr(grid));
   kernel.setDescription(selection.desc.text + "; " + selection.config.text);
   SmallVector<Attribute> inPlace;
@@ -174,12 +193,13 @@ LogicalResult Selector::apply(exec::KernelOp kernel, const KernelFamily &family,
     inPlace.push_back(builder.getDenseI64ArrayAttr(inputs));
   inPlace.resize(kernel.getOwnOutputs().size(), builder.getDenseI64ArrayAttr({}));
   kernel.setInPlaceAttr(builder.getArrayAttr(inPlace));
-  for (exec::LaunchOp launch : launches[kernel])
-    if (failed(setGrid(launch, kernel)))
-      return failure();
+  if (auto used = launches.find(kernel); used != launches.end())
+    for (exec::LaunchOp launch : used->second)
+      if (failed(setGrid(launch, kernel)))
+        return failure();
 
-  std::string text = "@" + kernel.getSymName().str() + ": " + family.getName().str() + ": " +
-                     kernel.getDescription()->str();
+  std::string text =
+      "@" + kernel.getSymName().str() + ": " + family.str() + ": " + kernel.getDescription()->str();
   for (const WeightLayout &layout : selection.weightLayouts)
     text += "; " + layout.description;
   remark::passed(kernel.getLoc(), remark::RemarkOpts::name("Selected").category("select-kernels"))
@@ -187,8 +207,8 @@ LogicalResult Selector::apply(exec::KernelOp kernel, const KernelFamily &family,
   return success();
 }
 
-LogicalResult Selector::select(exec::KernelOp kernel) {
-  codegen::SelectContext context = makeContext(kernel);
+/// Asks the families for one kernel.
+FailureOr<Choice> Selector::choose(exec::KernelOp kernel, const codegen::SelectContext &context) {
   std::string declined;
   for (const std::unique_ptr<KernelFamily> &family :
        codegen::KernelRegistry::getStandard().getFamilies()) {
@@ -210,12 +230,112 @@ LogicalResult Selector::select(exec::KernelOp kernel) {
              << (selection.status().code() == ExitCode::Unsupported ? kUnsupportedPrefix.str() : "")
              << family->getName() << " took kernel @" << kernel.getSymName()
              << " but failed to choose how to run it: " << selection.status().message();
-    return apply(kernel, *family, *selection);
+    return Choice{family.get(), std::move(*selection)};
   }
   return emitError(kernel.getLoc())
          << kUnsupportedPrefix << "no kernel family of target '" << context.target.kind << "' ("
          << context.target.arch << ") takes kernel @" << kernel.getSymName() << ": "
          << describe(kernel) << (declined.empty() ? "; the target has no families" : declined);
+}
+
+static const WeightLayout *findLayout(const Selection &selection, unsigned input) {
+  for (const WeightLayout &layout : selection.weightLayouts)
+    if (layout.input == input)
+      return &layout;
+  return nullptr;
+}
+
+static bool isSame(const WeightLayout *a, const WeightLayout *b) {
+  return !a || !b ? a == b : a->steps == b->steps && a->type == b->type;
+}
+
+/// Chooses for a kernel and its variants, which are passed the same bytes: what they do not agree
+/// on is not laid out, and none may overwrite what another still reads.
+FailureOr<std::vector<Choice>> Selector::chooseAlike(MutableArrayRef<exec::KernelOp> variants) {
+  codegen::SelectContext context = makeContext(variants.front());
+  std::vector<Choice> choices;
+  for (bool agreed = false; !agreed;) {
+    choices.clear();
+    for (exec::KernelOp variant : variants) {
+      auto target = symbols.lookup<exec::TargetOp>(variant.getTarget());
+      context.target = {target.getKind().str(), target.getArch().str()};
+      FailureOr<Choice> choice = choose(variant, context);
+      if (failed(choice))
+        return failure();
+      choices.push_back(std::move(*choice));
+    }
+    agreed = true;
+    for (unsigned input = 0; input < context.weightInputs.size(); ++input) {
+      const WeightLayout *first = findLayout(choices.front().selection, input);
+      if (llvm::all_of(choices, [&](const Choice &choice) {
+            return isSame(first, findLayout(choice.selection, input));
+          }))
+        continue;
+      agreed = false;
+      context.weightInputs[input] = false;
+      remark::missed(variants.front().getLoc(),
+                     remark::RemarkOpts::name("Layout").category("select-kernels"))
+          << "@" + variants.front().getSymName().str() + ": input " + std::to_string(input) +
+                 " is not laid out anew: the targets ask for different layouts of one weight";
+    }
+  }
+  for (unsigned output = 0; output < variants.front().getOwnOutputs().size(); ++output) {
+    SmallVector<int64_t> common;
+    for (unsigned input = 0; input < variants.front().getNumInputs(); ++input)
+      if (llvm::all_of(choices, [&](const Choice &choice) {
+            return output < choice.selection.inPlace.size() &&
+                   llvm::is_contained(choice.selection.inPlace[output], input);
+          }))
+        common.push_back(input);
+    for (Choice &choice : choices)
+      if (variants.size() > 1 && output < choice.selection.inPlace.size())
+        choice.selection.inPlace[output] = common;
+  }
+  return choices;
+}
+
+LogicalResult Selector::select(exec::KernelOp kernel) {
+  SmallVector<exec::KernelOp> variants{kernel};
+  OpBuilder builder(kernel.getContext());
+  builder.setInsertionPointAfter(kernel);
+  for (exec::TargetOp target : others[kernel.getTarget()]) {
+    auto variant = cast<exec::KernelOp>(kernel->clone());
+    variant.setTargetAttr(FlatSymbolRefAttr::get(target.getSymNameAttr()));
+    variant.setVariantOfAttr(FlatSymbolRefAttr::get(kernel.getSymNameAttr()));
+    std::string arch = target.getArch().str();
+    llvm::replace(arch, '-', '_');
+    variant.setSymName((kernel.getSymName() + "_" + arch).str());
+    symbols.insert(variant, ++Block::iterator(variants.back()));
+    variants.push_back(variant);
+  }
+  FailureOr<std::vector<Choice>> choices = chooseAlike(variants);
+  if (failed(choices))
+    return failure();
+  for (auto [variant, choice] : llvm::zip_equal(variants, *choices))
+    if (failed(apply(variant, choice)))
+      return failure();
+  return success();
+}
+
+/// A target for each alternative, beside the one that the kernels are for.
+LogicalResult Selector::addTargets() {
+  SmallVector<exec::TargetOp> given(module.getBody()->getOps<exec::TargetOp>());
+  for (exec::TargetOp target : given) {
+    Operation *last = target;
+    for (const std::string &arch : alternatives) {
+      if (arch == target.getArch())
+        return target.emitError("is an alternative to itself");
+      auto other = cast<exec::TargetOp>(target->clone());
+      other.setArch(arch);
+      std::string name = arch;
+      llvm::replace(name, '-', '_');
+      other.setSymName((target.getSymName() + "_" + name).str());
+      symbols.insert(other, ++Block::iterator(last));
+      others[target.getSymName()].push_back(other);
+      last = other;
+    }
+  }
+  return success();
 }
 
 void Selector::eraseUnused() {
@@ -231,7 +351,7 @@ void Selector::eraseUnused() {
     if (isa<exec::WeightOp, exec::ConstantOp>(op) &&
         !used.contains(SymbolTable::getSymbolName(&op)))
       symbols.erase(&op);
-    else if (kernel && launches[kernel].empty())
+    else if (kernel && !kernel.getVariantOf() && launches[kernel].empty())
       symbols.erase(&op);
   }
 }
@@ -244,9 +364,11 @@ LogicalResult Selector::run() {
       if (exec::WeightOp weight = getWeight(launch, i))
         weightUsers[weight.getSymNameAttr()].insert(kernel);
   });
+  if (failed(addTargets()))
+    return failure();
   // One diagnostic a kernel: a person wants all that is unsupported at once.
   bool ok = true;
-  for (auto kernel : module.getBody()->getOps<exec::KernelOp>())
+  for (auto kernel : llvm::to_vector(module.getBody()->getOps<exec::KernelOp>()))
     if (!kernel.getFamily() && launches.contains(kernel))
       ok &= succeeded(select(kernel));
   if (!ok)

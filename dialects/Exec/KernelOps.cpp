@@ -161,6 +161,24 @@ LogicalResult KernelOp::verifySymbolUses(SymbolTableCollection &symbolTables) {
   // C1
   if (!symbolTables.lookupNearestSymbolFrom<TargetOp>(*this, getTargetAttr()))
     return emitOpError("expects an exec.target, got ") << getTargetAttr();
+  // C7
+  if (!getVariantOfAttr())
+    return success();
+  auto other = symbolTables.lookupNearestSymbolFrom<KernelOp>(*this, getVariantOfAttr());
+  if (!other || other.getVariantOfAttr())
+    return emitOpError("expects 'variant_of' to name a kernel that is no variant, got ")
+           << getVariantOfAttr();
+  auto target = symbolTables.lookupNearestSymbolFrom<TargetOp>(*this, getTargetAttr());
+  auto otherTarget = symbolTables.lookupNearestSymbolFrom<TargetOp>(*this, other.getTargetAttr());
+  if (target == otherTarget || !otherTarget || target.getKind() != otherTarget.getKind())
+    return emitOpError("expects another target of the kind of the kernel that it is a variant of, ")
+           << other.getTargetAttr() << ", got " << getTargetAttr();
+  if (getSizes() != other.getSizes() || getInputs() != other.getInputs() ||
+      getOutputs() != other.getOutputs() || getUpdates() != other.getUpdates() ||
+      getInPlaceAttr() != other.getInPlaceAttr())
+    return emitOpError("expects the sizes, inputs, outputs, updates and 'in_place' of the kernel "
+                       "that it is a variant of, ")
+           << getVariantOfAttr();
   return success();
 }
 

@@ -30,6 +30,10 @@ def Exec_KernelOp : Exec_Op<"kernel", [Symbol, IsolatedFromAbove,
     words) and `in_place` (for each buffer of an output, the inputs whose bytes it may share because
     the family reads an element before it writes it). The remaining attributes come from `emit`.
 
+    A kernel with `variant_of` is another realisation of the kernel named there, for another target of
+    the same kind; the runtime takes it in that one's place where its target fits the machine better.
+    Programs launch the other.
+
     ```mlir
     exec.kernel @linear_0 for @host sizes(d0 in [1, 8], d1 in [1, 512])
         (%x: !exec.buffer<[d0, d1, 384] x f32>, %w: !exec.buffer<[384, 384] x f32>)
@@ -54,6 +58,8 @@ def Exec_KernelOp : Exec_Op<"kernel", [Symbol, IsolatedFromAbove,
     * (C6) `in_place` has one list for each output that updates nothing, of existing inputs with
       elements of the output's bytes. `plan-memory` lets two buffers share bytes if they have as many at
       the compiled maxima.
+    * (C7) `variant_of` names a kernel that is no variant, for another target of the same kind, with the
+      same sizes, inputs, outputs, updates and `in_place`.
   }];
   let arguments = (ins
     SymbolNameAttr:$sym_name,
@@ -67,7 +73,8 @@ def Exec_KernelOp : Exec_Op<"kernel", [Symbol, IsolatedFromAbove,
     OptionalAttr<DictionaryAttr>:$config,
     OptionalAttr<Exec_SizeArrayAttr>:$grid,
     OptionalAttr<StrAttr>:$description,
-    OptionalAttr<ArrayAttr>:$in_place);
+    OptionalAttr<ArrayAttr>:$in_place,
+    OptionalAttr<FlatSymbolRefAttr>:$variant_of);
   let regions = (region SizedRegion<1>:$body);
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;

@@ -3,9 +3,13 @@ import json
 import os
 import pty
 import subprocess
+import sys
 import unittest
 
-from support import (MALFORMED, RESOURCES, TOOLS, UNSUPPORTED, USAGE, CliTest, model)
+from support import (GOLDEN, MALFORMED, RESOURCES, TOOLS, UNSUPPORTED, USAGE, CliTest, model)
+
+sys.path.insert(0, os.path.dirname(GOLDEN))
+import npy  # noqa: E402
 
 PHASES = ("import", "fuse", "unpad", "lower", "plan")
 BERT, LLAMA = "bert-base", "llama-default"
@@ -238,6 +242,32 @@ class CompileResults(CliTest):
                                    level)
                 self.assertEqual(report["target"], level)
                 self.assertIn(level, self.ok("inspect", self.path("m.ingot")))
+
+    def test_several_targets(self):
+        """One file for several processors: each runs its own code and gives what an ingot for it alone does."""
+        run = ["--input", "input_ids=11,12,13;14,15,16", "--output", "last_hidden_state=@"]
+        report = self.json("compile", model(BERT), "-o", self.path("both.ingot"), "--target",
+                           "x86-64-v2,x86-64-v3")
+        self.assertEqual(report["target"], "x86-64-v2, x86-64-v3")
+        plan = self.json("inspect", self.path("both.ingot"))["plan"]
+        self.assertEqual([target["arch"] for target in plan["targets"]], ["x86-64-v2", "x86-64-v3"])
+        kernels = self.json("inspect", self.path("both.ingot"), "--section", "kernels")["kernels"]
+        self.assertEqual(len(kernels), 2 * report["kernels"])
+        self.assertEqual(sum(bool(kernel.get("variants")) for kernel in kernels), report["kernels"])
+        self.json("compile", model(BERT), "-o", self.path("one.ingot"), "--target", "x86-64-v3")
+        for name in ("both", "one"):
+            self.ok("run", self.path(name + ".ingot"), *run[:-1], run[-1] + self.path(name + ".npy"))
+        both, one = (npy.load(self.path(name + ".npy")).values for name in ("both", "one"))
+        worst = max(abs(a - b) for a, b in zip(both, one, strict=True))
+        self.assertLess(worst, 1e-5 * max(map(abs, one)))
+        # The processors do not agree on how weights lie: said, and an error where that is not wanted.
+        done = self.run_tool("compile", model(BERT), "-o", self.path("both.ingot"), "--target",
+                             "x86-64-v2,x86-64-v4", "--no-fallback")
+        self.assertEqual(done.returncode, UNSUPPORTED, done.stderr)
+        self.fails(UNSUPPORTED, "several GPUs or for several processors", "compile", model(BERT), "-o",
+                   self.path("x.ingot"), "--target", "x86-64-v3,sm_80")
+        self.fails(USAGE, "named twice", "compile", model(BERT), "-o", self.path("x.ingot"), "--target",
+                   "x86-64-v3,x86-64-v3")
 
     def test_overwrites(self):
         with open(self.path("m.ingot"), "w", encoding="utf-8") as file:

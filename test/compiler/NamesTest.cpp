@@ -55,6 +55,20 @@ TEST(Target, Refusals) {
   EXPECT_THAT(parseTarget("hst").status().message(), HasSubstr("did you mean 'host'?"));
 }
 
+TEST(Target, Several) {
+  Result<std::vector<Target>> targets = parseTargets("sm_90a,sm_80");
+  ASSERT_TRUE(targets.ok());
+  ASSERT_EQ(targets->size(), 2u);
+  EXPECT_EQ((*targets)[0].arch, "sm_90a");
+  EXPECT_EQ((*targets)[1].arch, "sm_80");
+  EXPECT_EQ(parseTargets("x86-64-v2")->size(), 1u);
+  for (const char *text : {"", "sm_80,", ",sm_80", "sm_80,,sm_90", "sm_80,sm_80"})
+    EXPECT_EQ(parseTargets(text).status().code(), ExitCode::Usage) << text;
+  Status mixed = parseTargets("sm_80,x86-64-v3").status();
+  EXPECT_EQ(mixed.code(), ExitCode::Unsupported);
+  EXPECT_THAT(mixed.message(), HasSubstr("sm_80 and x86-64-v3"));
+}
+
 TEST(Target, Dtype) {
   Target host{"host", "x86-64-v3"};
   EXPECT_TRUE(checkDtype("f32", host).ok());

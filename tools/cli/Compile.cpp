@@ -110,7 +110,8 @@ static std::string programAsText(const ProgramReport &program, const std::string
     for (const PaddingSaving &saving : program.savings) {
       if (saving.what != cost.what)
         continue;
-      snprintf(line, sizeof line, "      %2.0f %% of it tokens: %llu tokens and %s less (%.0f %%)\n",
+      snprintf(line, sizeof line,
+               "      %2.0f %% of it tokens: %llu tokens and %s less (%.0f %%)\n",
                saving.fill * 100, (unsigned long long)saving.tokens,
                formatCount(saving.flops, "FLOP").c_str(), saving.share * 100);
       text += line;
@@ -176,12 +177,13 @@ void addCompileCommand(CLI::App &app, Invocation &invocation) {
       ->required();
   command->add_option("-o,--output", options.output, "The .ingot file to write")->check(notEmpty());
   command
-      ->add_option("--target", options.target,
-                   "host (this machine), x86-64-v2 to x86-64-v4, or a GPU: sm_80, sm_86, "
-                   "sm_89, sm_90, sm_90a, sm_100a")
+      ->add_option(
+          "--target", options.target,
+          "host (this machine), x86-64-v2 to x86-64-v4, or a GPU: sm_80, sm_86, "
+          "sm_89, sm_90, sm_90a, sm_100a; or several processors or GPUs, as in sm_90a,sm_80: the "
+          "ingot then runs on each")
       ->capture_default_str();
-  command
-      ->add_option("--dtype", options.dtype, "Type of weights and activations: f32, bf16 or f16")
+  command->add_option("--dtype", options.dtype, "Type of weights and activations: f32, bf16 or f16")
       ->capture_default_str();
   command->add_option("--max-batch", options.maxBatch, "Most rows (sequences) a call takes [8]")
       ->check(sizes);
@@ -203,10 +205,11 @@ void addCompileCommand(CLI::App &app, Invocation &invocation) {
                    "Refuse to compile what needs more at run time (512M, 2.5GiB)")
       ->check(notEmpty());
   command
-      ->add_option("--attention", options.attention,
-                   "Back end of attention: auto, flash (f16, bf16), efficient (any type, any bias) or "
-                   "math (scores in memory), for all layers or BACKEND:LAYERS for some, as in "
-                   "math:0,3-5; may be repeated, the last one for a layer counts [auto]")
+      ->add_option(
+          "--attention", options.attention,
+          "Back end of attention: auto, flash (f16, bf16), efficient (any type, any bias) or "
+          "math (scores in memory), for all layers or BACKEND:LAYERS for some, as in "
+          "math:0,3-5; may be repeated, the last one for a layer counts [auto]")
       ->check(notEmpty())
       ->allow_extra_args(false);
   command
@@ -217,8 +220,9 @@ void addCompileCommand(CLI::App &app, Invocation &invocation) {
       ->check(notEmpty())
       ->allow_extra_args(false);
   command
-      ->add_option("--disable", options.disabledPasses,
-                   "Passes to leave out, as in fuse-attention; for finding out which one is to blame")
+      ->add_option(
+          "--disable", options.disabledPasses,
+          "Passes to leave out, as in fuse-attention; for finding out which one is to blame")
       ->delimiter(',')
       ->check(notEmpty())
       ->allow_extra_args(false);

@@ -299,3 +299,93 @@ exec.program @p symbols(B in [1, 8], S in [1, 512]) {
   // expected-error @+1 {{expects to write the arena or state, but writes @c}}
   exec.launch @k sizes(2, 2) ins(%c : !exec.buffer<[2, 2] x f32>) outs(%c : !exec.buffer<[2, 2] x f32>)
 }
+
+// -----
+
+// exec.kernel C7
+exec.target @a kind("host") arch("x86-64-v3")
+exec.target @b kind("host") arch("x86-64-v2")
+exec.target @g kind("cuda") arch("sm_90a")
+// expected-error @+1 {{expects 'variant_of' to name a kernel that is no variant, got @nothing}}
+exec.kernel @v for @b sizes(d0 in [1, 8]) (%a: !exec.buffer<[d0, 4] x f32>)
+    -> (!exec.buffer<[d0, 4] x f32>) attributes {variant_of = @nothing} {
+  %0 = arith.negf %a : tensor<?x4xf32>
+  exec.yield %0 : tensor<?x4xf32>
+}
+
+// -----
+
+// exec.kernel C7
+exec.target @a kind("host") arch("x86-64-v3")
+exec.target @b kind("host") arch("x86-64-v2")
+exec.target @g kind("cuda") arch("sm_90a")
+exec.kernel @k for @a sizes(d0 in [1, 8]) (%a: !exec.buffer<[d0, 4] x f32>)
+    -> (!exec.buffer<[d0, 4] x f32>) {
+  %0 = arith.negf %a : tensor<?x4xf32>
+  exec.yield %0 : tensor<?x4xf32>
+}
+exec.kernel @w for @b sizes(d0 in [1, 8]) (%a: !exec.buffer<[d0, 4] x f32>)
+    -> (!exec.buffer<[d0, 4] x f32>) attributes {variant_of = @k} {
+  %0 = arith.negf %a : tensor<?x4xf32>
+  exec.yield %0 : tensor<?x4xf32>
+}
+// expected-error @+1 {{expects 'variant_of' to name a kernel that is no variant, got @w}}
+exec.kernel @v for @b sizes(d0 in [1, 8]) (%a: !exec.buffer<[d0, 4] x f32>)
+    -> (!exec.buffer<[d0, 4] x f32>) attributes {variant_of = @w} {
+  %0 = arith.negf %a : tensor<?x4xf32>
+  exec.yield %0 : tensor<?x4xf32>
+}
+
+// -----
+
+// exec.kernel C7
+exec.target @a kind("host") arch("x86-64-v3")
+exec.target @b kind("host") arch("x86-64-v2")
+exec.target @g kind("cuda") arch("sm_90a")
+exec.kernel @k for @a sizes(d0 in [1, 8]) (%a: !exec.buffer<[d0, 4] x f32>)
+    -> (!exec.buffer<[d0, 4] x f32>) {
+  %0 = arith.negf %a : tensor<?x4xf32>
+  exec.yield %0 : tensor<?x4xf32>
+}
+// expected-error @+1 {{expects another target of the kind of the kernel that it is a variant of, @a, got @a}}
+exec.kernel @v for @a sizes(d0 in [1, 8]) (%a: !exec.buffer<[d0, 4] x f32>)
+    -> (!exec.buffer<[d0, 4] x f32>) attributes {variant_of = @k} {
+  %0 = arith.negf %a : tensor<?x4xf32>
+  exec.yield %0 : tensor<?x4xf32>
+}
+
+// -----
+
+// exec.kernel C7
+exec.target @a kind("host") arch("x86-64-v3")
+exec.target @b kind("host") arch("x86-64-v2")
+exec.target @g kind("cuda") arch("sm_90a")
+exec.kernel @k for @a sizes(d0 in [1, 8]) (%a: !exec.buffer<[d0, 4] x f32>)
+    -> (!exec.buffer<[d0, 4] x f32>) {
+  %0 = arith.negf %a : tensor<?x4xf32>
+  exec.yield %0 : tensor<?x4xf32>
+}
+// expected-error @+1 {{expects another target of the kind of the kernel that it is a variant of, @a, got @g}}
+exec.kernel @v for @g sizes(d0 in [1, 8]) (%a: !exec.buffer<[d0, 4] x f32>)
+    -> (!exec.buffer<[d0, 4] x f32>) attributes {variant_of = @k} {
+  %0 = arith.negf %a : tensor<?x4xf32>
+  exec.yield %0 : tensor<?x4xf32>
+}
+
+// -----
+
+// exec.kernel C7
+exec.target @a kind("host") arch("x86-64-v3")
+exec.target @b kind("host") arch("x86-64-v2")
+exec.target @g kind("cuda") arch("sm_90a")
+exec.kernel @k for @a sizes(d0 in [1, 8]) (%a: !exec.buffer<[d0, 4] x f32>)
+    -> (!exec.buffer<[d0, 4] x f32>) {
+  %0 = arith.negf %a : tensor<?x4xf32>
+  exec.yield %0 : tensor<?x4xf32>
+}
+// expected-error @+1 {{expects the sizes, inputs, outputs, updates and 'in_place' of the kernel that it is a variant of, @k}}
+exec.kernel @v for @b sizes(d0 in [1, 8]) (%a: !exec.buffer<[d0, 5] x f32>)
+    -> (!exec.buffer<[d0, 5] x f32>) attributes {variant_of = @k} {
+  %0 = arith.negf %a : tensor<?x5xf32>
+  exec.yield %0 : tensor<?x5xf32>
+}
