@@ -100,7 +100,6 @@ Difference compare(const Tensor &expected, const Tensor &got, std::span<const Ax
 }
 
 const Budget &budgetFor(std::string_view pass) {
-  // Measured over the golden cases: at most a sixth of what is allowed.
   static constexpr Budget kTable[] = {
       {"canonicalize", 0.25, "the same arithmetic; kernels form anew around it"},
       {"cse", 0.25, "the same arithmetic; a value with more uses leaves its kernel"},

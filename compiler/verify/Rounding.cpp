@@ -38,12 +38,16 @@ static int64_t largestSize(ModuleOp module) {
 }
 
 RoundingDepth roundingDepthOf(func::FuncOp program) {
-  RoundingDepth depth;
   if (!llvm::hasSingleElement(program.getBody()))
-    return depth;
-  int64_t dynamic = largestSize(program->getParentOfType<ModuleOp>());
+    return {};
+  return roundingDepthOf(program.getBody().front(),
+                         largestSize(program->getParentOfType<ModuleOp>()));
+}
+
+RoundingDepth roundingDepthOf(Block &block, int64_t dynamic) {
+  RoundingDepth depth;
   llvm::DenseMap<Value, int64_t> depths;
-  for (Operation &op : program.getBody().front()) {
+  for (Operation &op : block) {
     int64_t deepest = 0;
     for (Value operand : op.getOperands())
       deepest = std::max(deepest, depths.lookup(operand));

@@ -18,6 +18,9 @@ struct RoundingDepth {
 /// That of a program on the transformer dialect, before any pass.
 RoundingDepth roundingDepthOf(mlir::func::FuncOp program);
 
+/// That of any block of ops on tensors, whose sizes are at most `largestSize`.
+RoundingDepth roundingDepthOf(mlir::Block &block, int64_t largestSize);
+
 /// The relative error that f32 may be expected to have at that depth: u * ops * sqrt(terms), u =
 /// 2^-24. A sum of n terms is off by sqrt(n) * u where roundings are independent (Higham and Mary,
 /// "A New Approach to Probabilistic Rounding Error Analysis", 2019); norms and residual additions

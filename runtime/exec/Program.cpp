@@ -187,6 +187,7 @@ void Program::addLaunch(const format::Launch &launch, const std::vector<LoadedDe
   for (unsigned i = 0; i < 3; ++i)
     step.grid[i] = internSize(sizeExpr(*launch.grid()->Get(i)));
   uint32_t chosen = devices[launch.device()].chosen[launch.kernel()];
+  step.chosen = chosen;
   const format::Kernel &kernel = *plan_->kernels()->Get(chosen);
   if (chosen != launch.kernel()) {
     step.variantGrid = int32_t(variantGrids_.size());
@@ -238,8 +239,8 @@ void Program::addReadSize(const format::ReadSize &read, const std::vector<Loaded
   step.kind = Step::ReadSize;
   step.device = table_->buffers()->Get(read.buffer())->device();
   step.symbol = read.symbol();
-  step.source = static_cast<char *>(addressOf(read.buffer(), devices)) +
-                read.element() * sizeof(int32_t);
+  step.source =
+      static_cast<char *>(addressOf(read.buffer(), devices)) + read.element() * sizeof(int32_t);
   residents_[read.symbol() - bounds_.numCallerSymbols()].address = step.source;
   steps_.push_back(std::move(step));
 }

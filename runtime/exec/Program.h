@@ -4,8 +4,8 @@
 // launch passes, the indices of its size arguments. A run binds the symbols from the shapes of the
 // inputs, evaluates every distinct size once (not at all if no symbol changed), and walks the
 // steps. A symbol that a step reads from a buffer is at its bound until then; where the host can't
-// follow the buffer it stays there. Nothing is allocated after creation, except for the message of an
-// error.
+// follow the buffer it stays there. Nothing is allocated after creation, except for the message of
+// an error.
 //
 // On a device that records (a GPU), a set of sizes that comes again is recorded with its uploads
 // and steps, and from then on replayed as a whole.
@@ -52,8 +52,8 @@ struct Port {
   int64_t fill = 0;
   bool hasRange = false;
   IntegerRange range;
-  bool isOffsets = false;  // from 0 to ascendsTo, by at most maxStep (0: any) at once
-  uint32_t ascendsTo = 0;  // index into Program's distinct sizes
+  bool isOffsets = false; // from 0 to ascendsTo, by at most maxStep (0: any) at once
+  uint32_t ascendsTo = 0; // index into Program's distinct sizes
   int64_t maxStep = 0;
 
   uint16_t device = 0;
@@ -85,6 +85,27 @@ struct OutputTensor {
 
 class Artifact;
 
+/// A launch as it is about to run, or has run, on its device.
+struct LaunchView {
+  size_t step = 0;
+  uint32_t kernel = 0; // of the plan: the launch's, or the variant that runs in its place
+  Device &device;
+  std::array<int64_t, 3> grid = {};
+  std::span<void *const> buffers;  // device addresses
+  std::span<const uint64_t> bytes; // of each buffer, at `sizes`
+  std::span<const int64_t> sizes;  // the size arguments; those that a step reads, as they were read
+};
+
+/// Looks on while a program runs (setObserver). An error ends the run.
+class LaunchObserver {
+public:
+  virtual ~LaunchObserver() = default;
+  /// Everything in front of the launch is done.
+  virtual Status before(const LaunchView &launch) = 0;
+  /// The launch is done.
+  virtual Status after(const LaunchView &launch) = 0;
+};
+
 class Program {
 public:
   /// Resolves plan.programs()[index] of a validated plan.
@@ -106,7 +127,8 @@ public:
   Status run(std::span<const InputTensor> inputs, std::span<OutputTensor> outputs);
 
   // The parts of run(), for callers that fill ports themselves (the generation loop):
-  /// Sets the caller's symbols (in plan order) and all shapes. Usage error outside bounds or limits.
+  /// Sets the caller's symbols (in plan order) and all shapes. Usage error outside bounds or
+  /// limits.
   Status bind(std::span<const int64_t> symbols);
   /// Is it better to bind few different sets of sizes?
   bool prefersFewSizes() const { return !recorded_.empty(); }
@@ -127,6 +149,8 @@ public:
 
   /// While set, execute() adds the seconds of every step to (*seconds)[step].
   void setProfile(std::vector<double> *seconds) { profile_ = seconds; }
+  /// While set, execute() walks the steps, and waits before and after every launch.
+  void setObserver(LaunchObserver *observer) { observer_ = observer; }
   size_t numSteps() const { return steps_.size(); }
   /// For reports: the kernel's entry and the source location of a step.
   std::string stepKernel(size_t step) const;
@@ -137,6 +161,7 @@ private:
     enum Kind : uint8_t { Launch, Copy, ReadSize } kind = Launch;
     uint16_t device = 0; // of the launch, or of the copy's target
     uint32_t kernel = 0; // device handle
+    uint32_t chosen = 0; // the same kernel in the plan
     uint32_t firstBuffer = 0, firstSize = 0, firstSizeAddress = 0, firstMap = 0;
     uint32_t grid[3] = {0, 0, 0}; // indices into values_
     int32_t variantGrid = -1;     // or into variantGrids_
@@ -202,8 +227,10 @@ private:
   Status uploadInputs();
   Status executeRecorded();
   Status record(Recorded &entry);
+  int64_t gridOf(const Step &step, unsigned axis) const;
   Status runStep(const Step &step);
   Status runReadSize(const Step &step);
+  Status runObserved(size_t index);
   void setResident(size_t index, int64_t value);
   Status checkOffsets(const Port &port) const;
   Status runCopy(const Step &step);
@@ -233,9 +260,11 @@ private:
   std::vector<Transfer> transfers_;
   std::vector<Recorded> recorded_; // empty: nothing is recorded
   uint64_t runs_ = 0;
-  std::vector<Resident> residents_;          // the symbols behind the caller's
+  std::vector<Resident> residents_; // the symbols behind the caller's
   std::vector<Step> steps_;
   std::vector<double> *profile_ = nullptr;
+  LaunchObserver *observer_ = nullptr;
+  std::vector<int64_t> observed_; // symbols_, with what steps have read
   const Artifact *artifact_ = nullptr;
 };
 

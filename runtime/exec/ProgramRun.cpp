@@ -229,7 +229,7 @@ static double now() {
 }
 
 Status Program::execute() {
-  if (!recorded_.empty() && !profile_)
+  if (!recorded_.empty() && !profile_ && !observer_)
     return executeRecorded();
   INGOT_TRY(enqueue());
   for (Device *device : devices_)
@@ -254,7 +254,7 @@ Status Program::enqueue() {
   INGOT_TRY(uploadInputs());
   for (size_t i = 0; i < steps_.size(); ++i) {
     double begin = profile_ ? now() : 0;
-    Status status = runStep(steps_[i]);
+    Status status = observer_ ? runObserved(i) : runStep(steps_[i]);
     if (status.ok() && profile_) {
       status = devices_[steps_[i].device]->synchronize();
       (*profile_)[i] += now() - begin;
@@ -307,6 +307,13 @@ Status Program::record(Recorded &entry) {
   return {};
 }
 
+int64_t Program::gridOf(const Step &step, unsigned axis) const {
+  if (step.variantGrid < 0)
+    return values_[step.grid[axis]];
+  return evaluate(variantGrids_[size_t(step.variantGrid)][axis],
+                  std::span(sizeArgs_).subspan(step.firstSize));
+}
+
 Status Program::runStep(const Step &step) {
   if (step.kind == Step::Copy)
     return runCopy(step);
@@ -318,11 +325,8 @@ Status Program::runStep(const Step &step) {
   launch.sizes = sizeArgs_.data() + step.firstSize;
   launch.sizeAddresses = sizeAddresses_.data() + step.firstSizeAddress;
   launch.tensorMaps = mapImages_.data() + step.firstMap;
-  for (int i = 0; i < 3; ++i)
-    launch.grid[i] = step.variantGrid < 0
-                         ? values_[step.grid[i]]
-                         : evaluate(variantGrids_[size_t(step.variantGrid)][size_t(i)],
-                                    std::span(sizeArgs_).subspan(step.firstSize));
+  for (unsigned i = 0; i < 3; ++i)
+    launch.grid[i] = gridOf(step, i);
   return devices_[step.device]->launch(launch);
 }
 

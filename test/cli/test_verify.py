@@ -57,6 +57,37 @@ class Verify(CliTest):
                 self.assertIn(done.returncode, (USAGE, 4), done.stderr)
                 self.assertRegex(done.stderr, message)
 
+    def test_what_compile_takes(self):
+        """Back ends, outputs and passes that are left out are verified as they would be compiled."""
+        small = ["--max-batch", "2", "--max-context", "12", "--programs", "forward"]
+        result = self.json("verify", model(LLAMA), "--attention", "math:1", "--outputs", "attentions", *small)
+        self.assertTrue(result["ok"])
+        result = self.json("verify", model(LLAMA), "--disable", "fuse-attention,remove-padding", *small)
+        passes = [stage["pass"] for stage in result["programs"][0]["stages"]]
+        self.assertIn("fuse-projections", passes)
+        self.assertNotIn("fuse-attention", passes)
+        self.assertNotIn("remove-padding", passes)
+        self.fails(USAGE, "did you mean 'fuse-attention'", "verify", model(LLAMA), "--disable", "fuse-atention")
+        self.fails(USAGE, "--outputs", "verify", model(LLAMA), "--outputs", "attention")
+
+    def test_an_ingot(self):
+        ingot = self.path("m.ingot")
+        self.ok("compile", model(BERT), "-o", ingot)
+        self.fails(USAGE, "--debug-info", "verify", ingot)
+        self.ok("compile", model(BERT), "-o", ingot, "--debug-info", "--weights", "none")
+        self.fails(USAGE, "--weights", "verify", ingot)
+        self.fails(USAGE, "is a file", "verify", ingot, "--pass", "cse")
+        result = self.json("verify", ingot, "--weights", "random:3", "--max-batch", "2")
+        self.assertTrue(result["ok"])
+        (program,) = result["programs"]
+        self.assertEqual(program["launches"], sum(kernel["launches"] for kernel in program["kernels"]))
+        for kernel in program["kernels"]:
+            self.assertLessEqual(kernel["error"], kernel["budget"])
+        self.assertRegex(self.ok("verify", ingot, "--weights", model(BERT)), r"attention +\d+ +ok +error")
+        with open(ingot, "r+b") as file:
+            file.truncate(1000)
+        self.assertIn(self.run_tool("verify", ingot).returncode, (MALFORMED, 6))
+
     def test_no_model(self):
         self.fails(MALFORMED, "config.json", "verify", self.path("nothing"))
 

@@ -1,12 +1,14 @@
 //===- Verify.cpp - `ingot verify` -----------------------------------------===//
 
 #include <cmath>
+#include <filesystem>
 #include <memory>
 
 #include "compiler/verify/Verify.h"
 #include "runtime/weights/JsonWriter.h"
 #include "tools/cli/Cli.h"
 #include "tools/cli/Terminal.h"
+#include "tools/cli/VerifyLaunches.h"
 
 namespace ingot::cli {
 
@@ -100,7 +102,35 @@ static Status splitPassOptions(VerifyArguments &arguments) {
   return Status();
 }
 
+/// An ingot's launches instead of a model's passes.
+static Status runIngot(VerifyArguments &arguments, bool &json) {
+  const verify::VerifyOptions &options = arguments.options;
+  if (!options.pass.empty() || !arguments.passOptions.empty() ||
+      !options.compile.attention.empty() || !options.compile.outputs.empty() ||
+      !options.compile.disabledPasses.empty())
+    return Status(ExitCode::Usage,
+                  "'" + options.compile.model +
+                      "' is a file: --pass, --attention, --outputs and --disable are about "
+                      "the passes over a MODEL folder");
+  verify::IngotOptions ingot;
+  ingot.file = options.compile.model;
+  ingot.weights = options.weights;
+  ingot.seed = options.seed;
+  ingot.programs = options.programs;
+  ingot.reproducer = options.reproducer;
+  ingot.maxBatch = options.compile.maxBatch;
+  ingot.maxContext = options.compile.maxContext;
+  return verifyLaunches(ingot, json);
+}
+
 static Status runVerify(VerifyArguments &arguments, bool &json) {
+  std::error_code ignored;
+  if (arguments.reproduce.empty() &&
+      std::filesystem::is_regular_file(arguments.options.compile.model, ignored))
+    return runIngot(arguments, json);
+  if (!arguments.reproduce.empty() && arguments.options.compile.model.empty() &&
+      verify::isLaunchReproducer(arguments.reproduce))
+    return rerunLaunches(arguments.reproduce, json);
   verify::VerifyReport report;
   Status status;
   Terminal &terminal = Terminal::standardError();
@@ -131,13 +161,17 @@ static Status runVerify(VerifyArguments &arguments, bool &json) {
 
 void addVerifyCommand(CLI::App &app, Invocation &invocation) {
   CLI::App *command = app.add_subcommand(
-      "verify", "Run a model's programs after every pass and compare: proves the passes");
+      "verify",
+      "Prove the passes over a model, or the kernels of an ingot, by running and comparing");
   auto arguments = std::make_shared<VerifyArguments>();
   verify::VerifyOptions &options = arguments->options;
   const CLI::Range sizes(int64_t(1), int64_t(1) << 24);
 
-  command->add_option("MODEL", options.compile.model,
-                      "Folder with config.json; *.safetensors unless --weights is given");
+  command->add_option(
+      "MODEL", options.compile.model,
+      "Folder with config.json (*.safetensors unless --weights is given): its programs after "
+      "every pass. Or an ingot compiled with --debug-info: every launch on its device against "
+      "the host");
   command->add_option("--weights", options.weights,
                       "Model folder to take the weights from, or random:SEED [MODEL]");
   command->add_option("--seed", options.seed, "Of the random inputs")
@@ -187,13 +221,14 @@ void addVerifyCommand(CLI::App &app, Invocation &invocation) {
       ->allow_extra_args(false);
   addJsonFlag(*command, invocation);
   command->footer(
-      "Exit code 5: a pass changes results; the first pass and its first op are named.\n\n"
+      "Exit code 5: a pass or a kernel changes results; the first one and its op are named.\n\n"
       "Examples:\n"
       "  ingot verify ./all-MiniLM-L6-v2\n"
       "  ingot verify ./Llama-3.2-1B-config-only --weights random:1\n"
       "  ingot verify ./SmolLM2-135M --programs step --pass cse\n"
       "  ingot verify ./SmolLM2-135M --reproducer drift\n"
-      "  ingot verify --reproduce drift\n");
+      "  ingot verify --reproduce drift\n"
+      "  ingot verify model.ingot --reproducer launch\n");
   command->final_callback([&invocation, arguments] {
     invocation.action = [&invocation, arguments] { return runVerify(*arguments, invocation.json); };
   });
