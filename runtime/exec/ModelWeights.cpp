@@ -20,7 +20,7 @@ using format::Space;
 
 // Of weights that are made; and of those that are only read, which takes a thread a fraction of a
 // millisecond.
-static constexpr uint64_t kPieceBytes = uint64_t(2) << 20, kReadBytes = uint64_t(1) << 20;
+static constexpr uint64_t kPieceBytes = uint64_t(1) << 20, kReadBytes = uint64_t(1) << 20;
 
 Status Model::loadWeights(const LoadOptions &options) {
   const format::Plan &plan = artifact_->plan();
