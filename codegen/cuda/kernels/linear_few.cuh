@@ -8,8 +8,7 @@
 // a lane of a quad takes 16 neighbouring elements, whose two 16-byte halves meet every bank once in
 // a box that is stored with its 128-byte rows swizzled.
 //
-// The rings are filled before the kernel waits for the one in front of it. A block takes half of a
-// multiprocessor at most, so that the next kernel's rings fill while this one works.
+// The rings are filled before the kernel waits for the one in front of it.
 //
 // Constants of a stub: kN, kK, kRowStride, kEpilogueVector as in gemm.cuh; kTileRows: of W, a
 // multiple of 8; kRingStages: boxes of a warp's ring; kTokenTiles: of 16 rows of x at most.
