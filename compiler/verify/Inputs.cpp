@@ -49,6 +49,8 @@ public:
 
 private:
   int64_t maximum(StringRef symbol);
+  /// The tokens of a row of the program's ids [B, S]; decode has a size of its own.
+  StringRef tokensSymbol();
   /// Most tokens of a row in a batch of `rows`.
   int64_t longest(int64_t rows);
   /// Index of the port, or -1.
@@ -75,6 +77,14 @@ int64_t CaseBuilder::maximum(StringRef symbol) {
   auto sizes = module->getAttrOfType<DictionaryAttr>(transformer::kSizesAttr);
   auto bounds = sizes ? sizes.getAs<ArrayAttr>(symbol) : ArrayAttr();
   return bounds && bounds.size() == 2 ? cast<IntegerAttr>(bounds[1]).getInt() : 1;
+}
+
+StringRef CaseBuilder::tokensSymbol() {
+  int64_t ids = find("input_ids");
+  auto sizes = ids < 0 ? ArrayAttr()
+                       : program.getArgAttrOfType<ArrayAttr>(unsigned(ids), transformer::kSizesAttr);
+  auto symbol = sizes && sizes.size() == 2 ? dyn_cast<StringAttr>(sizes[1]) : StringAttr();
+  return symbol ? symbol.getValue() : "S";
 }
 
 int64_t CaseBuilder::longest(int64_t rows) {
@@ -251,7 +261,7 @@ std::vector<Case> CaseBuilder::stepCases() {
 
 Result<std::vector<Case>> CaseBuilder::build() {
   maxRows = maximum("B");
-  maxTokens = maximum("S");
+  maxTokens = maximum(tokensSymbol());
   bool isStep = find("block_table") >= 0;
   SmallVector<StringRef> known{"input_ids", "attention_mask", "token_type_ids"};
   if (isStep)

@@ -11,12 +11,14 @@
 #include "compiler/verify/LaunchCompare.h"
 #include "compiler/verify/LaunchReproducer.h"
 #include "dialects/Transformer/TransformerDialect.h"
+#include "passes/Passes.h"
 #include "runtime/cli/Npy.h"
 #include "runtime/exec/Model.h"
 #include "runtime/support/Try.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
 
 #include <chrono>
 #include <cmath>
@@ -344,6 +346,14 @@ Status verifyPrograms(const IngotOptions &options, IngotReport &report,
     return imported.status();
   limitSizes(**imported, options.maxBatch ? options.maxBatch : kBatch,
              options.maxContext ? options.maxContext : kContext);
+  // The program for one token a row is made after import, out of the step program.
+  const format::Generation *generation = loaded.artifact->plan().generation();
+  if (generation && generation->decode_program()) {
+    PassManager specialize((*imported)->getContext());
+    specialize.addPass(createSpecializeDecode());
+    if (failed(specialize.run(**imported)))
+      return Status(ExitCode::Internal, "cannot specialize the imported program for decoding");
+  }
   Result<std::vector<Program *>> programs = choosePrograms(*loaded.model, options.programs);
   if (!programs.ok())
     return programs.status();

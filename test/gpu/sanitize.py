@@ -5,11 +5,12 @@
     sanitize.py build --bin build/bin --out DIR [--arch 90a]     with nvcc and NVRTC; no GPU needed
     sanitize.py run --out DIR --ingot-run FILE [--tools ...]     where the GPU is
 
-`build` makes what `run` runs: the checks of the device library (attention.cu, linear.cu) and ingots of a decoder
+`build` makes what `run` runs: the checks of the device library (test_kernels.py names them) and ingots of a decoder
 and an encoder, whose kernels are of all families. Exit code 1 if a tool reports anything, if a program fails under
 it, or if --seconds ended first; what was left out is named. --tools and --only split the work over several calls.
 """
 import argparse
+import concurrent.futures
 import json
 import pathlib
 import shutil
@@ -20,11 +21,11 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import test_golden  # noqa: E402
+import test_kernels  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CASES = ROOT / "test" / "golden" / "cases"
 TOOLS = ["memcheck", "racecheck", "initcheck", "synccheck"]
-CHECKS = ["attention", "linear"]
 # A decoder in bf16 (packed prompts, paged cache, sampling) and an encoder in f32 (padding, pooling).
 MODELS = {"llama-default": "bf16", "bert-sentence-mean": "f32"}
 SKIPPED = 77
@@ -38,7 +39,7 @@ def call(command):
 
 def build(options):
     options.out.mkdir(parents=True, exist_ok=True)
-    for name in CHECKS:
+    for name in test_kernels.names(options.arch):
         call(["nvcc", "-I", ROOT, "-std=c++17", "-O2", "-lineinfo",
               f"-gencode=arch=compute_{options.arch},code=sm_{options.arch}", "-o", options.out / name,
               ROOT / "test" / "gpu" / f"{name}.cu"])
@@ -64,7 +65,7 @@ def programs(options):
             yield f"{name} sampled", [options.ingot_run, "generate", ingot, *prompts, "--sample",
                                       "--max-new-tokens", 6, "--temperature", 0.8, "--top-k", 20, "--top-p", 0.9]
 
-    for name in CHECKS:
+    for name in test_kernels.names(options.arch):
         yield name, [options.out / name, "check"]
 
 
@@ -73,29 +74,31 @@ def run(options):
     if not sanitizer:
         print("skipped: no compute-sanitizer")
         return SKIPPED
-    end, bad = time.monotonic() + options.seconds, 0
-    for tool in options.tools.split(","):
-        for name, command in programs(options):
-            if options.only not in name:
-                continue
-            left = end - time.monotonic()
-            result, start = "not run, out of time", time.monotonic()
-            output = ""
-            if left > 1:
-                try:
-                    done = subprocess.run([sanitizer, "--tool", tool, "--error-exitcode", "99",
-                                           *map(str, command)], capture_output=True, text=True, timeout=left)
-                    output = done.stdout + done.stderr
-                    result = {0: "clean", 99: "REPORTS", SKIPPED: "no GPU"}.get(
-                        done.returncode, f"FAILS, exit code {done.returncode}")
-                except subprocess.TimeoutExpired:
-                    result = "not finished, out of time"
-            bad += result != "clean"
-            print(f"{tool:10} {name:28} {result:28} {time.monotonic() - start:6.1f} s", flush=True)
-            if result.startswith(("REPORTS", "FAILS")):
-                print("\n".join(output.splitlines()[:30] + ["..."] + output.splitlines()[-5:]), flush=True)
-    print(f"{bad} of the runs not clean" if bad else "all clean")
-    return 1 if bad else 0
+    end = time.monotonic() + options.seconds
+
+    def run_one(tool, name, command):
+        left, start, output = end - time.monotonic(), time.monotonic(), ""
+        result = "not run, out of time"
+        if left > 1:
+            try:
+                done = subprocess.run([sanitizer, "--tool", tool, "--error-exitcode", "99", *map(str, command)],
+                                      capture_output=True, text=True, timeout=left)
+                output = done.stdout + done.stderr
+                result = {0: "clean", 99: "REPORTS", SKIPPED: "no GPU"}.get(
+                    done.returncode, f"FAILS, exit code {done.returncode}")
+            except subprocess.TimeoutExpired:
+                result = "not finished, out of time"
+        print(f"{tool:10} {name:28} {result:28} {time.monotonic() - start:6.1f} s", flush=True)
+        if result.startswith(("REPORTS", "FAILS")):
+            print("\n".join(output.splitlines()[:30] + ["..."] + output.splitlines()[-5:]), flush=True)
+        return result != "clean"
+
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        runs = [pool.submit(run_one, tool, name, command) for tool in options.tools.split(",")
+                for name, command in programs(options) if options.only in name]
+        bad = sum(one.result() for one in runs)
+    print(f"{bad} of {len(runs)} runs not clean" if bad else f"all {len(runs)} clean")
+    return 1 if bad or not runs else 0
 
 
 def check(options):
@@ -119,6 +122,7 @@ def main():
     parser.add_argument("--ingot-run", type=pathlib.Path)
     parser.add_argument("--tools", default=",".join(TOOLS))
     parser.add_argument("--only", default="", help="what the names of programs must hold")
+    parser.add_argument("--jobs", type=int, default=4, help="programs at a time")
     parser.add_argument("--seconds", type=float, default=1800, help="in all")
     options = parser.parse_args()
     if options.action == "check":

@@ -29,6 +29,12 @@ def find_architecture():
     return number + ("a" if number == "90" else "")
 
 
+def names(architecture):
+    """The checks for a GPU: what is for all, and for sm_90 and later."""
+    return (["linear", "attention"] + ["attention_sm90"] * (architecture == "90a")
+            + ["linear_few", "attention_decode"] * (int(architecture.rstrip("a")) >= 90))
+
+
 def main():
     source, build = map(pathlib.Path, sys.argv[1:])
     architecture = find_architecture()
@@ -38,9 +44,7 @@ def main():
         return SKIPPED
     build.mkdir(parents=True, exist_ok=True)
     failed = 0
-    names = ["linear", "attention"] + ["attention_sm90"] * (architecture == "90a")
-    names += ["linear_few", "attention_decode"] * (int(architecture.rstrip("a")) >= 90)
-    for name in names:
+    for name in names(architecture):
         program = build / name
         subprocess.run([nvcc, "-I", source, "-std=c++17", "-O2",
                         f"-gencode=arch=compute_{architecture},code=sm_{architecture}",

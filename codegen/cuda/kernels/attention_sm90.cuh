@@ -52,7 +52,7 @@ template <typename Config, typename T> struct AttentionRing {
 
   INGOT_DEVICE void init() const {
     ptx::init_barrier(workFull(), 1);
-    ptx::init_barrier(workFull() + 8, Traits::kWorkers);
+    ptx::init_barrier(workFull() + 8, Traits::kWorkers * kWarp);
     for (int group = 0; group < Traits::kConsumers; ++group) {
       ptx::init_barrier(queriesFull(group), 1);
       ptx::init_barrier(queriesEmpty(group), 1);

@@ -110,7 +110,7 @@ INGOT_DEVICE bool find_attention_work(const AttentionArguments<T> &a, const i32 
 #if __CUDA_ARCH__ >= 900
 
 /// A place in shared memory where one thread leaves the block's next item for all warps that work
-/// on it. Its barriers: `full`, and 8 bytes behind it `empty` with an arrival of each such warp.
+/// on it. Its barriers: `full`, and 8 bytes behind it `empty` with an arrival of each thread that reads.
 struct AttentionSlot {
   AttentionWork *work;
   u32 full;
@@ -121,9 +121,7 @@ struct AttentionSlot {
     ptx::wait_barrier(full, parity);
     parity ^= 1;
     next = *work;
-    __syncwarp();
-    if (threadIdx.x % kWarp == 0)
-      ptx::arrive(full + 8);
+    ptx::arrive(full + 8);
     return next.row >= 0;
   }
 };
