@@ -178,6 +178,10 @@ public:
 
   virtual Match match(exec::KernelOp kernel, const TargetInfo &target) const = 0;
 
+  /// Whether a body may be several that have nothing in common but inputs, each of which gets
+  /// blocks of its own: then `fuse-launches` makes one kernel out of small ones that it takes.
+  virtual bool sharesLaunches() const { return false; }
+
   /// Chooses for a kernel that `match` took. Doesn't change `kernel`. The error's code is
   /// Unsupported or Internal.
   virtual Result<Selection> select(exec::KernelOp kernel, const SelectContext &context) const = 0;

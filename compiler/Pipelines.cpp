@@ -41,6 +41,7 @@ const std::vector<std::string_view> &optionalPasses() {
     names.push_back("remove-padding"); // of phase unpad
     names.push_back("specialize-decode"); // of phase lower, for GPUs
     names.push_back("fuse-epilogues"); // of phase lower, where kernels are formed
+    names.push_back("fuse-launches"); // of phase lower, for GPUs
     return names;
   }();
   return passes;
@@ -92,10 +93,18 @@ static void buildLower(OpPassManager &manager, const PipelineOptions &options) {
   convert.targetArch = options.target.arch;
   convert.fuseEpilogues = options.runs("fuse-epilogues");
   manager.addPass(createConvertTransformerToExec(convert));
-  // Kernels are outlined and deduplicated by now, so each is decided on once.
   SelectKernelsOptions select;
   for (const Target &alternative : options.alternatives)
     select.alternatives.push_back(alternative.arch);
+  // Behind the forming of kernels, so that a kernel that no family makes better is known by its
+  // body; before the choice of grids, which then are the merged kernels'. A launch costs a GPU
+  // microseconds, a host nothing.
+  if (options.target.kind == "cuda" && options.runs("fuse-launches")) {
+    FuseLaunchesOptions fuse;
+    fuse.alternatives = select.alternatives;
+    manager.addPass(createFuseLaunches(fuse));
+  }
+  // Kernels are outlined and deduplicated by now, so each is decided on once.
   manager.addPass(createSelectKernels(select));
 }
 

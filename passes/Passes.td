@@ -400,6 +400,48 @@ def ConvertTransformerToExec : Pass<"convert-transformer-to-exec", "::mlir::Modu
                            "::mlir::affine::AffineDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def FuseLaunches : Pass<"fuse-launches", "::mlir::ModuleOp"> {
+  let summary = "Small independent kernels become parts of one that is launched once";
+  let description = [{
+    Before: an exec module whose kernels have no family yet.
+
+    After: a launch whose kernel would go to a family that can make several bodies at once
+    (`KernelFamily::sharesLaunches`; `cuda.generated`) has joined such a launch in front of it. The merged
+    kernel has both bodies, operands and sizes that both have once, and the outputs of both. Structurally
+    equal ones are one kernel; kernels that nothing launches any more are gone.
+
+    Two launches join if
+    * neither writes what the other reads or writes, so that the parts can run side by side, in blocks of
+      their own; but
+    * a `transformer.cache_append` joins what makes the appended tokens, if that is for it alone and in the
+      same shape: the value stays within the kernel and is stored where it belongs. So the rotation of k, the
+      appends of k and v and the rotation of q are one launch;
+    * the later one may move ahead of the steps in between, three at most: neither touches the other's bytes,
+      and no size is read there that it needs. Of several it joins the first;
+    * all families that would take them, on every architecture of `alternatives`, are such families, and take
+      the merged kernel, too; it is made of six kernels at most.
+
+    Each is a passed remark at the later launch; an append that reads or overwrites what such a launch in front
+    of it makes, but can't join it, is a missed one that says why. Called `fuse-launches` in `--disable`. The
+    pipeline runs it for GPUs.
+
+    ```mlir
+    exec.launch @rope sizes(T) ins(%k, %cos, %sin : …) outs(%rotated : …)
+    exec.launch @cache_append sizes(T, B, NB) ins(%cache, %rotated, %table, %past, %cu : …)
+    exec.launch @rope_0 sizes(T) ins(%q, %cos, %sin : …) outs(%y : …)
+    ```
+    becomes
+    ```mlir
+    exec.launch @rope_cache_append sizes(T, B, NB) ins(%k, %cos, %sin, %cache, %table, %past, %cu, %q : …) outs(%y : …)
+    ```
+  }];
+  let options = [
+    ListOption<"alternatives", "alternatives", "std::string",
+               "Further architectures that the kernels are for">
+  ];
+  let dependentDialects = ["::ingot::exec::ExecDialect"];
+}
+
 def SelectKernels : Pass<"select-kernels", "::mlir::ModuleOp"> {
   let summary = "Asks the kernel registry who realises each kernel, and how";
   let description = [{

@@ -146,17 +146,60 @@ static std::optional<std::string> replaceAppends(func::FuncOp func,
   return std::nullopt;
 }
 
-/// Stores an element of x[b, h, s, d] at its place in the cache, if it has one.
+/// The indices of an element of `append.shape` out of those in the normal form, which may have
+/// split or joined dimensions.
+static std::vector<Index> reshapeIndices(Printer &printer, const Append &append,
+                                         ArrayRef<std::string> extents, ArrayRef<Index> indices) {
+  size_t rank = append.shape.size();
+  auto divide = [&](Scalar &rest, const std::string &by) {
+    Scalar divisor = printer.literal(by);
+    Index index = printer.define("ingot::i64", rest.text + " % " + by, {&rest, &divisor});
+    rest = printer.define("ingot::i64", rest.text + " / " + by, {&rest, &divisor});
+    return index;
+  };
+  std::vector<Index> result(rank);
+  // The last dimensions that make the last one.
+  size_t kept = indices.size();
+  int64_t product = 1, extent = 0;
+  while (kept > 0 && product < append.shape.back() &&
+         !StringRef(extents[kept - 1]).getAsInteger(10, extent)) {
+    product *= extent;
+    --kept;
+  }
+  Scalar rest;
+  if (product == append.shape.back()) {
+    result[rank - 1] = printer.linearize(extents.drop_front(kept), indices.drop_front(kept));
+    rest = printer.linearize(extents.take_front(kept), indices.take_front(kept));
+    if (kept == rank - 1) {
+      llvm::copy(indices.take_front(kept), result.begin());
+      return result;
+    }
+  } else {
+    rest = printer.linearize(extents, indices);
+    result[rank - 1] = divide(rest, std::to_string(append.shape.back()));
+  }
+  for (size_t i = rank - 1; i-- > 1;)
+    result[i] = divide(rest, ShapedType::isDynamic(append.shape[i])
+                                 ? printer.getBufferExtent(append.like, i)
+                                 : std::to_string(append.shape[i]));
+  result[0] = rest;
+  return result;
+}
+
+/// Stores elements of x at their places in the cache, if they have any: one, or `width` that are in
+/// `value` and begin at `given`.
 static void writeAppended(Printer &printer, const KernelFunction &function, const Append &append,
-                          ArrayRef<Index> indices, const Scalar &value) {
+                          ArrayRef<std::string> extents, ArrayRef<Index> given, const Scalar &value,
+                          int width) {
   const std::string &cache = function.buffers[append.cache].name;
   const std::string &table = function.buffers[append.table].name;
   const std::string &past = function.buffers[append.past].name;
   const std::string &count = function.buffers[append.count].name;
   std::string heads = std::to_string(append.cacheShape[1]);
   std::string block = std::to_string(append.cacheShape[2]);
-  std::string width = std::to_string(append.cacheShape[3]);
+  std::string size = std::to_string(append.cacheShape[3]);
   std::string tableBlocks = printer.getBufferExtent(append.table, 1);
+  std::vector<Index> indices = reshapeIndices(printer, append, extents, given);
   // Row b, its token s, head h and element d; `known` says whether there is such a row.
   Index b = indices[0], s, h, d;
   Scalar known = printer.literal("true");
@@ -166,8 +209,8 @@ static void writeAppended(Printer &printer, const KernelFunction &function, cons
     s = indices[2];
     d = indices[3];
   } else {
-    h = printer.define("ingot::i64", last.text + " / " + width, {&last});
-    d = printer.define("ingot::i64", last.text + " % " + width, {&last});
+    h = printer.define("ingot::i64", last.text + " / " + size, {&last});
+    d = printer.define("ingot::i64", last.text + " % " + size, {&last});
     if (append.packed) {
       const Index token = indices[0];
       std::string rows = printer.getBufferExtent(append.past, 0);
@@ -191,11 +234,13 @@ static void writeAppended(Printer &printer, const KernelFunction &function, cons
       printer.define("bool", within + " && " + position.text + " < " + tableBlocks + " * " + block,
                      {&position, &s, &b, &known});
   CodeBlock *place = printer.deepest({&valid, &value, &h, &d});
+  std::string slot = "ingot::paged_slot<" + std::to_string(append.cacheShape[0]) + ", " + heads +
+                     ", " + block + ", " + size + ">(" + cache + ", " + table + " + " + b.text +
+                     " * " + tableBlocks + ", " + position.text + ", " + h.text + ")";
   printer.statement(place, "if (" + valid.text + ")");
-  printer.statement(place, "  ingot::paged_slot<" + std::to_string(append.cacheShape[0]) + ", " +
-                               heads + ", " + block + ", " + width + ">(" + cache + ", " + table +
-                               " + " + b.text + " * " + tableBlocks + ", " + position.text + ", " +
-                               h.text + ")[" + d.text + "] = " + value.text + ";");
+  printer.statement(place, width > 1 ? "  ingot::store_pack(" + slot + " + " + d.text + ", " +
+                                           value.text + ");"
+                                     : "  " + slot + "[" + d.text + "] = " + value.text + ";");
 }
 
 //===----------------------------------------------------------------------===//
@@ -250,13 +295,15 @@ Result<std::unique_ptr<KernelFunction>> cuda::prepareKernelFunction(exec::Kernel
       hooks.name = bufferName(next++);
     } else {
       KernelFunction *self = function.get();
-      hooks.write = [self, append = *append](Printer &printer, ArrayRef<Index> indices,
-                                             const Scalar &value) {
-        writeAppended(printer, *self, append, indices, value);
+      hooks.write = [self, append = *append](Printer &printer, ArrayRef<std::string> extents,
+                                             ArrayRef<Index> indices, const Scalar &value,
+                                             int width) {
+        writeAppended(printer, *self, append, extents, indices, value, width);
       };
       function->scatters = true;
       function->appendedLike = append->like;
       function->appendedShape = append->shape;
+      function->appendedWidth = append->cacheShape[3];
     }
     function->buffers.push_back(std::move(hooks));
   }

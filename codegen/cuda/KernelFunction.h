@@ -23,6 +23,7 @@ struct KernelFunction {
   /// Of an append: an input with the dynamic dimensions of what is appended, and its shape.
   unsigned appendedLike = 0;
   llvm::SmallVector<int64_t> appendedShape;
+  int64_t appendedWidth = 1; // elements that are together in the cache
 };
 
 /// Changes the parsed function before it is brought into normal form (replacing an op by an

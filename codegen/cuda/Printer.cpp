@@ -221,8 +221,9 @@ void Printer::printElements(ArrayRef<Output> outputs, ArrayRef<Index> given, uns
     lane = open(vectorBlock);
   }
   struct Store {
-    std::string type, pack;
+    std::string buffer, pack;
     Scalar offset;
+    const Output *hooked = nullptr; // written by its buffer's hook
   };
   std::vector<Store> stores;
   for (const Output &output : outputs) {
@@ -234,19 +235,18 @@ void Printer::printElements(ArrayRef<Output> outputs, ArrayRef<Index> given, uns
     CodeBlock *before = barrier;
     Scalar value = read(output.value, indices);
     barrier = lane == vectorBlock ? before : lane;
-    if (hooks.write) {
-      hooks.write(*this, indices, value);
+    if (hooks.write && v.empty()) {
+      hooks.write(*this, extents(output.value), indices, value, 1);
     } else if (!v.empty()) {
       std::string pack = fresh("out");
       std::vector<Index> bases = indices;
       bases.back() = {indices.back().contiguousBase, vectorBlock, {}, nullptr, false};
       barrier = before;
-      Scalar offset = linearize(extents(output.value), bases);
+      Scalar offset = hooks.write ? literal("0") : linearize(extents(output.value), bases);
       statement(vectorBlock,
                 "ingot::Pack<" + type + ", " + std::to_string(plan.vector) + "> " + pack + ";");
       statement(lane, pack + "[" + v + "] = " + value.text + ";");
-      stores.push_back({type, pack, offset});
-      stores.back().type = hooks.name;
+      stores.push_back({hooks.name, pack, offset, hooks.write ? &output : nullptr});
     } else {
       barrier = before;
       Scalar offset = linearize(extents(output.value), indices);
@@ -261,9 +261,17 @@ void Printer::printElements(ArrayRef<Output> outputs, ArrayRef<Index> given, uns
           "}");
   else if (inRow)
     close(lane, "if (ingot::is_row_leader<Config>()) {", "}");
-  for (const Store &store : stores)
-    statement(vectorBlock, "ingot::store_pack(" + store.type + " + " + store.offset.text + ", " +
-                               store.pack + ");");
+  for (const Store &store : stores) {
+    if (!store.hooked) {
+      statement(vectorBlock, "ingot::store_pack(" + store.buffer + " + " + store.offset.text +
+                                 ", " + store.pack + ");");
+      continue;
+    }
+    std::vector<Index> bases = indices;
+    bases.back() = {indices.back().contiguousBase, vectorBlock, {}, nullptr, false};
+    buffers[store.hooked->buffer].write(*this, extents(store.hooked->value), bases,
+                                        {store.pack, vectorBlock, {}, nullptr, false}, plan.vector);
+  }
   if (!wholeElement) {
     close(column,
           "ingot::for_each_column<Config, " + std::to_string(plan.vector) + ">(" +

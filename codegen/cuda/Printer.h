@@ -67,8 +67,11 @@ struct PrintedCosts {
 struct BufferHooks {
   /// A read of one element at these indices, as an expression; null for a load from `name`.
   std::function<Scalar(class Printer &, llvm::ArrayRef<Index>)> read;
-  /// Statements that store `value` at these indices; null for a store to `name`.
-  std::function<void(class Printer &, llvm::ArrayRef<Index>, const Scalar &value)> write;
+  /// Statements that store `value` at these indices of an output with these extents; null for a
+  /// store to `name`. With `width` > 1 the value is a pack of so many elements from there on.
+  std::function<void(class Printer &, llvm::ArrayRef<std::string> extents, llvm::ArrayRef<Index>,
+                     const Scalar &value, int width)>
+      write;
   std::string name;
 };
 

@@ -3,6 +3,7 @@
 
 #include "codegen/cuda/KernelFunction.h"
 #include "codegen/cuda/Stub.h"
+#include "codegen/families/Generated/Parts.h"
 #include "dialects/Exec/SizeExpr.h"
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
@@ -90,11 +91,28 @@ static int64_t rowExtent(const cuda::KernelFunction &function, RankedTensorType 
   return longest;
 }
 
+/// The part's function; its buffers are those of the whole kernel.
+static Result<std::unique_ptr<cuda::KernelFunction>> preparePart(const KernelPart &part) {
+  Result<std::unique_ptr<cuda::KernelFunction>> function =
+      cuda::prepareKernelFunction(part.kernel.get());
+  if (!function.ok())
+    return function;
+  ArrayRef<unsigned> left = part.buffers;
+  for (cuda::BufferHooks &hooks : (*function)->buffers)
+    if (!hooks.write) {
+      hooks.name = cuda::bufferName(left.front());
+      left = left.drop_front();
+    }
+  return function;
+}
+
 static Result<Plan> makePlan(exec::KernelOp kernel, const cuda::KernelFunction &function) {
   RankedTensorType root = getRootType(function);
   if (!root)
     return Status(ExitCode::Unsupported, "it has no outputs");
-  int vector = function.scatters ? 1 : chooseVector(kernel, root);
+  int vector = chooseVector(kernel, root);
+  while (function.scatters && function.appendedWidth % vector != 0)
+    vector /= 2;
   unsigned rank = root.getRank();
 
   // Threads over elements; over rows of the last axis; over single elements whose reductions a
@@ -187,72 +205,168 @@ static exec::SizeAttr makeGrid(exec::KernelOp kernel, const cuda::KernelFunction
 Match GeneratedFamily::match(exec::KernelOp kernel, const TargetInfo &target) const {
   if (!cuda::getArchInfo(target.arch))
     return Match::no("architecture " + target.arch + " is not known");
-  Result<std::unique_ptr<cuda::KernelFunction>> function = cuda::prepareKernelFunction(kernel);
-  if (!function.ok())
-    return Match::no(function.status().message());
-  std::string problem;
-  if (!tryPlan(**function, {}, problem))
-    return Match::no(problem);
+  for (const KernelPart &part : splitParts(kernel)) {
+    Result<std::unique_ptr<cuda::KernelFunction>> function = preparePart(part);
+    if (!function.ok())
+      return Match::no(function.status().message());
+    std::string problem;
+    if (!tryPlan(**function, {}, problem))
+      return Match::no(problem);
+  }
   return Match::yes();
+}
+
+/// How one part is made, in words.
+static std::string describePlan(const Plan &plan) {
+  std::string text = plan.reason;
+  if (plan.rows.rowDims)
+    text += plan.group == 32 ? ", a warp a row" : ", a block a row";
+  if (plan.rows.vector > 1)
+    text += ", vectors of " + std::to_string(plan.rows.vector);
+  return text;
+}
+
+/// All parts have a block's threads in common: as many as the widest row takes. Returns them.
+static unsigned shareThreads(MutableArrayRef<Plan> plans) {
+  if (plans.size() == 1)
+    return plans.front().threads;
+  unsigned widest = 0;
+  for (const Plan &plan : plans)
+    if (plan.rows.rowDims && plan.group != 32)
+      widest = std::max(widest, plan.threads);
+  unsigned threads = widest ? widest : kElementThreads;
+  for (Plan &plan : plans) {
+    plan.threads = threads;
+    if (!plan.rows.rowDims || plan.group != 32)
+      plan.group = threads;
+  }
+  return threads;
+}
+
+static std::vector<NamedAttribute> getPartConfig(Builder &builder, const Plan &plan) {
+  return {builder.getNamedAttr("rows", builder.getI64IntegerAttr(
+                                           plan.rows.rowDims ? int64_t(*plan.rows.rowDims) : -1)),
+          builder.getNamedAttr("vector", builder.getI64IntegerAttr(plan.rows.vector)),
+          builder.getNamedAttr("group", builder.getI64IntegerAttr(plan.group))};
 }
 
 Result<Selection> GeneratedFamily::select(exec::KernelOp kernel,
                                           const SelectContext &context) const {
   std::optional<cuda::ArchInfo> arch = cuda::getArchInfo(context.target.arch);
-  Result<std::unique_ptr<cuda::KernelFunction>> function = cuda::prepareKernelFunction(kernel);
-  if (!function.ok())
-    return function.status();
-  Result<Plan> plan = makePlan(kernel, **function);
-  if (!plan.ok())
-    return plan.status();
+  std::vector<KernelPart> parts = splitParts(kernel);
+  std::vector<std::unique_ptr<cuda::KernelFunction>> functions;
+  std::vector<Plan> plans;
+  for (const KernelPart &part : parts) {
+    Result<std::unique_ptr<cuda::KernelFunction>> function = preparePart(part);
+    if (!function.ok())
+      return function.status();
+    Result<Plan> plan = makePlan(part.kernel.get(), **function);
+    if (!plan.ok())
+      return plan.status();
+    functions.push_back(std::move(*function));
+    plans.push_back(std::move(*plan));
+  }
+  if (plans.empty())
+    return Status(ExitCode::Unsupported, "it has no outputs");
+  unsigned threads = shareThreads(plans);
   Builder builder(kernel.getContext());
+  auto one = exec::SizeAttr::get(kernel.getContext(), 1);
   Selection selection;
   selection.desc.text = nameOps(kernel);
-  selection.config.attributes = builder.getDictionaryAttr(
-      {builder.getNamedAttr("rows", builder.getI64IntegerAttr(
-                                        plan->rows.rowDims ? int64_t(*plan->rows.rowDims) : -1)),
-       builder.getNamedAttr("vector", builder.getI64IntegerAttr(plan->rows.vector)),
-       builder.getNamedAttr("threads", builder.getI64IntegerAttr(plan->threads)),
-       builder.getNamedAttr("group", builder.getI64IntegerAttr(plan->group))});
-  selection.config.text = plan->reason;
-  if (plan->rows.rowDims)
-    selection.config.text += plan->group == 32 ? ", a warp a row" : ", a block a row";
-  if (plan->rows.vector > 1)
-    selection.config.text += ", vectors of " + std::to_string(plan->rows.vector);
-  selection.launch.grid = {makeGrid(kernel, **function, *plan, *arch),
-                           exec::SizeAttr::get(kernel.getContext(), 1),
-                           exec::SizeAttr::get(kernel.getContext(), 1)};
-  selection.launch.block = {plan->threads, 1, 1};
-  if (!plan->rows.rowDims && plan->costs.serialReductions == 0)
+  std::vector<NamedAttribute> config{
+      builder.getNamedAttr("threads", builder.getI64IntegerAttr(threads))};
+  SmallVector<Attribute> partConfigs;
+  exec::SizeBounds bounds = exec::SizeBounds::get(kernel.getSizes());
+  int64_t most = -1;
+  for (auto [part, function, plan] : llvm::zip_equal(parts, functions, plans)) {
+    // Along x the blocks of the part that may need the most; the others' last ones have nothing to
+    // do. Along y the parts.
+    exec::SizeAttr grid = makeGrid(part.kernel.get(), *function, plan, *arch);
+    int64_t blocks = bounds.maximum(grid).value_or(INT64_MAX);
+    if (blocks > most)
+      selection.launch.grid = {grid, exec::SizeAttr::get(kernel.getContext(), plans.size()), one};
+    most = std::max(most, blocks);
+    std::vector<NamedAttribute> partConfig = getPartConfig(builder, plan);
+    if (plans.size() == 1)
+      llvm::append_range(config, partConfig);
+    partConfigs.push_back(builder.getDictionaryAttr(partConfig));
+    selection.config.text += (selection.config.text.empty() ? "" : "; ") +
+                             (plans.size() > 1 ? nameOps(part.kernel.get()) + ": " : "") +
+                             describePlan(plan);
+  }
+  if (plans.size() > 1) {
+    config.push_back(builder.getNamedAttr("parts", builder.getArrayAttr(partConfigs)));
+    selection.config.text =
+        std::to_string(plans.size()) + " parts with blocks of their own: " + selection.config.text;
+  }
+  selection.config.attributes = builder.getDictionaryAttr(config);
+  selection.launch.block = {threads, 1, 1};
+  // A part may not overwrite what another may still read.
+  if (plans.size() == 1 && !plans[0].rows.rowDims && plans[0].costs.serialReductions == 0)
     selection.inPlace = elementwiseInPlaceInputs(kernel);
   return selection;
+}
+
+/// Prints one part as its config says.
+static Result<std::string> printPart(exec::KernelOp kernel, const KernelPart &part,
+                                     DictionaryAttr config) {
+  Result<std::unique_ptr<cuda::KernelFunction>> function = preparePart(part);
+  if (!function.ok())
+    return function.status();
+  cuda::RowPlan rows;
+  if (int64_t rowDims = config.getAs<IntegerAttr>("rows").getInt(); rowDims >= 0)
+    rows.rowDims = rowDims;
+  rows.vector = config.getAs<IntegerAttr>("vector").getInt();
+  std::string problem, text;
+  if (!tryPlan(**function, rows, problem, &text))
+    return Status(ExitCode::Internal, "kernel @" + kernel.getSymName().str() +
+                                          " was selected but has no form: " + problem);
+  return text;
+}
+
+static Result<cuda::Stub> makeStub(exec::KernelOp kernel) {
+  DictionaryAttr config = *kernel.getConfig();
+  auto groupOf = [](DictionaryAttr part) {
+    return std::to_string(part.getAs<IntegerAttr>("group").getInt());
+  };
+  cuda::Stub stub;
+  stub.includes = {"codegen/cuda/kernels/rows.cuh", "codegen/cuda/kernels/paged.cuh"};
+  stub.threads = config.getAs<IntegerAttr>("threads").getInt();
+  for (unsigned i = 0; i < kernel.getSizes().size(); ++i)
+    stub.deviceSizes.push_back(i);
+  std::vector<KernelPart> parts = splitParts(kernel);
+  auto partConfigs = config.getAs<ArrayAttr>("parts");
+  if (!partConfigs) {
+    Result<std::string> text = printPart(kernel, parts.front(), config);
+    if (!text.ok())
+      return text.status();
+    stub.constants = {{"int kGroup", groupOf(config)}};
+    stub.body = *text;
+    return stub;
+  }
+  for (auto [i, part] : llvm::enumerate(parts)) {
+    auto partConfig = cast<DictionaryAttr>(partConfigs[i]);
+    Result<std::string> text = printPart(kernel, part, partConfig);
+    if (!text.ok())
+      return text.status();
+    std::string number = std::to_string(i);
+    stub.declarations += "struct Part" + number +
+                         " : Config {\n  static constexpr int kGroup = " + groupOf(partConfig) +
+                         ";\n};\n\n";
+    stub.body += "  if (blockIdx.y == " + number + ") { // " + nameOps(part.kernel.get()) +
+                 "\n    using Config = Part" + number + ";\n" + *text + "  }\n";
+  }
+  return stub;
 }
 
 Result<Code> GeneratedFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetInfo &target,
                                    const EmitOptions &options) const {
   std::vector<cuda::Stub> stubs;
   for (exec::KernelOp kernel : kernels) {
-    Result<std::unique_ptr<cuda::KernelFunction>> function = cuda::prepareKernelFunction(kernel);
-    if (!function.ok())
-      return function.status();
-    auto config = [&](StringRef name) {
-      return kernel.getConfig()->getAs<IntegerAttr>(name).getInt();
-    };
-    cuda::RowPlan rows;
-    if (config("rows") >= 0)
-      rows.rowDims = config("rows");
-    rows.vector = config("vector");
-    cuda::Stub stub;
-    std::string problem;
-    if (!tryPlan(**function, rows, problem, &stub.body))
-      return Status(ExitCode::Internal, "kernel @" + kernel.getSymName().str() +
-                                            " was selected but has no form: " + problem);
-    stub.includes = {"codegen/cuda/kernels/rows.cuh", "codegen/cuda/kernels/paged.cuh"};
-    stub.threads = config("threads");
-    stub.constants = {{"int kGroup", std::to_string(config("group"))}};
-    for (unsigned i = 0; i < kernel.getSizes().size(); ++i)
-      stub.deviceSizes.push_back(i);
-    stubs.push_back(std::move(stub));
+    Result<cuda::Stub> stub = makeStub(kernel);
+    if (!stub.ok())
+      return stub.status();
+    stubs.push_back(std::move(*stub));
   }
   return cuda::compileStubs(kernels, stubs, target, options);
 }
