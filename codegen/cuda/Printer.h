@@ -108,6 +108,8 @@ public:
   /// Reads element `indices` of the function's buffer argument `buffer`.
   Scalar readBuffer(unsigned buffer, mlir::RankedTensorType viewType,
                     llvm::ArrayRef<std::string> extents, llvm::ArrayRef<Index> indices);
+  /// Elements of a thread at a time.
+  int getVector() const { return plan.vector; }
   std::string getBufferExtent(unsigned buffer, unsigned dim) { return bufferExtent(buffer, dim); }
   /// Row-major offset.
   Scalar linearize(llvm::ArrayRef<std::string> extents, llvm::ArrayRef<Index> indices);

@@ -109,6 +109,14 @@ Scalar Printer::linearize(ArrayRef<std::string> dims, ArrayRef<Index> indices) {
     }
     Scalar scale = literal(dims[i]);
     std::string text = offset.text + " * " + dims[i];
+    // What begins at whole vectors still does behind whole vectors.
+    int64_t extent = 0;
+    if (!indices[i].contiguousBase.empty() && !StringRef(dims[i]).getAsInteger(10, extent) &&
+        extent % plan.vector == 0) {
+      Scalar scaled = define("ingot::i64", text, {&offset, &scale});
+      offset = PrinterIndices::add(*this, scaled, indices[i]);
+      continue;
+    }
     if (indices[i].text != "0")
       text += " + " + indices[i].text;
     offset = define("ingot::i64", text, {&offset, &scale, &indices[i]});

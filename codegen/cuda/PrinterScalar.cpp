@@ -101,7 +101,11 @@ std::string PrinterLiterals::neutral(Operation *combiner, Type type) {
 //===----------------------------------------------------------------------===//
 
 Index PrinterIndices::add(Printer &printer, const Scalar &base, const Index &index) {
-  if (index.contiguousBase.empty() || base.home->depth > index.contiguousHome->depth)
+  // Vectors are read where vectors begin: not at an odd constant behind one.
+  int64_t constant = 0;
+  bool shifts = !StringRef(base.text).getAsInteger(10, constant) &&
+                constant % printer.getVector() != 0;
+  if (index.contiguousBase.empty() || shifts || base.home->depth > index.contiguousHome->depth)
     return printer.define("ingot::i64", base.text + " + " + index.text, {&base, &index});
   Scalar start{index.contiguousBase, index.contiguousHome, {}, nullptr, false};
   Scalar sum = printer.define("ingot::i64", base.text + " + " + start.text, {&base, &start});
