@@ -6,8 +6,11 @@ using namespace ingot;
 
 enum Flags { kFull = 0, kCausalBit = 1, kPagedBit = 2, kAlibiBit = 4, kSinksBit = 8 };
 
-template <typename T, int D, int G, int Hkv, int Bits, int Window, int Softcap> struct Config {
-  static constexpr int kThreads = 128, kWidth = D, kGroup = G, kKvHeads = Hkv, kBatchMost = 64;
+template <typename T, int D, int G, int Hkv, int Bits, int Window, int Softcap, int Threads,
+          int Keys>
+struct Config {
+  static constexpr int kThreads = Threads, kKeys = Keys, kWidth = D, kGroup = G, kKvHeads = Hkv,
+                       kBatchMost = 64;
   static constexpr int kRowTiles = sizeof(T) == 2 && D <= 128 ? 2 : 1;
   static constexpr int kBytes = D * int(sizeof(T)), kPadded = (D + 15) / 16 * 16;
   static constexpr int kChunkBytes = kBytes % 16 == 0  ? 16
@@ -22,12 +25,12 @@ template <typename T, int D, int G, int Hkv, int Bits, int Window, int Softcap> 
   static constexpr bool kAlibi = Bits & kAlibiBit, kSinks = Bits & kSinksBit;
   static constexpr bool kAlibiBeforeScale = false;
   static constexpr int kPitch = kPadded * int(sizeof(T)) + 16;
-  static constexpr int kSharedBytes =
-      64 * kRowTiles * kPitch + 4 * (sizeof(T) == 2 ? 64 : 32) * kPitch;
+  static constexpr int kSharedBytes = (kThreads / 2 * kRowTiles + 4 * kKeys) * kPitch;
 };
 
 template <typename C, typename T>
-__global__ void __cluster_dims__(8, 1, 1) __launch_bounds__(128) kernel(AttentionArguments<T> a) {
+__global__ void __cluster_dims__(8, 1, 1) __launch_bounds__(C::kThreads)
+    kernel(AttentionArguments<T> a) {
   attention<C, T>(a);
 }
 
@@ -79,10 +82,11 @@ template <typename C, typename T> __global__ void reference(AttentionArguments<T
   }
 }
 
-template <typename T, int D, int G, int Hkv, int Bits, int Window = 0, int Softcap = 0>
+template <typename T, int D, int G, int Hkv, int Bits, int Window = 0, int Softcap = 0,
+          int Threads = 128, int Keys = sizeof(T) == 2 ? 64 : 32>
 void run(const char *type, std::vector<int> lengths, std::vector<int> pasts, double limit,
          bool timed = false) {
-  using C = Config<T, D, G, Hkv, Bits, Window, Softcap>;
+  using C = Config<T, D, G, Hkv, Bits, Window, Softcap, Threads, Keys>;
   int rows = lengths.size(), tokens = 0, longest = 1;
   std::vector<i32> cu{0};
   for (int i = 0; i < rows; ++i) {
@@ -128,20 +132,31 @@ void run(const char *type, std::vector<int> lengths, std::vector<int> pasts, dou
   int perMultiprocessor = std::max(1, 227 * 1024 / (C::kSharedBytes + 1400));
   int grid = 132 * std::min(perMultiprocessor, 4) / 8 * 8;
   out.poison();
-  entry<<<grid, 128, C::kSharedBytes>>>(a);
+  entry<<<grid, C::kThreads, C::kSharedBytes>>>(a);
   CHECK_CUDA(cudaGetLastError());
-  char what[160];
-  snprintf(what, sizeof what, "attention %s D=%d G=%d bits=%d window=%d softcap=%d T=%d rows=%d",
-           type, D, G, Bits, Window, Softcap, tokens, rows);
+  char what[200];
+  snprintf(what, sizeof what,
+           "attention %s D=%d G=%d bits=%d window=%d softcap=%d T=%d rows=%d, %d threads, %d keys",
+           type, D, G, Bits, Window, Softcap, tokens, rows, Threads, Keys);
   if (!timed) {
     auto plain = reference<C, T>;
     CHECK_CUDA(cudaFuncSetAttribute(plain, cudaFuncAttributeMaxDynamicSharedMemorySize, 65536));
     plain<<<dim3(tokens, G * Hkv), 128, longest * 4>>>(a, expected.data);
     CHECK_CUDA(cudaGetLastError());
     expectClose(what, out, expected, limit);
+    // Again, over what stands there: bit for bit.
+    std::vector<T> before = out.download();
+    entry<<<grid, C::kThreads, C::kSharedBytes>>>(a);
+    CHECK_CUDA(cudaDeviceSynchronize());
+    std::vector<T> after = out.download();
+    ++checks;
+    if (memcmp(before.data(), after.data(), before.size() * sizeof(T)) != 0) {
+      ++failures;
+      printf("FAIL %s: two runs differ\n", what);
+    }
     return;
   }
-  double seconds = measure([&](int) { entry<<<grid, 128, C::kSharedBytes>>>(a); });
+  double seconds = measure([&](int) { entry<<<grid, C::kThreads, C::kSharedBytes>>>(a); });
   double pairs = 0, keyBytes = 0;
   for (int i = 0; i < rows; ++i) {
     double s = lengths[i], p = C::kPaged ? pasts[i] : 0;
@@ -181,6 +196,19 @@ int main(int argc, char **) {
   run<f16, 10, 3, 2, kCausalBit, 40>("f16", ragged, {}, 2e-3);
   run<bf16, 18, 2, 1, kCausalBit | kPagedBit>("bf16", ones, pasts, 6e-3);
   run<f16, 7, 1, 3, kFull | kSinksBit>("f16", ragged, {}, 2e-3);
+  // Every width that models have, and the tiles of GPUs with less shared memory.
+  run<f16, 48, 2, 2, kCausalBit>("f16", ragged, {}, 2e-3);
+  run<bf16, 112, 2, 2, kCausalBit | kPagedBit>("bf16", mixed, few, 6e-3);
+  run<bf16, 160, 2, 2, kCausalBit>("bf16", ragged, {}, 6e-3);
+  run<bf16, 192, 2, 2, kCausalBit | kPagedBit>("bf16", mixed, few, 6e-3);
+  run<float, 80, 2, 2, kCausalBit | kPagedBit>("f32", ones, pasts, 3e-6);
+  run<float, 96, 2, 2, kCausalBit, 0, 20>("f32", ragged, {}, 3e-6);
+  run<float, 256, 2, 2, kCausalBit | kPagedBit>("f32", mixed, few, 3e-6);
+  run<bf16, 128, 4, 2, kCausalBit, 0, 0, 128, 32>("bf16", ragged, {}, 6e-3);
+  run<f16, 128, 4, 2, kCausalBit | kPagedBit, 0, 0, 128, 16>("f16", mixed, few, 2e-3);
+  run<bf16, 256, 2, 2, kCausalBit, 0, 0, 128, 16>("bf16", ragged, {}, 6e-3);
+  run<float, 256, 2, 2, kCausalBit, 0, 0, 32, 16>("f32", ragged, {}, 3e-6);
+  run<float, 192, 2, 2, kCausalBit | kPagedBit, 0, 0, 64, 16>("f32", mixed, few, 3e-6);
   if (argc == 1) {
     run<bf16, 128, 4, 8, kCausalBit>("bf16", {4096}, {}, 0, true);
     run<bf16, 128, 1, 32, kFull>("bf16", {4096}, {}, 0, true);

@@ -16,11 +16,13 @@ struct Config {
   static constexpr bool kCausal = true, kPaged = true;
   static constexpr bool kAlibi = Bits & kAlibiBit, kSinks = Bits & kSinksBit;
   static constexpr bool kAlibiBeforeScale = false;
-  static constexpr int kSharedBytes = 9 * G * (D + 2) * 4;
+  static constexpr int kHeadTiles = (G + 7) / 8, kTileHeads = (G + kHeadTiles - 1) / kHeadTiles;
+  static constexpr int kSharedBytes =
+      9 * kTileHeads * (D + 2) * 4 + (D > 64 ? (D + 31) / 32 * 4096 : 0);
 };
 
 template <typename C, typename T>
-__global__ void __cluster_dims__(8, 1, 1) __launch_bounds__(256, 2)
+__global__ void __cluster_dims__(8, 1, 1) __launch_bounds__(256, C::kWidth > 128 ? 1 : 2)
     kernel(AttentionArguments<T> a) {
   attention_decode<C, T>(a);
 }
@@ -117,6 +119,8 @@ void run(const char *type, std::vector<int> lengths, std::vector<int> pasts, dou
                           cuBuffer.data, table.data, past.data, slopes.data,
                           sinks.data,    rows,       0,         tableBlocks};
   auto entry = kernel<C, T>;
+  CHECK_CUDA(
+      cudaFuncSetAttribute(entry, cudaFuncAttributeMaxDynamicSharedMemorySize, C::kSharedBytes));
   for (int grid : {128, 16}) {
     if (timed && grid != 128)
       continue;
@@ -135,6 +139,16 @@ void run(const char *type, std::vector<int> lengths, std::vector<int> pasts, dou
     plain<<<dim3(tokens, G * Hkv), 128, longest * 4>>>(a, expected.data);
     CHECK_CUDA(cudaGetLastError());
     expectClose(what, out, expected, limit);
+    // Again, over what stands there: bit for bit.
+    std::vector<T> before = out.download();
+    entry<<<grid, 256, C::kSharedBytes>>>(a);
+    CHECK_CUDA(cudaDeviceSynchronize());
+    std::vector<T> after = out.download();
+    ++checks;
+    if (memcmp(before.data(), after.data(), before.size() * sizeof(T)) != 0) {
+      ++failures;
+      printf("FAIL %s: two runs differ\n", what);
+    }
   }
   if (!timed)
     return;
@@ -177,6 +191,24 @@ int main(int argc, char **) {
   run<bf16, 64, 4, 2, kPlain, 100>("bf16", ones, pasts, 6e-3);
   run<f16, 128, 2, 2, kPlain, 0, 10>("f16", mixed, few, 2e-3);
   run<f16, 64, 2, 2, kPlain, 0, 0, 5>("f16", mixed, few, 2e-3);
+  // Heads whose width is no power of two, or wide.
+  run<bf16, 32, 4, 2, kPlain>("bf16", ones, pasts, 6e-3);
+  run<f16, 48, 3, 2, kPlain, 100>("f16", mixed, few, 2e-3);
+  run<bf16, 80, 1, 8, kPlain>("bf16", ones, pasts, 6e-3);
+  run<f16, 80, 4, 2, kAlibiBit>("f16", mixed, few, 2e-3);
+  run<bf16, 96, 8, 2, kPlain, 0, 20>("bf16", ones, pasts, 6e-3);
+  run<f16, 112, 5, 2, kSinksBit>("f16", mixed, few, 2e-3);
+  run<bf16, 160, 2, 4, kPlain>("bf16", ones, pasts, 6e-3);
+  run<f16, 192, 8, 1, kPlain, 0, 0, 5>("f16", mixed, few, 2e-3);
+  run<bf16, 256, 1, 4, kPlain>("bf16", ones, pasts, 6e-3);
+  run<f16, 256, 8, 2, kAlibiBit | kSinksBit, 100, 30>("f16", mixed, few, 2e-3);
+  run<f16, 40, 2, 3, kPlain>("f16", ones, pasts, 2e-3);
+  run<bf16, 200, 3, 1, kPlain>("bf16", mixed, few, 6e-3);
+  // Groups of more than eight query heads.
+  run<bf16, 64, 71, 1, kPlain>("bf16", mixed, few, 6e-3);
+  run<f16, 128, 12, 2, kSinksBit>("f16", ones, pasts, 2e-3);
+  run<f16, 80, 17, 1, kAlibiBit>("f16", ones, pasts, 2e-3);
+  run<bf16, 256, 16, 1, kPlain>("bf16", mixed, few, 6e-3);
   if (argc == 1) {
     run<bf16, 128, 4, 8, kPlain>("bf16", {1}, {512}, 0, true);
     run<bf16, 128, 4, 8, kPlain>("bf16", {1}, {1000}, 0, true);
@@ -188,6 +220,13 @@ int main(int argc, char **) {
     run<bf16, 64, 4, 8, kPlain>("bf16", std::vector<int>(16, 1), std::vector<int>(16, 512), 0,
                                 true);
     run<bf16, 128, 4, 8, kPlain>("bf16", {1}, {16000}, 0, true);
+    std::vector<int> sixteen(16, 1), thousand(16, 1000);
+    run<bf16, 64, 4, 8, kPlain>("bf16", sixteen, thousand, 0, true);
+    run<bf16, 80, 1, 32, kPlain>("bf16", sixteen, thousand, 0, true);
+    run<bf16, 96, 1, 32, kPlain>("bf16", sixteen, thousand, 0, true);
+    run<bf16, 192, 4, 8, kPlain>("bf16", sixteen, thousand, 0, true);
+    run<bf16, 256, 4, 4, kPlain>("bf16", sixteen, thousand, 0, true);
+    run<bf16, 64, 71, 1, kPlain>("bf16", sixteen, thousand, 0, true);
   }
   printf("%d checks, %d failures\n", checks, failures);
   return failures != 0;

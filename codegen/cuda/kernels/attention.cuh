@@ -11,12 +11,13 @@
 // keys of an item and merge through distributed shared memory.
 //
 // Constants of a stub:
-//   kRowTiles (16 rows each, of a warp), kWidth (D), kChunkBytes (what rows of heads start at
-//   multiples of, at most 16), kGroup, kKvHeads, kBatchMost, kScale, kCausal,
+//   kKeys (of a tile), kRowTiles (16 rows each, of a warp), kWidth (D), kChunkBytes (what rows of
+//   heads start at multiples of, at most 16), kGroup, kKvHeads, kBatchMost, kScale, kCausal,
 //   kWindow (0: none), kSoftcap (0: none), kQueryStride, kKeyStride, kValueStride, kOutputStride,
 //   kPaged, kBlock, kBlocks, kCluster, kAlibi, kAlibiBeforeScale, kSinks
 #pragma once
 
+#include "codegen/cuda/kernels/attention_hooks.cuh"
 #include "codegen/cuda/kernels/paged.cuh"
 #include "codegen/cuda/mma/fragments.cuh"
 #include "codegen/cuda/ptx/cluster.cuh"
@@ -25,14 +26,6 @@
 #include "codegen/cuda/reduce.cuh"
 
 namespace ingot {
-
-constexpr float kLog2e = 1.4426950408889634f;
-/// The score of a key that is not seen.
-INGOT_DEVICE float nothing() { return -__int_as_float(0x7f800000); }
-
-/// 2^x: the hardware's approximation is exact enough for 16-bit probabilities.
-template <typename T> INGOT_DEVICE float exponential(float x) { return ptx::exp2_fast(x); }
-template <> INGOT_DEVICE float exponential<float>(float x) { return exp2f(x); }
 
 /// What the kernel is called with. Packed: token t of row b is at cu[b] + t. Otherwise row b starts
 /// at b * tokens (a padded batch without padding).
@@ -50,8 +43,8 @@ template <typename T> struct AttentionArguments {
 template <typename Config, typename T> struct AttentionTraits {
   static constexpr int kWarps = Config::kThreads / kWarp;
   static constexpr int kWarpRows = 16 * Config::kRowTiles;
-  static constexpr int kRows = kWarps * kWarpRows;       // of a tile of queries
-  static constexpr int kKeys = sizeof(T) == 2 ? 64 : 32; // of a tile of keys
+  static constexpr int kRows = kWarps * kWarpRows; // of a tile of queries
+  static constexpr int kKeys = Config::kKeys;      // of a tile of keys
   /// The width in shared memory and registers: what a head lacks of it are zeros.
   static constexpr int kPadded = (Config::kWidth + 15) / 16 * 16;
   /// An odd number of 16-byte chunks.
@@ -63,6 +56,7 @@ template <typename Config, typename T> struct AttentionTraits {
   static constexpr int kMergeBytes = kRows * (kPadded + 2) * 4;
   static_assert(Config::kWidth >= 1 && Config::kWidth <= 256, "a head is 1 to 256 elements wide");
   static_assert(Config::kScale > 0, "the largest score is that of the largest product");
+  static_assert(kKeys % 16 == 0, "a step of products with 16-bit values takes 16 keys");
   static_assert(kMergeBytes <= kSharedBytes, "what is merged takes the place of the tiles");
 };
 
@@ -84,50 +78,6 @@ INGOT_DEVICE void attention_row(const AttentionArguments<T> &a, i64 b, i64 &firs
     count = a.tokens;
   }
 }
-
-/// The mask and the transform of scores, by constants.
-template <typename Config> struct AttentionHooks {
-  /// Scores are plain multiples of q . k, so that the multiplication can wait for the exponential.
-  static constexpr bool kPlain = !Config::kAlibi && !(Config::kSoftcap > 0);
-  /// What turns a transformed score into a power of two.
-  static constexpr float kExponent = kPlain ? static_cast<float>(Config::kScale) * kLog2e : kLog2e;
-
-  static INGOT_DEVICE float transform(float dot, float slope, i32 query, i32 key) {
-    if constexpr (kPlain)
-      return dot;
-    if constexpr (Config::kAlibi && Config::kAlibiBeforeScale)
-      dot += slope * static_cast<float>(key - query);
-    float score = dot * static_cast<float>(Config::kScale);
-    if constexpr (Config::kSoftcap > 0)
-      score = static_cast<float>(Config::kSoftcap) *
-              tanhf(score / static_cast<float>(Config::kSoftcap));
-    if constexpr (Config::kAlibi && !Config::kAlibiBeforeScale)
-      score += slope * static_cast<float>(key - query);
-    return score;
-  }
-  /// Whether every query in [lowest, highest] sees every key in [first, last).
-  static INGOT_DEVICE bool allVisible(i32 lowest, i32 highest, i32 first, i32 last, i32 keys) {
-    bool all = last <= keys;
-    if constexpr (Config::kCausal)
-      all = all && last - 1 <= lowest;
-    if constexpr (Config::kWindow > 0)
-      all = all && highest - first < Config::kWindow;
-    return all;
-  }
-  static INGOT_DEVICE bool visible(i32 query, i32 key, i32 keys) {
-    bool seen = key < keys;
-    if constexpr (Config::kCausal)
-      seen = seen && key <= query;
-    if constexpr (Config::kWindow > 0)
-      seen = seen && query - key < Config::kWindow;
-    return seen;
-  }
-  /// Keys [first, last) that some query in [lowest, highest] sees.
-  static INGOT_DEVICE void range(i64 lowest, i64 highest, i64 keys, i64 &first, i64 &last) {
-    last = Config::kCausal ? min_of<i64>(keys, highest + 1) : keys;
-    first = Config::kWindow > 0 ? max_of<i64>(0, lowest - Config::kWindow + 1) : 0;
-  }
-};
 
 template <typename Config, typename T>
 INGOT_DEVICE const T *attention_key_row(const T *base, const AttentionArguments<T> &a,
@@ -369,7 +319,8 @@ INGOT_DEVICE void attend(AttentionState<Config, T> &state, const AttentionArgume
               float &score = scores[t][j][e];
               const i32 key = firstKey + j * 8 + 2 * c + e % 2;
               score = Hooks::visible(position[t][e / 2], key, lastKey)
-                          ? Hooks::transform(score, slope[t][e / 2], position[t][e / 2], key)
+                          ? Hooks::template transform<T>(score, slope[t][e / 2], position[t][e / 2],
+                                                         key)
                           : nothing();
             }
       }

@@ -1,84 +1,110 @@
 // attention_decode.cuh - Attention of few tokens over a paged cache: as fast as keys and values can
 // be read.
 //
-// A work item is one token and one key/value head with its group of up to eight query heads. Each
-// warp takes 16 keys at a time, straight into registers, while those before are multiplied: keys
-// and values are rows of a matrix instruction, the query heads its eight columns. Scores are keys x
-// heads, so that probabilities, transposed in registers, are what the values are multiplied with.
-// Every warp has a softmax of its own; a block joins those of its warps, and blocks of a cluster
-// that share an item join theirs through distributed shared memory, always in one order.
+// A work item is one token and one key/value head with its group of query heads, eight of them or
+// fewer: of larger groups a tile (those of one key/value head are neighbours, and find it in L2).
+// Each warp takes 16 keys at a time, straight into registers, while those before are multiplied:
+// keys and values are rows of a matrix instruction, the query heads its eight columns. Scores are
+// keys x heads, so that probabilities, transposed in registers, are what the values are multiplied
+// with. Every warp has a softmax of its own; a block joins those of its warps, and blocks of a
+// cluster that share an item join theirs through distributed shared memory, always in one order.
 //
 // The order of elements within a row of a head doesn't matter as long as both factors agree: a lane
-// takes 8 neighbouring ones (16 bytes).
+// takes 8 neighbouring ones (16 bytes). Where a row ends within what the lanes take together, the
+// others have zeros and read nothing.
 //
-// Constants of a stub: as in attention.cuh, kPaged, kWidth a multiple of 64 up to 128, kGroup at
-// most 8.
+// Constants of a stub: as in attention.cuh, kPaged, kWidth a multiple of 8.
 #pragma once
 
 #include "codegen/cuda/kernels/attention.cuh"
+#include "codegen/cuda/ptx/load.cuh"
 
 namespace ingot {
 
 template <typename Config, typename T> struct DecodeTraits {
   static constexpr int kWarps = Config::kThreads / kWarp, kKeys = 16, kHeads = 8;
-  static constexpr int kHalves = Config::kWidth / 64;
+  /// Parts of 64 elements (8 lanes of 8) and of 32 (4 of 8); the last may be cut short.
+  static constexpr int kHalves = (Config::kWidth + 63) / 64, kChunks = (Config::kWidth + 31) / 32;
+  /// Tiles of a group's heads, as even as they can be.
+  static constexpr int kHeadTiles = (Config::kGroup + kHeads - 1) / kHeads;
+  static constexpr int kTileHeads = (Config::kGroup + kHeadTiles - 1) / kHeadTiles;
   /// What a warp hands over: [head][D] sums, then maxima and sums of probabilities.
   static constexpr int kRowFloats = Config::kWidth + 2;
-  static constexpr int kWarpFloats = Config::kGroup * kRowFloats;
-  static constexpr int kSharedBytes = (kWarps + 1) * kWarpFloats * int(sizeof(float));
+  static constexpr int kWarpFloats = kTileHeads * kRowFloats;
+  /// Queries are in registers, or, where values take so many, in shared memory: every lane's own.
+  static constexpr bool kSharedQueries = Config::kWidth > 64;
+  static constexpr int kQueryBytes = kSharedQueries ? kChunks * Config::kThreads * 16 : 0;
+  static constexpr int kSharedBytes = kQueryBytes + (kWarps + 1) * kWarpFloats * int(sizeof(float));
   static_assert(sizeof(T) == 2, "matrix instructions multiply 16-bit elements here");
-  static_assert(Config::kWidth % 64 == 0 && Config::kWidth <= 128, "a head is 64 or 128 wide");
-  static_assert(Config::kGroup <= kHeads, "the heads of a group are columns of an instruction");
+  static_assert(Config::kWidth % 8 == 0 && Config::kWidth <= 256, "a row is whole 16 bytes");
   static_assert(Config::kPaged, "keys and values are in a paged cache");
+  static_assert(i64(Config::kBlocks) * Config::kKvHeads * Config::kBlock < i64(1) << 31,
+                "rows of the cache are counted in 32 bits");
 };
 
-/// One token and one key/value head.
+/// One token and one key/value head, with some of its query heads.
 struct DecodeItem {
-  i64 row, token;
-  i32 query; // position
-  i32 first, last, keys;
+  i32 row, token;
+  i32 query;       // position
+  i32 first, last; // keys
   int head;
+  int firstQueryHead, queryHeads;
 };
 
 /// Keys or values of a warp's 16 keys: 16 bytes a lane and part.
-template <typename Config, typename T> struct DecodeTile {
+template <typename Config, typename T> struct DecodeKeys {
+  uint4 parts[2 * DecodeTraits<Config, T>::kChunks];
+};
+template <typename Config, typename T> struct DecodeValues {
   uint4 parts[4 * DecodeTraits<Config, T>::kHalves];
 };
 
-template <typename Config, typename T>
-INGOT_DEVICE uint4 decode_load(const T *base, const i32 *table, const DecodeItem &item, i32 key,
-                               int element) {
-  if (key < item.first || key >= item.last)
-    return make_uint4(0, 0, 0, 0);
-  return *reinterpret_cast<const uint4 *>(
-      paged_slot<Config::kBlocks, Config::kKvHeads, Config::kBlock, Config::kWidth>(
-          base, table, key, item.head) +
-      element);
+/// Whether a head has the 8 elements from `element` on, of which parts of `Part` have the first.
+template <typename Config, int Part> INGOT_DEVICE bool has_elements(int element) {
+  return Config::kWidth % Part == 0 || element < Config::kWidth;
 }
 
-/// Keys g and g + 8 of the tile at `first`, 32 elements of K a part pair.
+/// The row of the cache that key `first + lane % 16` of an item is, -1 if the item doesn't have it.
+template <typename Config>
+INGOT_DEVICE i32 find_decode_key(const i32 *table, const DecodeItem &item, i32 first) {
+  const i32 key = first + static_cast<i32>(threadIdx.x % 16);
+  if (key < item.first || key >= item.last)
+    return -1;
+  return static_cast<i32>(
+      paged_row<Config::kBlocks, Config::kKvHeads, Config::kBlock>(table, key, item.head));
+}
+
+/// Elements [element, element + 8) of a row of the cache, zeros if there is none. No branch, so
+/// that all loads of a tile are on their way together.
+template <typename Config, int Part, typename T>
+INGOT_DEVICE uint4 decode_load(const T *base, i32 row, int element) {
+  return ptx::load_stream_if(base + i64(row) * Config::kWidth + element,
+                             row >= 0 && has_elements<Config, Part>(element));
+}
+
+/// Keys g and g + 8 of a tile whose rows lanes have, 32 elements of K a part pair.
 template <typename Config, typename T>
-INGOT_DEVICE void load_decode_keys(DecodeTile<Config, T> &tile, const T *base, const i32 *table,
-                                   const DecodeItem &item, i32 first) {
+INGOT_DEVICE void load_decode_keys(DecodeKeys<Config, T> &tile, const T *base, i32 found) {
   const int lane = threadIdx.x % kWarp, g = lane / 4, c = lane % 4;
 #pragma unroll
-  for (int chunk = 0; chunk < 2 * DecodeTraits<Config, T>::kHalves; ++chunk)
+  for (int half = 0; half < 2; ++half) {
+    const i32 row = __shfl_sync(kAllLanes, found, half * 8 + g);
 #pragma unroll
-    for (int half = 0; half < 2; ++half)
-      tile.parts[chunk * 2 + half] =
-          decode_load<Config>(base, table, item, first + half * 8 + g, chunk * 32 + c * 8);
+    for (int chunk = 0; chunk < DecodeTraits<Config, T>::kChunks; ++chunk)
+      tile.parts[chunk * 2 + half] = decode_load<Config, 32>(base, row, chunk * 32 + c * 8);
+  }
 }
 /// Keys 2c, 2c + 1, 2c + 8, 2c + 9, of each 64 elements the 8 at 8g.
 template <typename Config, typename T>
-INGOT_DEVICE void load_decode_values(DecodeTile<Config, T> &tile, const T *base, const i32 *table,
-                                     const DecodeItem &item, i32 first) {
+INGOT_DEVICE void load_decode_values(DecodeValues<Config, T> &tile, const T *base, i32 found) {
   const int lane = threadIdx.x % kWarp, g = lane / 4, c = lane % 4;
 #pragma unroll
-  for (int half = 0; half < DecodeTraits<Config, T>::kHalves; ++half)
+  for (int key = 0; key < 4; ++key) {
+    const i32 row = __shfl_sync(kAllLanes, found, 2 * c + key % 2 + key / 2 * 8);
 #pragma unroll
-    for (int key = 0; key < 4; ++key)
-      tile.parts[half * 4 + key] = decode_load<Config>(
-          base, table, item, first + 2 * c + key % 2 + key / 2 * 8, half * 64 + g * 8);
+    for (int half = 0; half < DecodeTraits<Config, T>::kHalves; ++half)
+      tile.parts[half * 4 + key] = decode_load<Config, 64>(base, row, half * 64 + g * 8);
+  }
 }
 
 /// Word `i` of 16 bytes.
@@ -93,22 +119,56 @@ template <typename Config, typename T> struct DecodeState {
   float maximum[2] = {nothing(), nothing()}, sum[2] = {};
 };
 
-/// The queries of a group as a second factor: a part for 32 elements.
-template <typename Config, typename T> struct DecodeQueries {
-  uint4 parts[2 * DecodeTraits<Config, T>::kHalves];
+/// The queries of an item as a second factor, a part for 32 elements: heads are columns g, those
+/// that the item lacks are zeros.
+template <typename Config, typename T, bool Shared = DecodeTraits<Config, T>::kSharedQueries>
+struct DecodeQueries {
+  static constexpr int kChunks = DecodeTraits<Config, T>::kChunks;
+  uint4 parts[kChunks];
+  u32 mine;
+
+  INGOT_DEVICE void load(const AttentionArguments<T> &a, const DecodeItem &item,
+                         unsigned char *shared) {
+    const int lane = threadIdx.x % kWarp, g = lane / 4, c = lane % 4;
+    mine = ptx::shared_address(shared) + threadIdx.x * 16;
+    const T *row = a.q + i64(item.token) * Config::kQueryStride +
+                   (item.firstQueryHead + g) * Config::kWidth + c * 8;
+#pragma unroll
+    for (int chunk = 0; chunk < kChunks; ++chunk) {
+      const bool valid = g < item.queryHeads && has_elements<Config, 32>(chunk * 32 + c * 8);
+      if constexpr (Shared)
+        ptx::copy_async<16>(mine + chunk * Config::kThreads * 16, valid ? row + chunk * 32 : a.q,
+                            valid);
+      else
+        parts[chunk] =
+            valid ? *reinterpret_cast<const uint4 *>(row + chunk * 32) : make_uint4(0, 0, 0, 0);
+    }
+    if constexpr (Shared)
+      ptx::commit_copies();
+  }
+  INGOT_DEVICE void wait() const {
+    if constexpr (Shared)
+      ptx::wait_copies<0>();
+  }
+  INGOT_DEVICE uint4 part(int chunk) const {
+    if constexpr (Shared)
+      return ptx::load_shared_16(mine + chunk * Config::kThreads * 16);
+    else
+      return parts[chunk];
+  }
 };
 
 template <typename Config, typename T>
 INGOT_DEVICE void score_decode_keys(float (&scores)[4], const DecodeQueries<Config, T> &queries,
-                                    const DecodeTile<Config, T> &keys) {
+                                    const DecodeKeys<Config, T> &keys) {
   using Traits = DecodeTraits<Config, T>;
 #pragma unroll
   for (int e = 0; e < 4; ++e)
     scores[e] = 0;
 #pragma unroll
-  for (int chunk = 0; chunk < 2 * Traits::kHalves; ++chunk) {
+  for (int chunk = 0; chunk < Traits::kChunks; ++chunk) {
     const uint4 &low = keys.parts[chunk * 2], &high = keys.parts[chunk * 2 + 1];
-    const uint4 &query = queries.parts[chunk];
+    const uint4 query = queries.part(chunk);
     const u32 a0[4] = {low.x, high.x, low.y, high.y}, b0[2] = {query.x, query.y};
     const u32 a1[4] = {low.z, high.z, low.w, high.w}, b1[2] = {query.z, query.w};
     ptx::mma_16x8x16<T>(scores, a0, b0);
@@ -119,7 +179,7 @@ INGOT_DEVICE void score_decode_keys(float (&scores)[4], const DecodeQueries<Conf
 /// Scores of the tile at `first` become probabilities, and values are added by them.
 template <typename Config, typename T>
 INGOT_DEVICE void add_decode_values(DecodeState<Config, T> &state, float (&scores)[4],
-                                    const DecodeTile<Config, T> &values, const DecodeItem &item,
+                                    const DecodeValues<Config, T> &values, const DecodeItem &item,
                                     const float (&slopes)[2], i32 first) {
   using Traits = DecodeTraits<Config, T>;
   using Hooks = AttentionHooks<Config>;
@@ -128,7 +188,7 @@ INGOT_DEVICE void add_decode_values(DecodeState<Config, T> &state, float (&score
   for (int e = 0; e < 4; ++e) {
     const i32 key = first + e / 2 * 8 + g;
     scores[e] = key >= item.first && key < item.last
-                    ? Hooks::transform(scores[e], slopes[e % 2], item.query, key)
+                    ? Hooks::template transform<T>(scores[e], slopes[e % 2], item.query, key)
                     : nothing();
   }
   float corrections[2];
@@ -154,7 +214,7 @@ INGOT_DEVICE void add_decode_values(DecodeState<Config, T> &state, float (&score
   for (int half = 0; half < Traits::kHalves; ++half)
 #pragma unroll
     for (int pair = 0; pair < 4; ++pair) {
-      float(&out)[4] = state.out[half * 4 + pair];
+      float (&out)[4] = state.out[half * 4 + pair];
 #pragma unroll
       for (int e = 0; e < 4; ++e)
         out[e] *= corrections[e % 2];
@@ -181,15 +241,16 @@ INGOT_DEVICE void store_decode_state(DecodeState<Config, T> &state, float *mine)
     for (int distance = 4; distance < kWarp; distance *= 2)
       state.sum[column] += __shfl_xor_sync(kAllLanes, state.sum[column], distance);
     const int head = 2 * c + column;
-    if (head >= Config::kGroup)
+    if (head >= Traits::kTileHeads)
       continue;
     float *row = mine + head * Traits::kRowFloats;
 #pragma unroll
     for (int half = 0; half < Traits::kHalves; ++half)
 #pragma unroll
       for (int pair = 0; pair < 4; ++pair)
-        *reinterpret_cast<float2 *>(row + half * 64 + g * 8 + pair * 2) =
-            make_float2(state.out[half * 4 + pair][column], state.out[half * 4 + pair][column + 2]);
+        if (has_elements<Config, 64>(half * 64 + g * 8))
+          *reinterpret_cast<float2 *>(row + half * 64 + g * 8 + pair * 2) = make_float2(
+              state.out[half * 4 + pair][column], state.out[half * 4 + pair][column + 2]);
     if (g == 0) {
       row[Config::kWidth] = state.maximum[column];
       row[Config::kWidth + 1] = state.sum[column];
@@ -229,25 +290,25 @@ template <typename Config, typename T>
 INGOT_DEVICE void store_decode_element(const AttentionArguments<T> &a, const DecodeItem &item,
                                        int head, int d, float value, float maximum, float sum) {
   using Hooks = AttentionHooks<Config>;
-  const int queryHead = item.head * Config::kGroup + head;
+  const int queryHead = item.firstQueryHead + head;
   if constexpr (Config::kSinks) {
     const float sink = a.sinks[queryHead] * kLog2e, seen = maximum * Hooks::kExponent;
     const float base = fmaxf(seen, sink), scale = exp2f(seen - base);
     value *= scale;
     sum = sum * scale + exp2f(sink - base);
   }
-  a.out[item.token * Config::kOutputStride + queryHead * Config::kWidth + d] =
+  a.out[i64(item.token) * Config::kOutputStride + queryHead * Config::kWidth + d] =
       T(sum > 0 ? value / sum : 0.0f);
 }
 
 /// find_row by all lanes of a warp together.
-INGOT_DEVICE i64 find_decode_row(const i32 *cu, i64 rows, i64 token) {
-  i64 row = 0;
-  for (i64 base = 0; base < rows; base += kWarp) {
-    const i64 mine = base + threadIdx.x % kWarp;
+INGOT_DEVICE i32 find_decode_row(const i32 *cu, i32 rows, i32 token) {
+  i32 row = 0;
+  for (i32 base = 0; base < rows; base += kWarp) {
+    const i32 mine = base + static_cast<i32>(threadIdx.x % kWarp);
     row += __popc(__ballot_sync(kAllLanes, mine < rows && cu[mine + 1] <= token));
   }
-  return min_of<i64>(row, rows - 1);
+  return min_of(row, rows - 1);
 }
 
 /// Blocks of a cluster that share an item: as many as leave none without work, a power of two.
@@ -266,10 +327,10 @@ INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a) {
   ptx::allow_next_grid();
   ptx::wait_for_previous_grid();
   static_assert(Traits::kSharedBytes <= Config::kSharedBytes, "the launch gives the shared memory");
-  float *sums = reinterpret_cast<float *>(shared_bytes);
+  float *sums = reinterpret_cast<float *>(shared_bytes + Traits::kQueryBytes);
   float *joined = sums + Traits::kWarps * Traits::kWarpFloats;
-  const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp, g = lane / 4, c = lane % 4;
-  const int items = a.cu[a.rows] * Config::kKvHeads;
+  const int warp = threadIdx.x / kWarp, c = threadIdx.x % 4;
+  const int items = a.cu[a.rows] * Config::kKvHeads * Traits::kHeadTiles;
   const int share = decode_share<Config>(items);
   const int rank = static_cast<int>(ptx::cluster_rank());
   const int part = rank % share, leader = rank - part;
@@ -280,9 +341,12 @@ INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a) {
     const bool present = index < items;
     DecodeItem item = {};
     if (present) {
-      item.head = index % Config::kKvHeads;
-      item.token = index / Config::kKvHeads;
-      item.row = find_decode_row(a.cu, a.rows, item.token);
+      const int headTile = index % Traits::kHeadTiles, tokenHead = index / Traits::kHeadTiles;
+      item.head = tokenHead % Config::kKvHeads;
+      item.token = tokenHead / Config::kKvHeads;
+      item.firstQueryHead = item.head * Config::kGroup + headTile * Traits::kTileHeads;
+      item.queryHeads = min_of(Traits::kTileHeads, Config::kGroup - headTile * Traits::kTileHeads);
+      item.row = find_decode_row(a.cu, static_cast<i32>(a.rows), item.token);
       const i64 past = max_of(a.past[item.row], 0), row = a.cu[item.row];
       item.query = static_cast<i32>(past + item.token - row);
       const i64 count = a.cu[item.row + 1] - row;
@@ -292,42 +356,37 @@ INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a) {
       item.first = static_cast<i32>(first);
       item.last = static_cast<i32>(last);
       const i32 *table = a.table + item.row * a.tableBlocks;
-      // Heads are columns g of the second factor; those that the group lacks are zeros.
-      DecodeQueries<Config, T> queries;
-#pragma unroll
-      for (int chunk = 0; chunk < 2 * Traits::kHalves; ++chunk)
-        queries.parts[chunk] =
-            g < Config::kGroup
-                ? *reinterpret_cast<const uint4 *>(
-                      a.q + item.token * Config::kQueryStride +
-                      (item.head * Config::kGroup + g) * Config::kWidth + chunk * 32 + c * 8)
-                : make_uint4(0, 0, 0, 0);
       float slopes[2] = {};
       if constexpr (Config::kAlibi)
 #pragma unroll
         for (int column = 0; column < 2; ++column)
-          if (2 * c + column < Config::kGroup)
-            slopes[column] = a.slopes[item.head * Config::kGroup + 2 * c + column];
+          if (2 * c + column < item.queryHeads)
+            slopes[column] = a.slopes[item.firstQueryHead + 2 * c + column];
       DecodeState<Config, T> state;
       const i32 begin = item.first / Traits::kKeys, end = ceil_div(item.last, i32(Traits::kKeys));
       const int step = Traits::kWarps * share;
       i32 tile = begin + part * Traits::kWarps + warp;
-      DecodeTile<Config, T> keys, values;
-      if (tile < end)
-        load_decode_keys<Config>(keys, a.k, table, item, tile * Traits::kKeys);
+      DecodeKeys<Config, T> keys;
+      DecodeValues<Config, T> values;
+      // Where a tile is, is looked up while the one before is multiplied.
+      i32 found = find_decode_key<Config>(table, item, tile * Traits::kKeys);
+      load_decode_keys<Config>(keys, a.k, found);
+      DecodeQueries<Config, T> queries;
+      queries.load(a, item, shared_bytes);
       for (; tile < end; tile += step) {
-        load_decode_values<Config>(values, a.v, table, item, tile * Traits::kKeys);
+        load_decode_values<Config>(values, a.v, found);
+        found = find_decode_key<Config>(table, item, (tile + step) * Traits::kKeys);
+        queries.wait();
         float scores[4];
         score_decode_keys<Config, T>(scores, queries, keys);
-        if (tile + step < end)
-          load_decode_keys<Config>(keys, a.k, table, item, (tile + step) * Traits::kKeys);
+        load_decode_keys<Config>(keys, a.k, found);
         add_decode_values<Config, T>(state, scores, values, item, slopes, tile * Traits::kKeys);
       }
       store_decode_state<Config, T>(state, sums + warp * Traits::kWarpFloats);
     }
     __syncthreads();
     if (present)
-      for (int i = threadIdx.x; i < Config::kGroup * Config::kWidth; i += Config::kThreads) {
+      for (int i = threadIdx.x; i < item.queryHeads * Config::kWidth; i += Config::kThreads) {
         const int head = i / Config::kWidth, d = i % Config::kWidth;
         float value, maximum, sum;
         join_decode<Config, Traits::kWarps>(
@@ -351,7 +410,7 @@ INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a) {
       ptx::cluster_arrive_and_wait();
       const u32 place = ptx::shared_address(joined);
       if (present)
-        for (int i = part * Config::kThreads + threadIdx.x; i < Config::kGroup * Config::kWidth;
+        for (int i = part * Config::kThreads + threadIdx.x; i < item.queryHeads * Config::kWidth;
              i += share * Config::kThreads) {
           const int head = i / Config::kWidth, d = i % Config::kWidth;
           float value, maximum, sum;

@@ -54,7 +54,7 @@ template <typename Config, typename T> struct AttentionRows {
 
   float out[kOut];
   float base[2], sum[2], correction[2];
-  i32 position[2];
+  i32 position; // of the first row; 8 less than of the second
 
   INGOT_DEVICE void start(i32 firstPosition) {
 #pragma unroll
@@ -62,23 +62,37 @@ template <typename Config, typename T> struct AttentionRows {
       base[half] = nothing();
       sum[half] = 0;
       correction[half] = 1;
-      position[half] = firstPosition + half * 8;
     }
+    position = firstPosition;
 #pragma unroll
     for (int i = 0; i < kOut; ++i)
       out[i] = 0;
   }
 
-  /// Masks and transforms the scores of keys from `firstKey` on.
+  /// Transforms the scores of keys from `firstKey` on. Distances are counted from a lane's first
+  /// key: a conversion a row, not one a score.
   template <int Scores>
-  INGOT_DEVICE void mask(float (&scores)[Scores], i32 firstKey, i32 keys, float slope) const {
+  INGOT_DEVICE void transform(float (&scores)[Scores], i32 firstKey, float slope) const {
+    float first[2] = {};
+    if constexpr (Config::kAlibi)
+#pragma unroll
+      for (int half = 0; half < 2; ++half)
+        first[half] = slope * static_cast<float>(firstKey + static_cast<i32>(threadIdx.x % 4) * 2 -
+                                                 position - half * 8);
+#pragma unroll
+    for (int i = 0; i < Scores; ++i)
+      scores[i] = Hooks::template transform<T>(
+          scores[i], first[i / 2 % 2] + slope * static_cast<float>(i / 4 * 8 + i % 2));
+  }
+
+  /// Masks the scores of keys from `firstKey` on.
+  template <int Scores>
+  INGOT_DEVICE void mask(float (&scores)[Scores], i32 firstKey, i32 keys) const {
     const int c = threadIdx.x % 4;
 #pragma unroll
-    for (int i = 0; i < Scores; ++i) {
-      const i32 key = firstKey + i / 4 * 8 + 2 * c + i % 2, query = position[i / 2 % 2];
-      scores[i] = Hooks::visible(query, key, keys) ? Hooks::transform(scores[i], slope, query, key)
-                                                   : nothing();
-    }
+    for (int i = 0; i < Scores; ++i)
+      if (!Hooks::visible(position + i / 2 % 2 * 8, firstKey + i / 4 * 8 + 2 * c + i % 2, keys))
+        scores[i] = nothing();
   }
 
   /// Scores become probabilities; true if what is summed in `out` must be multiplied by

@@ -223,16 +223,17 @@ template <typename Config, typename T> struct AttentionConsumer {
   const AttentionArguments<T> &a;
   const AttentionRing<Config, T> &ring;
   int group;
-  RingPlace<Config> keyPlace, valuePlace;
-  u32 queryParity = 0;
+  /// Tiles of keys that were taken; a tile of values has the number of its keys.
+  u32 taken = 0;
   AttentionWork work;
   AttentionRows<Config, T> rows;
   /// Whether warpgroups take turns: where every one has rows.
   bool turns;
-  i32 lowest, highest; // positions of the warpgroup's queries
+  i32 lowest; // position of the warpgroup's queries
   float slope;
   u32 probabilities[Traits::kKeys / 16][4];
 
+  INGOT_DEVICE i32 highest() const { return lowest + Traits::kGroupRows - 1; }
   INGOT_DEVICE bool isFirst() const { return threadIdx.x % Traits::kGroupThreads == 0; }
   INGOT_DEVICE int myTurn() const { return 1 + group; }
   INGOT_DEVICE int nextTurn() const { return 1 + (group + 1) % Traits::kConsumers; }
@@ -249,33 +250,33 @@ template <typename Config, typename T> struct AttentionConsumer {
     if (isFirst())
       ptx::arrive(full + 8); // Empty.
   }
+  static INGOT_DEVICE int stageOf(u32 tile) { return tile % Config::kStages; }
+  static INGOT_DEVICE u32 parityOf(u32 tile) { return tile / Config::kStages % 2; }
   INGOT_DEVICE void releaseKeys() {
-    release(ring.keysFull(keyPlace.stage));
-    keyPlace.advance();
+    release(ring.keysFull(stageOf(taken)));
+    ++taken;
   }
-  INGOT_DEVICE void releaseValues() {
-    release(ring.valuesFull(valuePlace.stage));
-    valuePlace.advance();
-  }
+  INGOT_DEVICE void releaseValues(u32 number) { release(ring.valuesFull(stageOf(number))); }
 
   /// Masked and transformed scores become probabilities; true if `rows.out` must be rescaled.
   template <int Scores> INGOT_DEVICE bool soften(float (&scores)[Scores], int tile) {
     const i32 firstKey = tile * Traits::kKeys;
-    if (!Hooks::kPlain ||
-        !Hooks::allVisible(lowest, highest, firstKey, firstKey + Traits::kKeys, work.keys))
-      rows.mask(scores, firstKey, work.keys, slope);
+    if constexpr (!Hooks::kPlain)
+      rows.transform(scores, firstKey, slope);
+    if (!Hooks::allVisible(lowest, highest(), firstKey, firstKey + Traits::kKeys, work.keys))
+      rows.mask(scores, firstKey, work.keys);
     return rows.soften(scores);
   }
   INGOT_DEVICE u64 waitForKeys() const {
-    ptx::wait_barrier(ring.keysFull(keyPlace.stage), keyPlace.parity);
-    return ptx::describe_matrix(ring.keys(keyPlace.stage));
+    ptx::wait_barrier(ring.keysFull(stageOf(taken)), parityOf(taken));
+    return ptx::describe_matrix(ring.keys(stageOf(taken)));
   }
-  INGOT_DEVICE u64 waitForValues(int tile) const {
-    ptx::wait_barrier(ring.valuesFull(valuePlace.stage), valuePlace.parity);
+  INGOT_DEVICE u64 waitForValues(u32 number, int tile) const {
+    ptx::wait_barrier(ring.valuesFull(stageOf(number)), parityOf(number));
     const int valid = work.keys - tile * Traits::kKeys;
     if (valid < Traits::kKeys)
-      clear_values<Config, T>(ring.values(valuePlace.stage), valid, ownBarrier());
-    return ptx::describe_rows_of_n(ring.values(valuePlace.stage), Traits::kKeyPanel);
+      clear_values<Config, T>(ring.values(stageOf(number)), valid, ownBarrier());
+    return ptx::describe_rows_of_n(ring.values(stageOf(number)), Traits::kKeyPanel);
   }
   /// The probabilities of the first `Keys` keys of the tile that comes first.
   template <int Keys> INGOT_DEVICE void scoreLast(u64 queries, int tile) {
@@ -294,7 +295,7 @@ template <typename Config, typename T> struct AttentionConsumer {
     const u64 queries = ptx::describe_matrix(ring.queries(group));
     int tile = work.afterTile - 1;
     bool half =
-        min_of(work.keys, Config::kCausal ? highest + 1 : work.keys) - tile * Traits::kKeys <=
+        min_of(work.keys, Config::kCausal ? highest() + 1 : work.keys) - tile * Traits::kKeys <=
         Traits::kHalfKeys;
     if (half)
       scoreLast<Traits::kHalfKeys>(queries, tile);
@@ -302,7 +303,7 @@ template <typename Config, typename T> struct AttentionConsumer {
       scoreLast<Traits::kKeys>(queries, tile);
     for (--tile; tile >= work.firstTile; --tile) {
       float scores[Traits::kKeys / 2];
-      const u64 keys = waitForKeys(), values = waitForValues(tile + 1);
+      const u64 keys = waitForKeys(), values = waitForValues(taken - 1, tile + 1);
       takeTurn();
       start_scores<Config, T, Traits::kKeys>(scores, queries, keys);
       if (half)
@@ -316,19 +317,19 @@ template <typename Config, typename T> struct AttentionConsumer {
       const bool raised = soften(scores, tile);
       ptx::hold_back(rows.sum[0] + rows.sum[1]);
       ptx::wgmma_wait<0>();
-      releaseValues();
+      releaseValues(taken - 2);
       pack_probabilities<T>(probabilities, scores);
       if (raised)
         rows.rescale();
     }
     release(ring.queriesFull(group));
-    const u64 values = waitForValues(work.firstTile);
+    const u64 values = waitForValues(taken - 1, work.firstTile);
     if (half)
       start_values<Config, T, Traits::kHalfKeys>(rows, probabilities, values);
     else
       start_values<Config, T, Traits::kKeys>(rows, probabilities, values);
     ptx::wgmma_wait<0>();
-    releaseValues();
+    releaseValues(taken - 1);
   }
 
   /// Lets an item go by of which this warpgroup has no rows. Its warps stay together: one that is
@@ -340,9 +341,9 @@ template <typename Config, typename T> struct AttentionConsumer {
       waitForKeys();
       ptx::sync_at(ownBarrier(), Traits::kGroupThreads);
       releaseKeys();
-      ptx::wait_barrier(ring.valuesFull(valuePlace.stage), valuePlace.parity);
+      ptx::wait_barrier(ring.valuesFull(stageOf(taken - 1)), parityOf(taken - 1));
       ptx::sync_at(ownBarrier(), Traits::kGroupThreads);
-      releaseValues();
+      releaseValues(taken - 1);
     }
   }
 
@@ -354,10 +355,9 @@ template <typename Config, typename T> struct AttentionConsumer {
       const int firstRow = work.firstQuery + group * Traits::kGroupRows;
       const int warpRow = firstRow + warp * 16;
       lowest = work.past + firstRow;
-      highest = lowest + Traits::kGroupRows - 1;
       turns = work.firstQuery + (Traits::kConsumers - 1) * Traits::kGroupRows < work.tokens;
-      ptx::wait_barrier(ring.queriesFull(group), queryParity);
-      queryParity ^= 1;
+      // Queries come once an item, as items do.
+      ptx::wait_barrier(ring.queriesFull(group), slot.parity ^ 1);
       if (firstRow >= work.tokens) {
         skip();
         continue;

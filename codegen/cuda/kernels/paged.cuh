@@ -5,12 +5,19 @@
 
 namespace ingot {
 
-/// The D elements of head `head` of the token at logical position `position` of a row whose block
-/// table is `table`. Block numbers are clamped, so that no table reaches outside of the cache.
+/// The row of D elements that head `head` of the token at logical position `position` of a row is
+/// whose block table is `table`. Block numbers are clamped, so that no table reaches outside of the
+/// cache.
+template <int kBlocks, int kHeads, int kBlock>
+INGOT_DEVICE i64 paged_row(const i32 *table, i64 position, i64 head) {
+  const i64 physical = min_of(max_of(table[position / kBlock], 0), kBlocks - 1);
+  return (physical * kHeads + head) * kBlock + position % kBlock;
+}
+
+/// Its D elements.
 template <int kBlocks, int kHeads, int kBlock, int kWidth, typename T>
 INGOT_DEVICE T *paged_slot(T *cache, const i32 *table, i64 position, i64 head) {
-  const i64 physical = min_of(max_of(table[position / kBlock], 0), kBlocks - 1);
-  return cache + ((physical * kHeads + head) * kBlock + position % kBlock) * kWidth;
+  return cache + paged_row<kBlocks, kHeads, kBlock>(table, position, head) * kWidth;
 }
 
 /// The row whose tokens [cu[row], cu[row + 1]) hold `token`; `rows` if none does.

@@ -71,5 +71,11 @@ INGOT_DEVICE float exp2_fast(float x) {
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
   return result;
 }
+/// tanh(x), to about 2^-11 of it.
+INGOT_DEVICE float tanh_fast(float x) {
+  float result;
+  asm("tanh.approx.f32 %0, %1;" : "=f"(result) : "f"(x));
+  return result;
+}
 
 } // namespace ingot::ptx

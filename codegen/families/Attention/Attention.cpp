@@ -126,6 +126,7 @@ Result<Code> AttentionFamily::emit(ArrayRef<exec::KernelOp> kernels, const Targe
       makeWarpgroupStub(stub, kernel, desc);
     } else {
       stub.includes = {"codegen/cuda/kernels/attention.cuh"};
+      stub.constants.push_back({"int kKeys", std::to_string(config("keys"))});
       stub.constants.push_back({"int kRowTiles", std::to_string(config("row_tiles"))});
       stub.constants.push_back({"int kChunkBytes", std::to_string(desc.chunkBytes)});
       stub.constants.push_back({"int kCluster", std::to_string(config("cluster"))});

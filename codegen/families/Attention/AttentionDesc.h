@@ -43,8 +43,8 @@ struct AttentionConfig {
   /// Warpgroup instructions fed by the tensor copy engine (attention_sm90.cuh), else mma.sync.
   bool warpgroups = false;
   unsigned rowTiles = 1; // without: 16 query rows each, of a warp
-  unsigned keys = 64;    // with: of a tile, and tiles on their way
-  unsigned stages = 2;
+  unsigned keys = 64;    // of a tile
+  unsigned stages = 2;   // with: tiles on their way
   uint32_t sharedBytes = 0;
   unsigned blocks = 0; // the grid
   std::string reason;

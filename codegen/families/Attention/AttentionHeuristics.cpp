@@ -8,8 +8,6 @@
 using namespace ingot;
 using namespace ingot::codegen;
 
-/// Query rows of a block with one row tile a warp.
-static constexpr int64_t kQueryRows = 64;
 /// Fewer tokens than this leave most of a warpgroup's rows empty.
 static constexpr int64_t kFewTokens = 64;
 
@@ -54,12 +52,22 @@ codegen::chooseAttentionConfig(const AttentionDesc &desc, const cuda::ArchInfo &
   AttentionConfig config;
   int64_t bytes = desc.elementType.getIntOrFloatBitWidth() / 8;
   int64_t padded = llvm::alignTo(desc.width, 16);
-  int64_t pitch = padded * bytes + 16, keys = bytes == 2 ? 64 : 32;
+  int64_t pitch = padded * bytes + 16;
+  auto queryRows = [&] { return config.threads / 32 * 16 * config.rowTiles; };
+  auto fits = [&] {
+    config.sharedBytes = (queryRows() + 4 * config.keys) * pitch;
+    return config.sharedBytes + desc.mostRows * 4 + 1024 <= arch.sharedBytesPerBlock;
+  };
   // Two row tiles a warp read keys and values half as often; their accumulators take 128 registers
   // at D = 128.
   config.rowTiles = bytes == 2 && desc.width <= 128 ? 2 : 1;
-  config.sharedBytes = (kQueryRows * config.rowTiles + 4 * keys) * pitch;
-  if (config.sharedBytes + desc.mostRows * 4 + 1024 > arch.sharedBytesPerBlock)
+  config.keys = bytes == 2 ? 64 : 32;
+  // Where wide heads find little shared memory: fewer keys on their way, then fewer queries.
+  while (!fits() && config.keys > 16)
+    config.keys /= 2;
+  while (!fits() && config.threads > 32)
+    config.threads /= 2;
+  if (!fits())
     return "tiles take " + std::to_string(config.sharedBytes) +
            " bytes of shared memory, a block has " + std::to_string(arch.sharedBytesPerBlock);
   unsigned fit =
@@ -67,9 +75,8 @@ codegen::chooseAttentionConfig(const AttentionDesc &desc, const cuda::ArchInfo &
   unsigned perMultiprocessor = std::clamp(fit, 1u, 4u);
   config.cluster = arch.number >= 90 ? 8 : 1;
   config.blocks = arch.multiprocessors * perMultiprocessor / config.cluster * config.cluster;
-  config.reason = std::to_string(kQueryRows * config.rowTiles) + " query rows and " +
-                  std::to_string(keys) + " keys a tile, " + std::to_string(perMultiprocessor) +
-                  " blocks a multiprocessor";
+  config.reason = std::to_string(queryRows()) + " query rows and " + std::to_string(config.keys) +
+                  " keys a tile, " + std::to_string(perMultiprocessor) + " blocks a multiprocessor";
   if (config.cluster > 1)
     config.reason += ", clusters of 8 share the keys of few rows";
   config.reason += without;

@@ -5,12 +5,14 @@
 #include "codegen/families/Attention/AttentionDesc.h"
 #include "codegen/families/Attention/AttentionStub.h"
 
+#include "llvm/Support/MathExtras.h"
+
 using namespace mlir;
 using namespace ingot;
 using namespace ingot::codegen;
 
 static constexpr int64_t kMostTokens = 64;
-static constexpr unsigned kThreads = 256, kCluster = 8;
+static constexpr unsigned kThreads = 256, kCluster = 8, kHeads = 8;
 
 /// Few packed tokens over a paged cache in 16 bits: what the family is for; else why not.
 static std::optional<std::string> whyNotMeant(const AttentionDesc &desc) {
@@ -38,12 +40,13 @@ Match AttentionDecodeFamily::match(exec::KernelOp kernel, const TargetInfo &targ
   transformer::AttentionOp op = desc.op;
   if (std::optional<std::string> reason = whyNotMeant(desc))
     return Match::unrelated(*reason);
-  if (desc.width != 64 && desc.width != 128)
-    return Match::no("D=" + std::to_string(desc.width) + " is neither 64 nor 128");
-  if (op.getHeads() / op.getKvHeads() > 8)
-    return Match::no("more than 8 query heads share a key/value head");
+  if (desc.width % 8 != 0)
+    return Match::no("D=" + std::to_string(desc.width) + " is no multiple of 8");
   if (desc.chunkBytes != 16)
     return Match::no("rows of heads are not aligned to 16 bytes");
+  if (desc.blocks * op.getKvHeads() * desc.block > INT32_MAX)
+    return Match::no("the cache has " + std::to_string(desc.blocks * op.getKvHeads() * desc.block) +
+                     " rows of heads, more than 32 bits count");
   return Match::yes();
 }
 
@@ -52,9 +55,12 @@ Result<Selection> AttentionDecodeFamily::select(exec::KernelOp kernel,
   cuda::ArchInfo arch = *cuda::getArchInfo(context.target.arch);
   AttentionDesc desc = std::get<AttentionDesc>(describeAttention(kernel));
   transformer::AttentionOp op = desc.op;
-  // Every warp's sums and those of the block: [head][D], a maximum and a sum.
-  int64_t group = op.getHeads() / op.getKvHeads();
-  int64_t shared = (kThreads / 32 + 1) * group * (desc.width + 2) * 4;
+  // Every warp's sums and those of the block, [head][D], a maximum and a sum; of wide heads the
+  // queries too: DecodeTraits of the kernel.
+  int64_t group = op.getHeads() / op.getKvHeads(), tiles = llvm::divideCeil(group, kHeads);
+  int64_t shared = (kThreads / 32 + 1) * llvm::divideCeil(group, tiles) * (desc.width + 2) * 4;
+  if (desc.width > 64)
+    shared += llvm::divideCeil(desc.width, 32) * kThreads * 16;
   Builder builder(kernel.getContext());
   Selection selection;
   selection.desc.text = desc.str();
@@ -62,6 +68,9 @@ Result<Selection> AttentionDecodeFamily::select(exec::KernelOp kernel,
       builder.getDictionaryAttr(builder.getNamedAttr("shared", builder.getI64IntegerAttr(shared)));
   selection.config.text = "a block or a part of a cluster of 8 for a token and key/value head, 16 "
                           "keys a warp at a time: the cache's bytes are the time";
+  if (tiles > 1)
+    selection.config.text +=
+        "; " + std::to_string(tiles) + " tiles of the " + std::to_string(group) + " query heads";
   exec::SizeAttr one = exec::SizeAttr::get(kernel.getContext(), 1);
   unsigned blocks = arch.multiprocessors / kCluster * kCluster;
   selection.launch.grid = {exec::SizeAttr::get(kernel.getContext(), blocks), one, one};
@@ -81,7 +90,8 @@ Result<Code> AttentionDecodeFamily::emit(ArrayRef<exec::KernelOp> kernels, const
     cuda::Stub stub;
     stub.includes = {"codegen/cuda/kernels/attention_decode.cuh"};
     stub.threads = kThreads;
-    stub.blocksPerMultiprocessor = 2;
+    // So many registers that a block of the next kernel finds some: what wide heads can't leave.
+    stub.blocksPerMultiprocessor = desc.width <= 128 ? 2 : 1;
     stub.cluster = kCluster;
     stub.sharedBytes = kernel.getConfig()->getAs<IntegerAttr>("shared").getInt();
     stub.waitsItself = true;

@@ -5,8 +5,8 @@
 
 namespace ingot::codegen {
 
-/// Attention of at most 64 packed tokens over a paged cache, in 16-bit types:
-/// kernels/attention_decode.cuh.
+/// Attention of at most 64 packed tokens over a paged cache, in 16-bit types, heads of multiples of
+/// 8: kernels/attention_decode.cuh.
 class AttentionDecodeFamily : public KernelFamily {
 public:
   llvm::StringRef getName() const override { return "cuda.attention_decode"; }

@@ -33,18 +33,26 @@ struct AttentionHeuristics : testing::Test {
   }
 };
 
-TEST_F(AttentionHeuristics, FitSharedMemory) {
+TEST_F(AttentionHeuristics, FitSharedMemoryOfEveryArchitecture) {
   for (llvm::StringRef name : cuda::getArchNames())
-    for (int64_t width : {16, 64, 72, 128, 200, 256})
-      for (int64_t tokens : {1, 4096}) {
-        cuda::ArchInfo arch = *cuda::getArchInfo(name);
-        auto config = chooseAttentionConfig(describe(width, tokens, 16), arch);
-        if (auto *taken = std::get_if<AttentionConfig>(&config)) {
-          EXPECT_LE(taken->sharedBytes + 17 * 4 + 1024, arch.sharedBytesPerBlock)
+    for (int64_t width : {16, 32, 48, 64, 72, 80, 96, 112, 128, 160, 192, 200, 256})
+      for (int64_t tokens : {1, 4096})
+        for (bool wide : {false, true}) {
+          cuda::ArchInfo arch = *cuda::getArchInfo(name);
+          AttentionConfig taken = choose(describe(width, tokens, 16, wide), arch);
+          EXPECT_LE(taken.sharedBytes + 17 * 4 + 1024, arch.sharedBytesPerBlock)
               << name.str() << " " << width;
-          EXPECT_FALSE(taken->reason.empty());
+          EXPECT_FALSE(taken.reason.empty());
+          EXPECT_EQ(taken.keys % 16, 0u);
         }
-      }
+}
+
+TEST_F(AttentionHeuristics, TakeFewerKeysWhereSharedMemoryIsShort) {
+  cuda::ArchInfo consumer = *cuda::getArchInfo("sm_86");
+  EXPECT_EQ(choose(describe(64, 4096, 4), consumer).keys, 64u);
+  EXPECT_EQ(choose(describe(128, 4096, 4), consumer).keys, 32u);
+  EXPECT_EQ(choose(describe(128, 4096, 4), consumer).threads, 128u);
+  EXPECT_LT(choose(describe(256, 4096, 4, true), consumer).threads, 128u);
 }
 
 TEST_F(AttentionHeuristics, TakeWarpgroupsForManyQueriesOnHopperOnly) {
