@@ -25,7 +25,10 @@ struct Config {
   static constexpr bool kAlibi = Bits & kAlibiBit, kSinks = Bits & kSinksBit;
   static constexpr bool kAlibiBeforeScale = false;
   static constexpr int kPitch = kPadded * int(sizeof(T)) + 16;
-  static constexpr int kSharedBytes = (kThreads / 2 * kRowTiles + 4 * kKeys) * kPitch;
+  static constexpr int kRows = kThreads / 2 * kRowTiles;
+  static constexpr int kTilesBytes = (kRows + 4 * kKeys) * kPitch;
+  static constexpr int kMergeBytes = kRows * (kPadded + 2) * 4;
+  static constexpr int kSharedBytes = kTilesBytes > kMergeBytes ? kTilesBytes : kMergeBytes;
 };
 
 template <typename C, typename T>

@@ -51,13 +51,14 @@ template <typename Config, typename T> struct AttentionTraits {
   static constexpr int kPitch = kPadded * sizeof(T) + 16;
   static constexpr int kQueryBytes = kRows * kPitch;
   static constexpr int kTileBytes = kKeys * kPitch;
-  static constexpr int kSharedBytes = kQueryBytes + 4 * kTileBytes;
-  /// What a block of a cluster hands over: accumulators, maxima and sums of its rows.
+  /// What a block of a cluster hands over in place of the tiles: accumulators, maxima and sums of
+  /// its rows.
   static constexpr int kMergeBytes = kRows * (kPadded + 2) * 4;
+  static constexpr int kTilesBytes = kQueryBytes + 4 * kTileBytes;
+  static constexpr int kSharedBytes = kTilesBytes > kMergeBytes ? kTilesBytes : kMergeBytes;
   static_assert(Config::kWidth >= 1 && Config::kWidth <= 256, "a head is 1 to 256 elements wide");
   static_assert(Config::kScale > 0, "the largest score is that of the largest product");
   static_assert(kKeys % 16 == 0, "a step of products with 16-bit values takes 16 keys");
-  static_assert(kMergeBytes <= kSharedBytes, "what is merged takes the place of the tiles");
 };
 
 /// One work item.

@@ -55,7 +55,9 @@ codegen::chooseAttentionConfig(const AttentionDesc &desc, const cuda::ArchInfo &
   int64_t pitch = padded * bytes + 16;
   auto queryRows = [&] { return config.threads / 32 * 16 * config.rowTiles; };
   auto fits = [&] {
-    config.sharedBytes = (queryRows() + 4 * config.keys) * pitch;
+    // Tiles, or what blocks of a cluster hand over in their place: AttentionTraits.
+    config.sharedBytes =
+        std::max<int64_t>((queryRows() + 4 * config.keys) * pitch, queryRows() * (padded + 2) * 4);
     return config.sharedBytes + desc.mostRows * 4 + 1024 <= arch.sharedBytesPerBlock;
   };
   // Two row tiles a warp read keys and values half as often; their accumulators take 128 registers
