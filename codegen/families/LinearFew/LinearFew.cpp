@@ -64,6 +64,9 @@ static FewConfig chooseConfig(const LinearDesc &desc, int64_t mostRows,
   config.ringStages = std::min(8, kRingBytes / (warps * box));
   config.sharedBytes = 1024 + warps * config.ringStages * (box + 8) +
                        warps * config.tokenTiles * 16 * config.tileRows * 4;
+  // So much that no two blocks of these kernels share a multiprocessor: the next kernel's would
+  // take places beside this one's and leave others empty.
+  config.sharedBytes = std::max(config.sharedBytes, (arch.sharedBytesPerBlock + 1024) / 2);
   return config;
 }
 
