@@ -3,7 +3,9 @@
 
 #include "runtime/cli/Commands.h"
 #include "runtime/format/DType.h"
+#include "runtime/support/Clock.h"
 #include "runtime/support/Text.h"
+#include "runtime/weights/JsonWriter.h"
 
 #include <charconv>
 #include <cmath>
@@ -141,6 +143,7 @@ Result<ArrayArgument> parseArray(const std::string &argument, Program &program) 
 Result<std::unique_ptr<Model>> loadModel(const ModelOptions &options,
                                          const ChoosePrograms &choose) {
   LoadOptions load;
+  load.began = monotonicSeconds();
   load.weights = options.weights;
   load.threads = options.threads;
   if (load.threads == 0) {
@@ -152,7 +155,9 @@ Result<std::unique_ptr<Model>> loadModel(const ModelOptions &options,
   auto pool = ThreadPool::create(load.threads);
   if (!pool.ok())
     return pool.status();
-  auto artifact = Artifact::open(options.file, {options.verifyChecksums, pool->get()});
+  auto artifact = Artifact::open(
+      options.file,
+      {.verifyChecksums = options.verifyChecksums, .pool = pool->get(), .weightsLater = true});
   if (!artifact.ok())
     return artifact.status();
   pool->reset();
@@ -161,6 +166,21 @@ Result<std::unique_ptr<Model>> loadModel(const ModelOptions &options,
   if (!model.ok())
     return model.status().withContext(options.file + ": ");
   return model;
+}
+
+double loadSeconds(const Model &model) {
+  double sum = 0;
+  for (const LoadStage &stage : model.loadStages())
+    sum += stage.seconds;
+  return sum;
+}
+
+void reportLoad(const Model &model, JsonWriter &json) {
+  json.key("load").beginObject().member("seconds", loadSeconds(model));
+  json.key("stages").beginObject();
+  for (const LoadStage &stage : model.loadStages())
+    json.member(stage.name, stage.seconds);
+  json.endObject().endObject();
 }
 
 } // namespace ingot::commands

@@ -14,6 +14,10 @@
 #include <string_view>
 #include <vector>
 
+namespace ingot {
+class JsonWriter;
+}
+
 namespace ingot::commands {
 
 struct ModelOptions;
@@ -48,5 +52,10 @@ using ChoosePrograms = std::function<std::vector<std::string>(const format::Plan
 
 /// Opens what `options` names and loads the programs that `choose` says.
 Result<std::unique_ptr<Model>> loadModel(const ModelOptions &options, const ChoosePrograms &choose);
+
+/// From opening the file to the loaded model.
+double loadSeconds(const Model &model);
+/// The member "load": all seconds, and those of each stage.
+void reportLoad(const Model &model, JsonWriter &json);
 
 } // namespace ingot::commands

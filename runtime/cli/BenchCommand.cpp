@@ -9,22 +9,16 @@
 #include "runtime/cli/Commands.h"
 #include "runtime/format/Artifact.h"
 #include "runtime/format/DType.h"
+#include "runtime/support/Clock.h"
 #include "runtime/support/Text.h"
 #include "runtime/support/Try.h"
 #include "runtime/weights/JsonWriter.h"
 
 #include <algorithm>
-#include <ctime>
 
 namespace ingot::commands {
 
 namespace {
-
-double now() {
-  timespec time;
-  ::clock_gettime(CLOCK_MONOTONIC, &time);
-  return double(time.tv_sec) + double(time.tv_nsec) * 1e-9;
-}
 
 /// What one --decode, --prefill or --forward asks for.
 struct Case {
@@ -153,10 +147,10 @@ private:
       for (size_t port = 0; port < inputs.size(); ++port)
         std::copy(inputs[port].begin(), inputs[port].end(),
                   static_cast<char *>(program.inputs()[port].host));
-      double begin = now();
+      double begin = monotonicSeconds();
       INGOT_TRY(program.execute());
       if (i >= options_.warmup)
-        result.seconds.push_back(now() - begin);
+        result.seconds.push_back(monotonicSeconds() - begin);
     }
     std::sort(result.seconds.begin(), result.seconds.end());
     return result;
@@ -168,9 +162,9 @@ private:
     for (const std::string &name : program.symbolNames()) {
       auto value = values.find(name);
       if (value == values.end())
-        return Status(ExitCode::Unsupported, text("bench: program ", quoted(program.name()),
-                                                  " has a size ", quoted(name),
-                                                  " that no case gives"));
+        return Status(ExitCode::Unsupported,
+                      text("bench: program ", quoted(program.name()), " has a size ", quoted(name),
+                           " that no case gives"));
       symbols.push_back(value->second);
     }
     return program.bind(symbols);
@@ -220,9 +214,9 @@ private:
     INGOT_TRY(bind(program, {{"T", tokens}}));
     fillRandom(program);
     if (lengths.size() >= offsets.elements)
-      return Status(ExitCode::Usage, text("--forward: expected at most ", offsets.elements - 1,
-                                          " rows (compiled with --max-batch), got ",
-                                          lengths.size()));
+      return Status(ExitCode::Usage,
+                    text("--forward: expected at most ", offsets.elements - 1,
+                         " rows (compiled with --max-batch), got ", lengths.size()));
     int64_t sum = 0;
     for (size_t row = 0; row < offsets.elements; ++row) {
       store(offsets, row, sum);
@@ -234,8 +228,9 @@ private:
   Result<Timing> runStep(const Case &what) {
     const format::Generation *table = model_.artifact().plan().generation();
     if (!table)
-      return Status(ExitCode::Usage, text("--", what.kind, ": this file has no generation loop; "
-                                                           "time it with --forward"));
+      return Status(ExitCode::Usage, text("--", what.kind,
+                                          ": this file has no generation loop; "
+                                          "time it with --forward"));
     bool decode = std::string_view(what.kind) == "decode";
     auto program = model_.findProgram(
         (decode && table->decode_program() ? table->decode_program() : table->program())->str());
@@ -254,9 +249,9 @@ private:
     Port *ids = (*program)->findPort(table->input_ids()->str(), false);
     Port *blocks = (*program)->findPort(table->block_table()->str(), false);
     // The names of the sizes are the ports' own: ids [B, S], block table [B, NB].
-    INGOT_TRY(bind(**program, {{ids->dimTexts[0], what.rows},
-                               {ids->dimTexts[1], fed},
-                               {blocks->dimTexts[1], width}}));
+    INGOT_TRY(bind(
+        **program,
+        {{ids->dimTexts[0], what.rows}, {ids->dimTexts[1], fed}, {blocks->dimTexts[1], width}}));
     fillRandom(**program);
     Port *fedPort = (*program)->findPort(table->num_tokens()->str(), false);
     Port *past = (*program)->findPort(table->past_tokens()->str(), false);
@@ -317,15 +312,20 @@ std::string report(const Model &model, const std::vector<Timing> &results, bool 
   JsonWriter json;
   json.beginObject().member("weight_bytes", bytes);
   std::string out = reportMemory(model, json);
+  reportLoad(model, json);
+  out += text("loaded in ", float(loadSeconds(model)), " s:");
+  for (const LoadStage &stage : model.loadStages())
+    out += text(" ", stage.name, " ", float(stage.seconds));
+  out += "\n";
   json.key("cases").beginArray();
   for (const Timing &result : results) {
     double least = result.seconds.front(), most = result.seconds.back();
     double median = result.seconds[result.seconds.size() / 2];
     double rate = double(result.tokens) / median;
-    out += text(caseText(result.what), "  median ", float(median * 1e3), " ms  (",
-                float(least * 1e3), " to ", float(most * 1e3), ", ", result.seconds.size(),
-                " runs)  ", float(rate), " tokens/s  ", float(double(bytes) / median * 1e-9),
-                " GB/s of weights\n");
+    out +=
+        text(caseText(result.what), "  median ", float(median * 1e3), " ms  (", float(least * 1e3),
+             " to ", float(most * 1e3), ", ", result.seconds.size(), " runs)  ", float(rate),
+             " tokens/s  ", float(double(bytes) / median * 1e-9), " GB/s of weights\n");
     json.beginObject().member("case", caseText(result.what)).member("rows", result.what.rows);
     json.member("length", result.what.length).member("tokens", result.tokens);
     json.member("runs", result.seconds.size()).member("median_seconds", median);

@@ -4,6 +4,7 @@
 #include "runtime/exec/Convert.h"
 #include "runtime/format/DType.h"
 #include "runtime/generate/Generator.h"
+#include "runtime/support/Clock.h"
 #include "runtime/support/Text.h"
 #include "runtime/support/Try.h"
 #include "runtime/weights/JsonWriter.h"
@@ -118,8 +119,9 @@ Status applyOptions(const GenerateOptions &options, GenerateSettings &settings) 
   return checkSamplingOptions(sampling);
 }
 
-std::string report(const GenerateOptions &options, const Prompts &prompts,
-                   const std::vector<GeneratedRow> &rows, const GenerateStats &stats) {
+std::string report(const GenerateOptions &options, const Prompts &prompts, const Model &model,
+                   const std::vector<GeneratedRow> &rows, const GenerateStats &stats,
+                   double firstToken) {
   double seconds = stats.prefillSeconds + stats.decodeSeconds;
   if (!options.json) {
     std::string out;
@@ -138,11 +140,14 @@ std::string report(const GenerateOptions &options, const Prompts &prompts,
       json.value(token);
     json.endArray().member("stop", stopReasonName(rows[i].stop)).endObject();
   }
-  json.endArray().key("stats").beginObject();
+  json.endArray();
+  reportLoad(model, json);
+  json.key("stats").beginObject();
   json.member("prompt_tokens", stats.promptTokens).member("new_tokens", stats.newTokens);
   json.member("prefill_calls", stats.prefillCalls).member("decode_calls", stats.decodeCalls);
   json.member("prefill_seconds", stats.prefillSeconds);
   json.member("decode_seconds", stats.decodeSeconds);
+  json.member("first_token_seconds", firstToken);
   json.member("new_tokens_per_second", seconds > 0 ? double(stats.newTokens) / seconds : 0.0);
   json.endObject().endObject();
   return json.text() + "\n";
@@ -151,6 +156,7 @@ std::string report(const GenerateOptions &options, const Prompts &prompts,
 } // namespace
 
 Result<std::string> generate(const GenerateOptions &options) {
+  double began = monotonicSeconds();
   Prompts prompts;
   for (const std::string &argument : options.prompts)
     INGOT_TRY(addPrompts(argument, prompts));
@@ -173,18 +179,24 @@ Result<std::string> generate(const GenerateOptions &options) {
     return generator.status();
   GenerateSettings settings = (*generator)->defaults();
   INGOT_TRY(applyOptions(options, settings));
-  if (options.onToken) {
-    settings.user = const_cast<GenerateOptions *>(&options);
-    settings.onToken = [](void *user, size_t prompt, int32_t token, size_t) {
-      static_cast<GenerateOptions *>(user)->onToken(prompt, token);
-      return false;
-    };
-  }
+  struct Tokens {
+    const GenerateOptions &options;
+    double first = 0; // when there was the first
+  } tokens{options};
+  settings.user = &tokens;
+  settings.onToken = [](void *user, size_t prompt, int32_t token, size_t) {
+    auto &tokens = *static_cast<Tokens *>(user);
+    if (tokens.first == 0)
+      tokens.first = monotonicSeconds();
+    if (tokens.options.onToken)
+      tokens.options.onToken(prompt, token);
+    return false;
+  };
   std::vector<std::span<const int32_t>> views(prompts.begin(), prompts.end());
   std::vector<GeneratedRow> rows;
   GenerateStats stats;
   INGOT_TRY((*generator)->generate(views, settings, rows, &stats));
-  return report(options, prompts, rows, stats);
+  return report(options, prompts, **model, rows, stats, tokens.first - began);
 }
 
 } // namespace ingot::commands

@@ -3,6 +3,7 @@
 #include "runtime/cli/Commands.h"
 #include "runtime/exec/Convert.h"
 #include "runtime/format/DType.h"
+#include "runtime/support/Clock.h"
 #include "runtime/support/Text.h"
 #include "runtime/support/Try.h"
 #include "runtime/weights/JsonWriter.h"
@@ -10,18 +11,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <ctime>
 #include <map>
 
 namespace ingot::commands {
 
 namespace {
-
-double now() {
-  timespec time;
-  ::clock_gettime(CLOCK_MONOTONIC, &time);
-  return double(time.tv_sec) + double(time.tv_nsec) * 1e-9;
-}
 
 /// An output of a finished run, its elements readable as numbers.
 struct View {
@@ -279,9 +273,9 @@ Result<std::string> run(const RunOptions &options) {
   for (uint64_t i = 0; i < options.repeat; ++i) {
     for (size_t j = 0; j < views.size(); ++j)
       outputs[j] = OutputTensor{views[j].tensor.name};
-    double begin = now();
+    double begin = monotonicSeconds();
     INGOT_TRY(program->run(inputs, outputs));
-    times.push_back(now() - begin);
+    times.push_back(monotonicSeconds() - begin);
   }
   for (size_t i = 0; i < views.size(); ++i) {
     views[i].tensor = outputs[i];

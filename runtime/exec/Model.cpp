@@ -2,6 +2,7 @@
 #include "runtime/exec/Model.h"
 
 #include "runtime/support/CheckedMath.h"
+#include "runtime/support/Clock.h"
 #include "runtime/support/Text.h"
 #include "runtime/support/Try.h"
 
@@ -14,6 +15,11 @@ using format::Space;
 Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const Artifact> artifact,
                                            const LoadOptions &options) {
   std::unique_ptr<Model> model(new Model);
+  model->stageBegan_ = options.began;
+  if (options.began == 0)
+    model->stageBegan_ = monotonicSeconds();
+  else
+    model->finishStage("file");
   model->artifact_ = std::move(artifact);
   const format::Plan &plan = model->artifact_->plan();
   unsigned threads = options.threads;
@@ -28,11 +34,12 @@ Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const Artifact> artif
     return pool.status();
   model->pool_ = std::move(*pool);
   INGOT_TRY(model->choosePrograms(options.programs));
-  // Code before memory: a machine that cannot run the code should say so at once.
-  for (size_t i = 0; i < plan.devices()->size(); ++i)
-    INGOT_TRY(model->loadDevice(i, options));
-  for (size_t i = 0; i < plan.devices()->size(); ++i)
-    INGOT_TRY(model->loadKernels(i));
+  Files files;
+  auto weights = model->bindWeights(options, files);
+  if (!weights.ok())
+    return weights.status();
+  model->finishStage("checkpoint");
+  INGOT_TRY(model->start(options, files));
   for (size_t i = 0; i < plan.devices()->size(); ++i) {
     const format::Device &table = *plan.devices()->Get(unsigned(i));
     LoadedDevice &device = model->devices_[i];
@@ -48,7 +55,9 @@ Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const Artifact> artif
       device.bases[unsigned(space)] = *base;
     }
   }
-  INGOT_TRY(model->loadWeights(options));
+  model->finishStage("memory");
+  INGOT_TRY(model->loadWeights(weights->get()));
+  model->finishStage("weights");
   INGOT_TRY(model->uploadConstants());
   for (unsigned i : model->chosenPrograms_) {
     auto program = Program::create(plan, i, model->devices_);
@@ -58,7 +67,14 @@ Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const Artifact> artif
     model->programs_.push_back(std::move(*program));
   }
   INGOT_TRY(model->checkMemory());
+  model->finishStage("programs");
   return model;
+}
+
+void Model::finishStage(const char *name) {
+  double time = monotonicSeconds();
+  stages_.push_back({name, time - stageBegan_});
+  stageBegan_ = time;
 }
 
 Status Model::choosePrograms(const std::vector<std::string> &names) {
@@ -74,7 +90,8 @@ Status Model::choosePrograms(const std::vector<std::string> &names) {
     if (std::none_of(chosenPrograms_.begin(), chosenPrograms_.end(), [&](unsigned i) {
           return plan.programs()->Get(i)->name()->string_view() == name;
         }))
-      return Status(ExitCode::Usage, text("expected a program among ", all, ", got ", quoted(name)));
+      return Status(ExitCode::Usage,
+                    text("expected a program among ", all, ", got ", quoted(name)));
   arenaBytes_.assign(plan.devices()->size(), 0);
   stateBytes_.assign(plan.devices()->size(), 0);
   freeBefore_.assign(plan.devices()->size(), std::nullopt);

@@ -30,6 +30,8 @@ struct LoadOptions {
   std::vector<std::string> programs;
   /// 0: ThreadPool::defaultThreads().
   unsigned threads = 0;
+  /// When the file was begun to be opened (Clock.h); 0: not told. The first stage is from then.
+  double began = 0;
   /// Tests put fakes here.
   DeviceFactory makeDevice = ingot::makeDevice;
 };
@@ -46,8 +48,17 @@ struct DeviceMemory {
   std::optional<int64_t> gone;
 };
 
+/// A part of loading, in order.
+struct LoadStage {
+  const char *name;
+  double seconds;
+};
+
 class Model {
 public:
+  /// Bytes of mapped files that weights are made of.
+  using Files = std::vector<std::span<const std::byte>>;
+
   static Result<std::unique_ptr<Model>> load(std::shared_ptr<const Artifact> artifact,
                                              const LoadOptions &options = {});
 
@@ -60,21 +71,28 @@ public:
   Status reset();
   std::vector<DeviceMemory> memory() const;
   unsigned threads() const { return pool_->threads(); }
+  const std::vector<LoadStage> &loadStages() const { return stages_; }
 
   /// Set while a call uses the model, see BusyGuard.
   std::atomic<bool> &busy() { return busy_; }
 
 private:
+  struct BoundWeights;
+
   Model() = default;
+  void finishStage(const char *name);
+  Status start(const LoadOptions &options, const Files &files);
+  Status startDevices(const LoadOptions &options);
   Status choosePrograms(const std::vector<std::string> &names);
   Status loadDevice(size_t index, const LoadOptions &options);
   Status loadKernels(size_t index);
   static Result<uint32_t> resolve(Device &device, const format::Kernel &kernel,
                                   std::span<const uint32_t> images);
   Status checkRoom(size_t index);
-  Status loadWeights(const LoadOptions &options);
+  Result<std::shared_ptr<BoundWeights>> bindWeights(const LoadOptions &options, Files &files);
+  Status loadWeights(const BoundWeights *weights);
   Status uploadWeights(size_t index);
-  Status bindWeights(const LoadOptions &options);
+  Status makeWeights(const BoundWeights &weights);
   Status uploadConstants();
   Status checkMemory() const;
 
@@ -87,6 +105,8 @@ private:
   std::vector<uint64_t> arenaBytes_, stateBytes_;
   std::vector<std::optional<uint64_t>> freeBefore_; // of each device, with only the code loaded
   std::vector<std::unique_ptr<Program>> programs_;
+  std::vector<LoadStage> stages_;
+  double stageBegan_ = 0;
   std::atomic<bool> busy_{false};
 };
 

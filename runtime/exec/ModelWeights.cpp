@@ -22,14 +22,10 @@ using format::Space;
 // millisecond.
 static constexpr uint64_t kPieceBytes = uint64_t(1) << 20, kReadBytes = uint64_t(1) << 20;
 
-Status Model::loadWeights(const LoadOptions &options) {
+Status Model::loadWeights(const BoundWeights *weights) {
   const format::Plan &plan = artifact_->plan();
+  bool embedded = plan.weights_embedded() && !weights;
   weightsInPlace_.assign(devices_.size(), false);
-  bool embedded = plan.weights_embedded() && options.weights.empty();
-  bool needed = plan.weights() && plan.weights()->size() != 0;
-  if (!embedded && needed && options.weights.empty())
-    return Status(ExitCode::Usage, "the file holds no weights: give a checkpoint folder or "
-                                   "random:SEED (--weights)");
   for (size_t i = 0; i < devices_.size(); ++i) {
     Device &device = *devices_[i].device;
     void *&base = devices_[i].bases[unsigned(Space::Weights)];
@@ -48,9 +44,7 @@ Status Model::loadWeights(const LoadOptions &options) {
     if (embedded)
       INGOT_TRY(uploadWeights(i));
   }
-  if (embedded || !needed)
-    return {};
-  return bindWeights(options);
+  return weights ? makeWeights(*weights) : Status();
 }
 
 /// The device's range of the mapped file as it is.
@@ -124,8 +118,26 @@ struct DeviceParts {
 
 } // namespace
 
-Status Model::bindWeights(const LoadOptions &options) {
+/// What a source offers for this model, with the jobs that make its weights of that.
+struct Model::BoundWeights {
+  std::unique_ptr<WeightSource> source;
+  std::vector<WeightJob> jobs;
+};
+
+/// Null where the embedded weights are to be taken, or there are none.
+Result<std::shared_ptr<Model::BoundWeights>> Model::bindWeights(const LoadOptions &options,
+                                                                Files &files) {
   const format::Plan &plan = artifact_->plan();
+  bool needed = plan.weights() && plan.weights()->size() != 0;
+  if (plan.weights_embedded() && options.weights.empty()) {
+    files = {artifact_->section(SectionKind::Weights)};
+    return std::shared_ptr<BoundWeights>();
+  }
+  if (!needed)
+    return std::shared_ptr<BoundWeights>();
+  if (options.weights.empty())
+    return Status(ExitCode::Usage, "the file holds no weights: give a checkpoint folder or "
+                                   "random:SEED (--weights)");
   auto source = openWeightSource(options.weights);
   if (!source.ok())
     return source.status();
@@ -135,15 +147,19 @@ Status Model::bindWeights(const LoadOptions &options) {
   auto tensors = bindSources(**source, specs);
   if (!tensors.ok())
     return tensors.status();
+  for (const SourceTensor &tensor : *tensors)
+    if (tensor.data)
+      files.push_back({tensor.data, size_t(*numBytes(tensor.type))});
   std::vector<std::string> unused;
   for (unsigned i = 0; plan.unused_sources() && i < plan.unused_sources()->size(); ++i)
     unused.push_back(plan.unused_sources()->Get(i)->str());
   if (!options.allowSurplus)
     INGOT_TRY(checkSurplus(**source, specs, unused));
-  std::vector<WeightJob> jobs(plan.weights()->size());
-  std::vector<DeviceParts> parts(devices_.size());
-  for (unsigned i = 0; i < jobs.size(); ++i) {
-    WeightJob &job = jobs[i];
+  auto bound = std::make_shared<BoundWeights>();
+  bound->source = std::move(*source);
+  bound->jobs.resize(plan.weights()->size());
+  for (unsigned i = 0; i < bound->jobs.size(); ++i) {
+    WeightJob &job = bound->jobs[i];
     const format::Weight &weight = *plan.weights()->Get(i);
     job.table = &weight;
     auto recipe = planRecipe(weight.name()->str(), weight);
@@ -158,8 +174,16 @@ Status Model::bindWeights(const LoadOptions &options) {
     for (const SourceTensor &operand : job.operands)
       types.push_back(operand.type);
     INGOT_TRY(checkRecipe(job.recipe, types, job.type).withContext(job.where()));
-    parts[weight.device()].add(
-        job, static_cast<std::byte *>(devices_[weight.device()].bases[unsigned(Space::Weights)]));
+  }
+  return bound;
+}
+
+Status Model::makeWeights(const BoundWeights &weights) {
+  std::vector<DeviceParts> parts(devices_.size());
+  for (const WeightJob &job : weights.jobs) {
+    unsigned device = job.table->device();
+    parts[device].add(job,
+                      static_cast<std::byte *>(devices_[device].bases[unsigned(Space::Weights)]));
   }
   for (size_t i = 0; i < devices_.size(); ++i) {
     auto fill = [](void *context, size_t piece, std::byte *to) {
@@ -168,7 +192,7 @@ Status Model::bindWeights(const LoadOptions &options) {
     };
     INGOT_TRY(devices_[i].device->fillPieces(parts[i].pieces, fill, &parts[i], *pool_));
   }
-  return (*source)->checkIntact();
+  return weights.source->checkIntact();
 }
 
 } // namespace ingot

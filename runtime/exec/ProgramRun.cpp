@@ -3,12 +3,12 @@
 
 #include "runtime/format/Artifact.h"
 #include "runtime/format/DType.h"
+#include "runtime/support/Clock.h"
 #include "runtime/support/Text.h"
 #include "runtime/support/Try.h"
 
 #include <algorithm>
 #include <cstring>
-#include <ctime>
 
 namespace ingot {
 
@@ -222,12 +222,6 @@ Status Program::run(std::span<const InputTensor> inputs, std::span<OutputTensor>
   return {};
 }
 
-static double now() {
-  timespec time;
-  ::clock_gettime(CLOCK_MONOTONIC, &time);
-  return double(time.tv_sec) + double(time.tv_nsec) * 1e-9;
-}
-
 Status Program::execute() {
   if (!recorded_.empty() && !profile_ && !observer_)
     return executeRecorded();
@@ -253,11 +247,11 @@ Status Program::uploadInputs() {
 Status Program::enqueue() {
   INGOT_TRY(uploadInputs());
   for (size_t i = 0; i < steps_.size(); ++i) {
-    double begin = profile_ ? now() : 0;
+    double begin = profile_ ? monotonicSeconds() : 0;
     Status status = observer_ ? runObserved(i) : runStep(steps_[i]);
     if (status.ok() && profile_) {
       status = devices_[steps_[i].device]->synchronize();
-      (*profile_)[i] += now() - begin;
+      (*profile_)[i] += monotonicSeconds() - begin;
     }
     if (!status.ok())
       return status.withContext(text("program ", quoted(name_), ", step ", i, " (", stepKernel(i),

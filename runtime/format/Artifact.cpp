@@ -5,6 +5,7 @@
 #include "runtime/format/Validate.h"
 #include "runtime/support/CheckedMath.h"
 #include "runtime/support/Text.h"
+#include "runtime/support/Try.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -97,6 +98,7 @@ Status Artifact::check(const OpenOptions &options) {
   if (!plan.ok())
     return plan.status();
   plan_ = *plan;
+  weightsUnverified_ = options.verifyChecksums && options.weightsLater && has(SectionKind::Weights);
   return validatePlan(*plan_, {section(SectionKind::Code).size(), has(SectionKind::Weights),
                                section(SectionKind::Weights).size()});
 }
@@ -174,13 +176,20 @@ Status Artifact::checkSections(const OpenOptions &options) const {
     const SectionEntry &where = header().sections[i];
     if (!where.present)
       continue;
-    uint64_t sum = checksum(section(SectionKind(i)), options.pool);
-    if (sum != where.checksum)
-      return damaged(text("wrong checksum of the ", sectionName(SectionKind(i)),
-                          " section (offset ", where.offset, ", ", where.bytes,
-                          " bytes): expected ", hexText(where.checksum), ", got ", hexText(sum)));
+    if (options.weightsLater && SectionKind(i) == SectionKind::Weights)
+      continue;
+    INGOT_TRY(compareChecksum(SectionKind(i), checksum(section(SectionKind(i)), options.pool)));
   }
   return {};
+}
+
+Status Artifact::compareChecksum(SectionKind kind, uint64_t sum) const {
+  const SectionEntry &where = entry(kind);
+  if (sum == where.checksum)
+    return {};
+  return damaged(text("wrong checksum of the ", sectionName(kind), " section (offset ",
+                      where.offset, ", ", where.bytes, " bytes): expected ",
+                      hexText(where.checksum), ", got ", hexText(sum)));
 }
 
 } // namespace ingot

@@ -75,6 +75,8 @@ struct OpenOptions {
   bool verifyChecksums = true;
   /// Threads for that; null: the calling one.
   ThreadPool *pool = nullptr;
+  /// Leave the weights' checksum to who reads them (Model::load, while devices start).
+  bool weightsLater = false;
 };
 
 /// An opened, validated artifact; the file stays mapped for its lifetime. Immutable: any number of
@@ -95,6 +97,10 @@ public:
   uint64_t fileBytes() const { return bytes_.size(); }
   /// False once bytes were read that the file no longer had (MappedFile.h).
   bool intact() const { return file_.intact(); }
+  /// Is the weights' checksum still to be verified?
+  bool weightsUnverified() const { return weightsUnverified_; }
+  /// Is `sum` the checksum of the section? Else Integrity.
+  Status compareChecksum(SectionKind kind, uint64_t sum) const;
   bool has(SectionKind kind) const { return entry(kind).present != 0; }
   std::span<const std::byte> section(SectionKind kind) const;
   const SectionEntry &entry(SectionKind kind) const { return header().sections[size_t(kind)]; }
@@ -115,6 +121,7 @@ private:
   MappedFile file_;
   std::span<const std::byte> bytes_;
   const format::Plan *plan_ = nullptr;
+  bool weightsUnverified_ = false;
 };
 
 } // namespace ingot

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <vector>
 
 namespace ingot {
 
@@ -83,38 +82,33 @@ static uint64_t digestChunk(std::span<const std::byte> chunk, uint64_t index) {
   return digestLanes(lanes, chunk.size());
 }
 
-namespace {
-struct ParallelDigest {
-  std::span<const std::byte> bytes;
-  std::vector<uint64_t> digests;
+ChunkedChecksum::ChunkedChecksum(std::span<const std::byte> bytes)
+    : bytes_(bytes), digests_((bytes.size() + kChecksumChunk - 1) / kChecksumChunk) {}
 
-  static void body(void *context, unsigned, int64_t begin, int64_t end) {
-    auto *self = static_cast<ParallelDigest *>(context);
-    for (int64_t i = begin; i < end; ++i) {
-      size_t start = size_t(i) * kChecksumChunk;
-      size_t size = std::min(kChecksumChunk, self->bytes.size() - start);
-      self->digests[size_t(i)] = digestChunk(self->bytes.subspan(start, size), uint64_t(i));
-    }
-  }
-};
-} // namespace
+void ChunkedChecksum::digest(size_t chunk) {
+  size_t start = chunk * kChecksumChunk;
+  digests_[chunk] = digestChunk(
+      bytes_.subspan(start, std::min(kChecksumChunk, bytes_.size() - start)), uint64_t(chunk));
+}
+
+uint64_t ChunkedChecksum::finish() const {
+  uint64_t h = 0;
+  for (uint64_t digest : digests_)
+    h = fold(h, digest);
+  return fold(h, bytes_.size());
+}
 
 uint64_t checksum(std::span<const std::byte> bytes, ThreadPool *pool) {
-  size_t chunks = (bytes.size() + kChecksumChunk - 1) / kChecksumChunk;
-  uint64_t h = 0;
-  if (pool && chunks > 1) {
-    ParallelDigest work{bytes, std::vector<uint64_t>(chunks)};
-    pool->run(int64_t(chunks), ParallelDigest::body, &work);
-    for (uint64_t digest : work.digests)
-      h = fold(h, digest);
-  } else {
-    for (size_t i = 0; i < chunks; ++i) {
-      size_t start = i * kChecksumChunk;
-      h = fold(
-          h, digestChunk(bytes.subspan(start, std::min(kChecksumChunk, bytes.size() - start)), i));
-    }
-  }
-  return fold(h, bytes.size());
+  ChunkedChecksum work(bytes);
+  auto body = [](void *context, unsigned, int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      static_cast<ChunkedChecksum *>(context)->digest(size_t(i));
+  };
+  if (pool)
+    pool->run(int64_t(work.chunks()), body, &work);
+  else
+    body(&work, 0, 0, int64_t(work.chunks()));
+  return work.finish();
 }
 
 void ChecksumStream::update(std::span<const std::byte> bytes) {

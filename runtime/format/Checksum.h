@@ -27,12 +27,27 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace ingot {
 
 class ThreadPool;
 
 inline constexpr size_t kChecksumChunk = size_t(1) << 20;
+
+/// The checksum of a section whose chunks any threads digest, in any order, each once.
+class ChunkedChecksum {
+public:
+  explicit ChunkedChecksum(std::span<const std::byte> bytes);
+  size_t chunks() const { return digests_.size(); }
+  void digest(size_t chunk);
+  /// Once all chunks are digested.
+  uint64_t finish() const;
+
+private:
+  std::span<const std::byte> bytes_;
+  std::vector<uint64_t> digests_;
+};
 
 /// Checksum of a whole section; several threads when `pool` is given.
 uint64_t checksum(std::span<const std::byte> bytes, ThreadPool *pool = nullptr);

@@ -1,12 +1,12 @@
 //===- Generator.cpp --------------------------------------------*- C++ -*-===//
 #include "runtime/generate/Generator.h"
 
+#include "runtime/support/Clock.h"
 #include "runtime/support/Text.h"
 #include "runtime/support/Try.h"
 
 #include <algorithm>
 #include <bit>
-#include <ctime>
 
 namespace ingot {
 
@@ -83,14 +83,10 @@ Result<Generator::StepProgram> Generator::findProgram(std::string_view name) con
   out.blockTable = input(table_->block_table());
   out.logits = output(table_->logits());
   if (const format::Sampling *sampling = table_->sampling())
-    out.sampling = {output(sampling->tokens()),
-                    input(sampling->temperature()),
-                    input(sampling->top_k()),
-                    input(sampling->top_p()),
-                    input(sampling->min_p()),
-                    input(sampling->repetition_penalty()),
-                    input(sampling->seed()),
-                    input(sampling->draw()),
+    out.sampling = {output(sampling->tokens()), input(sampling->temperature()),
+                    input(sampling->top_k()),   input(sampling->top_p()),
+                    input(sampling->min_p()),   input(sampling->repetition_penalty()),
+                    input(sampling->seed()),    input(sampling->draw()),
                     input(sampling->slot())};
   return out;
 }
@@ -180,7 +176,8 @@ size_t Generator::tableWidth(std::span<Row *const> batch, size_t tokens) const {
   }
   // A few widths instead of one more for every block: what was recorded can be used again.
   if (step_.program->prefersFewSizes())
-    width = std::min(std::bit_ceil(width), size_t(step_.program->bounds().ranges[blocksSymbol_].max));
+    width =
+        std::min(std::bit_ceil(width), size_t(step_.program->bounds().ranges[blocksSymbol_].max));
   return width;
 }
 
@@ -327,12 +324,6 @@ void Generator::releaseAll() {
   active_.clear();
 }
 
-static double now() {
-  timespec time;
-  ::clock_gettime(CLOCK_MONOTONIC, &time);
-  return double(time.tv_sec) + double(time.tv_nsec) * 1e-9;
-}
-
 Status Generator::generate(std::span<const std::span<const int32_t>> prompts,
                            const GenerateSettings &settings, std::vector<GeneratedRow> &results,
                            GenerateStats *stats) {
@@ -350,9 +341,9 @@ Status Generator::generate(std::span<const std::span<const int32_t>> prompts,
                                [](const Row *row) { return row->prefilling(); });
     size_t tokens = 1;
     chooseBatch(prefill, tokens);
-    double begin = now();
+    double begin = monotonicSeconds();
     status = call(tokens, run);
-    (prefill ? counts.prefillSeconds : counts.decodeSeconds) += now() - begin;
+    (prefill ? counts.prefillSeconds : counts.decodeSeconds) += monotonicSeconds() - begin;
     ++(prefill ? counts.prefillCalls : counts.decodeCalls);
     if (status.ok())
       status = sampleRows(run);

@@ -6,6 +6,8 @@
     gpu_bench.py run --out DIR --ingot-run build/bin/ingot-run [--models a,b] [--json FILE]
         measures the ceilings first, then every case with Ingot and its peers; needs PyTorch,
         transformers and Triton
+    gpu_bench.py start --out DIR --ingot-run build/bin/ingot-run [--models a,b] [--json FILE]
+        writes checkpoints of random weights, then times processes that load them and make a first token
 """
 import argparse
 import json
@@ -177,11 +179,25 @@ def run(options):
                     json.dump(report, file, indent=1)
 
 
+def measure_start(options):
+    import torch
+    import ceilings
+    import start
+    link = ceilings.upload_rate()
+    print(f"{torch.cuda.get_device_name(0)}: upload {link / 1e9:.1f} GB/s; seconds from the start of a process, "
+          f"a prompt of {start.PROMPT_TOKENS} tokens, medians of {options.runs}", flush=True)
+    torch.cuda.empty_cache()
+    report = {"upload": link, "start": start.run(options, ingot_file, link)}
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump(report, file, indent=1)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in ("compile", "run"):
+    for command in ("compile", "run", "start"):
         sub = commands.add_parser(command)
         sub.add_argument("--out", required=True, help="folder of configs and ingots")
         sub.add_argument("--models", default=",".join(models.MODELS), help="names, with commas")
@@ -192,12 +208,14 @@ def main():
             sub.add_argument("--ingot-run", default="build/bin/ingot-run")
             sub.add_argument("--json", help="write all figures there")
             sub.add_argument("--no-peers", dest="peers", action="store_false")
+        if command == "start":
+            sub.add_argument("--runs", type=int, default=3, help="processes of each kind [3]")
     options = parser.parse_args()
     options.models = options.models.split(",")
     for name in options.models:
         if name not in models.MODELS:
             parser.error(f"unknown model {name!r}; there are {', '.join(models.MODELS)}")
-    compile_models(options) if options.command == "compile" else run(options)
+    {"compile": compile_models, "run": run, "start": measure_start}[options.command](options)
 
 
 if __name__ == "__main__":
