@@ -13,6 +13,7 @@
 
 #include "runtime/support/Status.h"
 #include "runtime/weights/ElementType.h"
+#include "runtime/weights/RandomFill.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -62,9 +63,9 @@ struct TensorMapSpec {
 };
 
 /// One launch: `numBuffers` device addresses, then `numSizes` integers, over a 3-d grid of blocks.
-/// The pointers must be valid until launch() returns; what is recorded (below) copies them. Where the
-/// host can't follow the device's memory, a size that is read from a buffer is its bound here, and so
-/// is the grid; its address has the truth.
+/// The pointers must be valid until launch() returns; what is recorded (below) copies them. Where
+/// the host can't follow the device's memory, a size that is read from a buffer is its bound here,
+/// and so is the grid; its address has the truth.
 struct LaunchSpec {
   uint32_t kernel = 0; // handle from resolveKernel()
   void *const *buffers = nullptr;
@@ -82,6 +83,18 @@ struct DeviceMemoryInfo {
 struct UploadPiece {
   void *target = nullptr;
   uint64_t bytes = 0;
+};
+/// A box of a weight, on the device, to be filled with elements of a random fill.
+struct RandomBox {
+  struct Axis {
+    uint64_t size = 1;
+    int64_t sourceStride = 0, targetStride = 0; // in elements
+  };
+  void *target = nullptr; // the box's first element
+  ElementType type = ElementType::F32;
+  RandomFill fill;
+  uint64_t first = 0; // the element of the fill that it is
+  Axis axes[4] = {};  // the innermost last
 };
 /// Makes the bytes of piece `index` at `to`; called from any thread of the pool.
 using FillPiece = Status (*)(void *context, size_t index, std::byte *to);
@@ -119,6 +132,8 @@ public:
   /// are made in place; elsewhere through host buffers, while others are on their way.
   virtual Status fillPieces(std::span<const UploadPiece> pieces, FillPiece fill, void *context,
                             ThreadPool &pool);
+  /// Enqueues the making of a box, rounded to its type; false where the host is to do it.
+  virtual Result<bool> fillRandom(const RandomBox &box) { return false; }
   /// DeviceMismatch where the device has no such thing, or refuses these sizes.
   virtual Status encodeTensorMap(const TensorMapSpec &spec, TensorMapImage &map);
   /// Called once after all kernels are resolved: sizes per-worker scratch and the like.

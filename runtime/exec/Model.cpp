@@ -34,12 +34,11 @@ Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const Artifact> artif
     return pool.status();
   model->pool_ = std::move(*pool);
   INGOT_TRY(model->choosePrograms(options.programs));
-  Files files;
-  auto weights = model->bindWeights(options, files);
+  auto weights = model->bindWeights(options);
   if (!weights.ok())
     return weights.status();
   model->finishStage("checkpoint");
-  INGOT_TRY(model->start(options, files));
+  INGOT_TRY(model->start(options));
   for (size_t i = 0; i < plan.devices()->size(); ++i) {
     const format::Device &table = *plan.devices()->Get(unsigned(i));
     LoadedDevice &device = model->devices_[i];

@@ -56,9 +56,6 @@ struct LoadStage {
 
 class Model {
 public:
-  /// Bytes of mapped files that weights are made of.
-  using Files = std::vector<std::span<const std::byte>>;
-
   static Result<std::unique_ptr<Model>> load(std::shared_ptr<const Artifact> artifact,
                                              const LoadOptions &options = {});
 
@@ -81,7 +78,7 @@ private:
 
   Model() = default;
   void finishStage(const char *name);
-  Status start(const LoadOptions &options, const Files &files);
+  Status start(const LoadOptions &options);
   Status startDevices(const LoadOptions &options);
   Status choosePrograms(const std::vector<std::string> &names);
   Status loadDevice(size_t index, const LoadOptions &options);
@@ -89,7 +86,7 @@ private:
   static Result<uint32_t> resolve(Device &device, const format::Kernel &kernel,
                                   std::span<const uint32_t> images);
   Status checkRoom(size_t index);
-  Result<std::shared_ptr<BoundWeights>> bindWeights(const LoadOptions &options, Files &files);
+  Result<std::shared_ptr<BoundWeights>> bindWeights(const LoadOptions &options);
   Status loadWeights(const BoundWeights *weights);
   Status uploadWeights(size_t index);
   Status makeWeights(const BoundWeights &weights);

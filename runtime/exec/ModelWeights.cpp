@@ -116,6 +116,61 @@ struct DeviceParts {
   }
 };
 
+/// Merges axes that are one; false where more than a box's are left.
+bool boxAxes(const std::vector<TracedPiece::Axis> &from, RandomBox &box) {
+  std::vector<TracedPiece::Axis> axes;
+  for (const TracedPiece::Axis &axis : from) {
+    if (axis.size == 1)
+      continue;
+    if (!axes.empty() && axes.back().sourceStride == axis.sourceStride * axis.size &&
+        axes.back().weightStride == axis.weightStride * axis.size)
+      axes.back() = {axes.back().size * axis.size, axis.sourceStride, axis.weightStride};
+    else
+      axes.push_back(axis);
+  }
+  if (axes.size() > std::size(box.axes))
+    return false;
+  for (size_t i = 0; i < axes.size(); ++i)
+    box.axes[std::size(box.axes) - axes.size() + i] = {uint64_t(axes[i].size), axes[i].sourceStride,
+                                                       axes[i].weightStride};
+  return true;
+}
+
+/// Has the device make a weight of random sources; false where it cannot. Paddings are zero
+/// already.
+Result<bool> makeRandom(Device &device, const WeightJob &job, std::byte *target) {
+  std::vector<TensorType> types;
+  for (const SourceTensor &operand : job.operands) {
+    if (!operand.random)
+      return false;
+    types.push_back(operand.type);
+  }
+  ElementType to = job.type.elementType;
+  auto pieces = traceRecipe(job.recipe, types, job.type);
+  if (types.empty() || !pieces.ok())
+    return false;
+  std::vector<RandomBox> boxes;
+  for (const TracedPiece &piece : *pieces) {
+    // One rounding, from f32 to the weight's type.
+    for (const ElementStep &step : piece.steps)
+      if (step.kind != ElementStep::Cast || (step.type != ElementType::F32 && step.type != to))
+        return false;
+    RandomBox &box =
+        boxes.emplace_back(RandomBox{.target = target + piece.weightOffset * int64_t(sizeOf(to)),
+                                     .type = to,
+                                     .fill = *job.operands[piece.source].random,
+                                     .first = uint64_t(piece.sourceOffset)});
+    if (!boxAxes(piece.axes, box))
+      return false;
+  }
+  for (const RandomBox &box : boxes) {
+    auto done = device.fillRandom(box);
+    if (!done.ok() || !*done)
+      return done;
+  }
+  return true;
+}
+
 } // namespace
 
 /// What a source offers for this model, with the jobs that make its weights of that.
@@ -125,15 +180,10 @@ struct Model::BoundWeights {
 };
 
 /// Null where the embedded weights are to be taken, or there are none.
-Result<std::shared_ptr<Model::BoundWeights>> Model::bindWeights(const LoadOptions &options,
-                                                                Files &files) {
+Result<std::shared_ptr<Model::BoundWeights>> Model::bindWeights(const LoadOptions &options) {
   const format::Plan &plan = artifact_->plan();
   bool needed = plan.weights() && plan.weights()->size() != 0;
-  if (plan.weights_embedded() && options.weights.empty()) {
-    files = {artifact_->section(SectionKind::Weights)};
-    return std::shared_ptr<BoundWeights>();
-  }
-  if (!needed)
+  if (!needed || (plan.weights_embedded() && options.weights.empty()))
     return std::shared_ptr<BoundWeights>();
   if (options.weights.empty())
     return Status(ExitCode::Usage, "the file holds no weights: give a checkpoint folder or "
@@ -147,9 +197,6 @@ Result<std::shared_ptr<Model::BoundWeights>> Model::bindWeights(const LoadOption
   auto tensors = bindSources(**source, specs);
   if (!tensors.ok())
     return tensors.status();
-  for (const SourceTensor &tensor : *tensors)
-    if (tensor.data)
-      files.push_back({tensor.data, size_t(*numBytes(tensor.type))});
   std::vector<std::string> unused;
   for (unsigned i = 0; plan.unused_sources() && i < plan.unused_sources()->size(); ++i)
     unused.push_back(plan.unused_sources()->Get(i)->str());
@@ -174,6 +221,11 @@ Result<std::shared_ptr<Model::BoundWeights>> Model::bindWeights(const LoadOption
     for (const SourceTensor &operand : job.operands)
       types.push_back(operand.type);
     INGOT_TRY(checkRecipe(job.recipe, types, job.type).withContext(job.where()));
+    // A last reshape moves nothing, but would break what stands in rows into many pieces.
+    while (job.recipe.back().op == RecipeOp::Reshape) {
+      job.recipe.pop_back();
+      job.type.shape = inferRecipe(job.recipe, types)->shape;
+    }
   }
   return bound;
 }
@@ -182,8 +234,12 @@ Status Model::makeWeights(const BoundWeights &weights) {
   std::vector<DeviceParts> parts(devices_.size());
   for (const WeightJob &job : weights.jobs) {
     unsigned device = job.table->device();
-    parts[device].add(job,
-                      static_cast<std::byte *>(devices_[device].bases[unsigned(Space::Weights)]));
+    auto *base = static_cast<std::byte *>(devices_[device].bases[unsigned(Space::Weights)]);
+    auto made = makeRandom(*devices_[device].device, job, base + job.table->offset());
+    if (!made.ok())
+      return made.status().withContext(job.where());
+    if (!*made)
+      parts[device].add(job, base);
   }
   for (size_t i = 0; i < devices_.size(); ++i) {
     auto fill = [](void *context, size_t piece, std::byte *to) {
@@ -191,6 +247,7 @@ Status Model::makeWeights(const BoundWeights &weights) {
       return self.parts[piece].make(to, self.pieces[piece].bytes);
     };
     INGOT_TRY(devices_[i].device->fillPieces(parts[i].pieces, fill, &parts[i], *pool_));
+    INGOT_TRY(devices_[i].device->synchronize());
   }
   return weights.source->checkIntact();
 }

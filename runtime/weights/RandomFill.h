@@ -32,6 +32,11 @@ public:
   /// Elements first, first + stride, ... `count` of them.
   void fill(float *to, uint64_t first, int64_t stride, uint64_t count) const;
 
+  // For who computes the same elsewhere: element i is mean + scale * (a sum that the key and i give).
+  uint64_t key() const { return key_; }
+  double scale() const { return scale_; }
+  double mean() const { return mean_; }
+
 private:
   uint64_t key_;
   double scale_;

@@ -41,6 +41,7 @@ public:
   const void *adoptReadOnly(std::span<const std::byte>) override { return nullptr; }
   Status fillPieces(std::span<const UploadPiece> pieces, FillPiece fill, void *context,
                     ThreadPool &pool) override;
+  Result<bool> fillRandom(const RandomBox &box) override;
   Status encodeTensorMap(const TensorMapSpec &spec, TensorMapImage &map) override;
   Status finishLoad() override { return {}; }
 
@@ -92,6 +93,8 @@ private:
   size_t archIndex_ = 0;
   cuda::CUstream stream_ = nullptr, copyStream_ = nullptr;
   std::vector<cuda::CUmodule> modules_;
+  cuda::CUfunction random_ = nullptr; // CudaRandom.cpp
+  bool randomTried_ = false;
   std::vector<Kernel> kernels_;
   std::vector<cuda::CUdeviceptr> memory_;
   std::vector<void *> hostMemory_;

@@ -67,7 +67,8 @@ enum : int { // CUlaunchAttributeID
   kLaunchProgrammaticSerialization = 6,
 };
 
-inline constexpr unsigned kStreamNonBlocking = 1, kEventDisableTiming = 2, kHostAllocPortable = 1;
+inline constexpr unsigned kStreamNonBlocking = 1, kEventDisableTiming = 2, kHostAllocPortable = 1,
+                          kHostRegisterPortable = 1;
 inline constexpr int kCaptureRelaxed = 2; // CUstreamCaptureMode
 
 union LaunchAttributeValue {
@@ -125,6 +126,8 @@ enum : int { // CUtensorMapDataType
   X(memFree, cuMemFree_v2, (CUdeviceptr address))                                                  \
   X(memHostAlloc, cuMemHostAlloc, (void **address, size_t bytes, unsigned flags))                  \
   X(memFreeHost, cuMemFreeHost, (void *address))                                                   \
+  X(memHostRegister, cuMemHostRegister_v2, (void *address, size_t bytes, unsigned flags))          \
+  X(memHostUnregister, cuMemHostUnregister, (void *address))                                       \
   X(memsetAsync, cuMemsetD8Async,                                                                  \
     (CUdeviceptr address, unsigned char value, size_t bytes, CUstream stream))                     \
   X(copyToDevice, cuMemcpyHtoDAsync_v2,                                                            \

@@ -128,6 +128,36 @@ TEST_F(CommandsTest, Generate) {
   EXPECT_EQ(*json->root()["stats"]["new_tokens"].asInt(), 3);
 }
 
+/// Where the time until the first token went.
+TEST_F(CommandsTest, LoadIsReported) {
+  GenerateOptions options = generateOptions({"1,2"});
+  options.json = true;
+  auto out = generate(options);
+  ASSERT_TRUE(out.ok()) << out.status().message();
+  auto json = parseJson(*out);
+  ASSERT_TRUE(json.ok());
+  for (const char *stage : {"file", "driver", "code", "checksum", "weights", "programs"})
+    EXPECT_TRUE(json->root()["load"]["stages"][stage].exists()) << stage;
+  EXPECT_GE(*json->root()["stats"]["first_token_seconds"].asDouble(),
+            *json->root()["load"]["seconds"].asDouble());
+}
+
+/// Weights are verified while devices start, all else before.
+TEST_F(CommandsTest, DamagedWeights) {
+  auto bytes = makeFile(*makePlan());
+  FileHeader header;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  bytes[header.sections[size_t(SectionKind::Weights)].offset + 5] ^= std::byte(1);
+  ::unlink(path.c_str());
+  path = writeFile("a.ingot", bytes);
+  auto out = run(runOptions({"y"}));
+  EXPECT_EQ(out.status().code(), ExitCode::Integrity);
+  EXPECT_NE(out.status().message().find("weights section"), std::string::npos);
+  RunOptions trusting = runOptions({"y"});
+  trusting.model.verifyChecksums = false;
+  EXPECT_TRUE(run(trusting).ok());
+}
+
 TEST_F(CommandsTest, GenerateRefuses) {
   for (const char *ids : {"", "x", "1,", "1,,2", "-1", "13", "4294967296", "@", "@/no/such/file"}) {
     Status status = generate(generateOptions({ids})).status();

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "runtime/device/cuda/CudaDevice.h"
 #include "runtime/generate/Generator.h"
+#include "runtime/weights/Convert.h"
 #include "test/runtime/testing/TestArtifact.h"
 
 #include <algorithm>
@@ -288,6 +289,45 @@ TEST_F(CudaGpuTest, RandomWeights) {
   double seconds = now() - begin;
   std::printf("2^30 random weights in %.2f s, %.2f ns each on %u threads\n", seconds,
               seconds / double(kRows * kColumns) * 1e9, gpu.model->threads());
+}
+
+/// The GPU makes the bits that the host makes, wherever a box comes from and goes.
+TEST_F(CudaGpuTest, RandomBoxes) {
+  auto pool = std::move(*ThreadPool::create(1));
+  const std::string_view archs[] = {"sm_90a"};
+  auto made = makeDevice({"cuda", archs, 0, *pool});
+  ASSERT_TRUE(made.ok());
+  Device &device = **made;
+  const std::pair<ElementType, ingot::Init> kinds[] = {{ElementType::F32, ingot::Init::Normal},
+                                                       {ElementType::F16, ingot::Init::Ones},
+                                                       {ElementType::BF16, ingot::Init::Normal}};
+  for (auto [type, init] : kinds) {
+    constexpr uint64_t kSizes[4] = {3, 50, 7, 64};
+    constexpr uint64_t kCount = 3 * 50 * 7 * 64;
+    RandomFill fill(7, "model.weight", init, 0.02f);
+    // [3, 50, 7, 64] read as [3, 7, 50, 64] with a pitch, written densely.
+    RandomBox box{.type = type, .fill = fill, .first = 11};
+    const int64_t from[4] = {7 * 50 * 80, 80, 50 * 80, 1}, to[4] = {50 * 7 * 64, 7 * 64, 64, 1};
+    for (int i = 0; i < 4; ++i)
+      box.axes[i] = {kSizes[i], from[i], to[i]};
+    auto memory = device.allocate(kCount * 4, "the test");
+    ASSERT_TRUE(memory.ok());
+    box.target = *memory;
+    auto done = device.fillRandom(box);
+    ASSERT_TRUE(done.ok()) << done.status().message();
+    ASSERT_TRUE(*done) << "the driver has no compiler";
+    std::vector<std::byte> got(kCount * sizeOf(type)), expected(got.size());
+    ASSERT_TRUE(device.download(got.data(), *memory, got.size()).ok());
+    ASSERT_TRUE(device.synchronize().ok());
+    for (uint64_t i = 0; i < kCount; ++i) {
+      uint64_t at = 11 + i / 64 / 7 / 50 * uint64_t(from[0]) + i / 64 / 7 % 50 * uint64_t(from[1]) +
+                    i / 64 % 7 * uint64_t(from[2]) + i % 64;
+      float value = fill.at(at);
+      ingot::convertElements(reinterpret_cast<const std::byte *>(&value), ElementType::F32, {},
+                      expected.data() + i * sizeOf(type), type, 1);
+    }
+    EXPECT_EQ(got, expected);
+  }
 }
 
 /// Last: a failed kernel leaves the process without its GPU.

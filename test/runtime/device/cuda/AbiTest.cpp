@@ -47,6 +47,7 @@ static_assert(same(ours::kLaunchProgrammaticSerialization,
 static_assert(same(ours::kStreamNonBlocking, CU_STREAM_NON_BLOCKING));
 static_assert(same(ours::kEventDisableTiming, CU_EVENT_DISABLE_TIMING));
 static_assert(same(ours::kHostAllocPortable, CU_MEMHOSTALLOC_PORTABLE));
+static_assert(same(ours::kHostRegisterPortable, CU_MEMHOSTREGISTER_PORTABLE));
 static_assert(same(ours::kCaptureRelaxed, CU_STREAM_CAPTURE_MODE_RELAXED));
 static_assert(same(ours::kMapU8, CU_TENSOR_MAP_DATA_TYPE_UINT8));
 static_assert(same(ours::kMapI32, CU_TENSOR_MAP_DATA_TYPE_INT32));

@@ -4,6 +4,8 @@
 #include "runtime/device/HostKernelAbi.h"
 #include "runtime/device/cpu/ElfImage.h"
 #include "runtime/support/Text.h"
+#include "runtime/weights/Convert.h"
+#include "runtime/weights/RandomFill.h"
 #include "test/runtime/testing/TestArtifact.h"
 
 #include <cstdlib>
@@ -146,6 +148,35 @@ struct Arguments {
   std::vector<int64_t> sizes;
 };
 
+/// Parameters of ingot_random (runtime/device/cuda/Random.cu).
+struct RandomArguments {
+  void *target;
+  uint64_t key;
+  double scale, mean;
+  uint64_t first, count, sizes[4];
+  int64_t from[4], to[4];
+  uint64_t type;
+};
+
+void fillRandom(const RandomArguments &a) {
+  RandomFill fill(0, "", ingot::Init::Normal, 1);
+  static_assert(sizeof fill == 24 && std::is_trivially_copyable_v<RandomFill>);
+  std::memcpy(static_cast<void *>(&fill), &a.key, sizeof fill);
+  const ElementType types[] = {ElementType::F32, ElementType::F16, ElementType::BF16};
+  for (uint64_t i = 0; i < a.count; ++i) {
+    uint64_t rest = i, index = a.first;
+    int64_t place = 0;
+    for (int axis = 3; axis >= 0; rest /= a.sizes[axis--]) {
+      index += rest % a.sizes[axis] * uint64_t(a.from[axis]);
+      place += int64_t(rest % a.sizes[axis]) * a.to[axis];
+    }
+    float value = fill.at(index);
+    convertElements(reinterpret_cast<const std::byte *>(&value), ElementType::F32, {},
+                    static_cast<std::byte *>(a.target) + place * int64_t(sizeOf(types[a.type])),
+                    types[a.type], 1);
+  }
+}
+
 CUresult launch(const LaunchConfig *config, CUfunction function, void **parameters, void **extra) {
   if (CUresult error = enter("launchKernel"))
     return error;
@@ -155,7 +186,7 @@ CUresult launch(const LaunchConfig *config, CUfunction function, void **paramete
     return 1;
   FakeLaunch record;
   record.entry = object->entry;
-  auto set = [](unsigned (&to)[3], unsigned x, unsigned y, unsigned z) {
+  auto set = [](unsigned(&to)[3], unsigned x, unsigned y, unsigned z) {
     to[0] = x, to[1] = y, to[2] = z;
   };
   set(record.grid, config->gridX, config->gridY, config->gridZ);
@@ -170,6 +201,15 @@ CUresult launch(const LaunchConfig *config, CUfunction function, void **paramete
       record.overlaps = attribute.value.programmaticSerialization == 1;
     else
       mistake("an unknown launch attribute");
+  }
+  if (record.entry == "ingot_random") {
+    RandomArguments random;
+    std::memcpy(&random, parameters[0], sizeof random);
+    needRange(random.target, 1, "device");
+    return enqueue(config->stream, [record, random] {
+      gpu.launches.push_back(record);
+      fillRandom(random);
+    });
   }
   Arguments arguments;
   unsigned next = 0;
@@ -286,6 +326,12 @@ CudaDriver makeDriver() {
     if (CUresult error = enter("moduleLoadData"))
       return error;
     needContext();
+    if (std::memcmp(image, ".version", 8) == 0) {
+      if (!gpu.compilesText)
+        return CUresult(kErrorInvalidImage);
+      make(module, "module");
+      return CUresult(kSuccess);
+    }
     if (std::memcmp(image, kernelImage().data(), kernelImage().size()) != 0)
       return CUresult(kErrorInvalidImage);
     make(module, "module");
@@ -304,8 +350,9 @@ CudaDriver makeDriver() {
     if (CUresult error = enter("moduleGetFunction"))
       return error;
     Object *owner = find(module, "module");
-    void *address = owner ? owner->image->find(name) : nullptr;
-    if (!address)
+    bool isText = owner && !owner->image;
+    void *address = owner && owner->image ? owner->image->find(name) : nullptr;
+    if (isText ? std::string_view(name) != "ingot_random" : !address)
       return CUresult(kErrorNotFound);
     make(function, "function");
     Object *object = find(*function, "function");
@@ -341,6 +388,21 @@ CudaDriver makeDriver() {
     if (CUresult error = enter("memHostAlloc"))
       return error;
     return allocate(address, bytes, "host");
+  };
+  d.memHostRegister = [](void *address, size_t bytes, unsigned) {
+    if (CUresult error = enter("memHostRegister"))
+      return error;
+    needContext();
+    if (reinterpret_cast<uintptr_t>(address) % 4096 != 0)
+      mistake("registered memory that begins within a page");
+    auto object = std::make_unique<Object>();
+    object->kind = "host";
+    object->bytes = bytes;
+    objects[address] = std::move(object);
+    return CUresult(kSuccess);
+  };
+  d.memHostUnregister = [](void *address) {
+    return release("memHostUnregister", address, "host");
   };
   d.memFreeHost = [](void *address) { return release("memFreeHost", address, "host"); };
   d.memsetAsync = [](CUdeviceptr address, unsigned char value, size_t bytes, CUstream stream) {

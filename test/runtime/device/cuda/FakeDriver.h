@@ -41,6 +41,8 @@ struct FakeGpu {
   int driverVersion = 13000, major = 9, minor = 0, count = 1;
   size_t memory = size_t(1) << 30;
   int sharedBytes = 232448, maxThreads = 1024;
+  /// Does it take code as text? The only one there is makes random weights.
+  bool compilesText = false;
   /// Parameters of an entry point behind its buffers and sizes: {addresses of sizes, tensor maps}.
   std::map<std::string, std::pair<unsigned, unsigned>> extras;
   /// The call with this number (from 1) fails; 0: none.
