@@ -269,6 +269,14 @@ int main(int argc, char **) {
   run<bf16, Config<bf16, 64, 4, 2, kCausalBit | kPagedBit, Three, 100>>("bf16", mixed, few, 6e-3);
   run<f16, Config<f16, 64, 1, 2, kCausalBit | kPagedBit | kSinksBit, Two, 0, 0, 256>>("f16", mixed,
                                                                                       few, 2e-3);
+  // The widths that models have, and transforms.
+  run<bf16, Config<bf16, 48, 2, 2, kCausalBit, Three>>("bf16", ragged, {}, 6e-3);
+  run<bf16, Config<bf16, 80, 2, 2, kCausalBit | kPagedBit, Two>>("bf16", mixed, few, 6e-3);
+  run<f16, Config<f16, 112, 2, 2, kCausalBit, Two, 70>>("f16", ragged, {}, 2e-3);
+  run<bf16, Config<bf16, 160, 1, 2, kCausalBit, How<2, 64, 2>>>("bf16", ragged, {}, 6e-3);
+  run<bf16, Config<bf16, 64, 4, 2, kCausalBit | kAlibiBit, Two>>("bf16", ragged, {}, 6e-3);
+  run<f16, Config<f16, 64, 4, 2, kCausalBit, Two, 0, 30>>("f16", ragged, {}, 2e-3);
+  run<bf16, Config<bf16, 128, 2, 2, kCausalBit | kAlibiBit, Two, 90, 20>>("bf16", ragged, {}, 6e-3);
   if (argc == 1) {
     std::vector<int> one{4096}, sixteen{16384}, batch(64, 272), short_(16, 1024);
     run<bf16, Config<bf16, 128, 4, 8, kCausalBit, Two>>("bf16", one, {}, 0, true);

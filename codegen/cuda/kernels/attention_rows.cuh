@@ -88,11 +88,17 @@ template <typename Config, typename T> struct AttentionRows {
   /// Masks the scores of keys from `firstKey` on.
   template <int Scores>
   INGOT_DEVICE void mask(float (&scores)[Scores], i32 firstKey, i32 keys) const {
-    const int c = threadIdx.x % 4;
+    // Of a lane's first key on: one comparison a score, two with a window.
+    const i32 mine = firstKey + static_cast<i32>(threadIdx.x % 4) * 2;
+    const i32 last[2] = {(Config::kCausal ? min_of(position, keys - 1) : keys - 1) - mine,
+                         (Config::kCausal ? min_of(position + 8, keys - 1) : keys - 1) - mine};
+    const i32 first = position - Config::kWindow + 1 - mine;
 #pragma unroll
-    for (int i = 0; i < Scores; ++i)
-      if (!Hooks::visible(position + i / 2 % 2 * 8, firstKey + i / 4 * 8 + 2 * c + i % 2, keys))
+    for (int i = 0; i < Scores; ++i) {
+      const i32 key = i / 4 * 8 + i % 2, half = i / 2 % 2;
+      if (key > last[half] || (Config::kWindow > 0 && key - half * 8 < first))
         scores[i] = nothing();
+    }
   }
 
   /// Scores become probabilities; true if what is summed in `out` must be multiplied by

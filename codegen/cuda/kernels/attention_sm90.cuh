@@ -287,6 +287,8 @@ template <typename Config, typename T> struct AttentionConsumer {
     passTurn();
     ptx::wgmma_wait<0>();
     releaseKeys();
+    if (tile == work.firstTile)
+      release(ring.queriesFull(group));
     soften(scores, tile);
     pack_probabilities<T>(probabilities, scores);
   }
@@ -314,6 +316,8 @@ template <typename Config, typename T> struct AttentionConsumer {
       passTurn();
       ptx::wgmma_wait<1>();
       releaseKeys();
+      if (tile == work.firstTile)
+        release(ring.queriesFull(group));
       const bool raised = soften(scores, tile);
       ptx::hold_back(rows.sum[0] + rows.sum[1]);
       ptx::wgmma_wait<0>();
@@ -322,7 +326,6 @@ template <typename Config, typename T> struct AttentionConsumer {
       if (raised)
         rows.rescale();
     }
-    release(ring.queriesFull(group));
     const u64 values = waitForValues(taken - 1, work.firstTile);
     if (half)
       start_values<Config, T, Traits::kHalfKeys>(rows, probabilities, values);

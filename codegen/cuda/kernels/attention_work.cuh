@@ -2,10 +2,10 @@
 // the other, from row lengths that only the device knows.
 //
 // An item is a tile of one row's queries of one head. Items are numbered row by row; in a row,
-// heads whose keys and values fit in a third of L2 together go first, the later (in causal rows:
-// longer) tiles before the earlier. A block starts with the item of its number and takes the next
-// that nobody has when it begins with the one before, so that blocks end at about the same time.
-// Which block has an item changes nothing in its result.
+// heads whose keys and values fit in L2 together (without a causal mask: in a third of it) go
+// first, the later (in causal rows: longer) tiles before the earlier. A block starts with the item
+// of its number and takes the next that nobody has when it begins with the one before, so that
+// blocks end at about the same time. Which block has an item changes nothing in its result.
 #pragma once
 
 #include "codegen/cuda/kernels/attention.cuh"
@@ -88,10 +88,12 @@ INGOT_DEVICE bool find_attention_work(const AttentionArguments<T> &a, const i32 
   const int tiles = tilesBefore[low + 1] - tilesBefore[low];
   int rest = item - tilesBefore[low] * kHeads;
   constexpr i64 kHeadBytes = Config::kWidth * sizeof(T) * 2; // a key's
-  const int together = static_cast<int>(
-      min_of<i64>(max_of<i64>((i64(16) << 20) / (kHeadBytes * max_of(work.keys, 1)), 1),
-                  Config::kKvHeads) *
-      Config::kGroup);
+  const int together =
+      static_cast<int>(min_of<i64>(max_of<i64>((i64(Config::kCausal ? 32 : 16) << 20) /
+                                                   (kHeadBytes * max_of(work.keys, 1)),
+                                               1),
+                                   Config::kKvHeads) *
+                       Config::kGroup);
   const int firstHead = rest / (tiles * together) * together;
   rest -= firstHead * tiles;
   const int heads = min_of(together, kHeads - firstHead);
@@ -110,7 +112,8 @@ INGOT_DEVICE bool find_attention_work(const AttentionArguments<T> &a, const i32 
 #if __CUDA_ARCH__ >= 900
 
 /// A place in shared memory where one thread leaves the block's next item for all warps that work
-/// on it. Its barriers: `full`, and 8 bytes behind it `empty` with an arrival of each thread that reads.
+/// on it. Its barriers: `full`, and 8 bytes behind it `empty` with an arrival of each thread that
+/// reads.
 struct AttentionSlot {
   AttentionWork *work;
   u32 full;
