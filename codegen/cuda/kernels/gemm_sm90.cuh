@@ -147,15 +147,15 @@ INGOT_DEVICE void gemm_sm90_copy(GemmRing<Config, T> ring, const TensorMap *mapX
 
 /// 64 rows of a tile, from `row` of this thread on, through the epilogue. Without `Whole`, some may
 /// be past the end; with it, nothing is asked, so that loads of the epilogue can go ahead of
-/// stores.
-template <typename Config, bool Whole, typename Epilogue>
+/// stores. `Finished` groups of 32 columns are, the first ones.
+template <typename Config, bool Whole, int Finished = Config::kTileN / 32, typename Epilogue>
 INGOT_DEVICE void gemm_sm90_finish(const float (&sums)[Config::kTileN / 2], i64 row, i64 m,
                                    int firstColumn, const Epilogue &epilogue) {
   constexpr int kVector = Config::kEpilogueVector, kGroups = Config::kTileN / 32;
 #pragma unroll
   for (int part = 0; part < 2; ++part)
 #pragma unroll
-    for (int group = 0; group < kGroups; ++group) {
+    for (int group = 0; group < Finished; ++group) {
       float pairs[4][2];
 #pragma unroll
       for (int t = 0; t < 4; ++t) {

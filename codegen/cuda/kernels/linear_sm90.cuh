@@ -1,8 +1,9 @@
 // linear_sm90.cuh - A linear layer for any number of tokens on sm_90a: linear.cuh with the product
-// of many tokens by gemm_sm90.cuh.
+// of many tokens by gemm_sm90.cuh, and of some, which make fewer tiles than there are blocks, by
+// gemm_few_sm90.cuh.
 #pragma once
 
-#include "codegen/cuda/kernels/gemm_sm90.cuh"
+#include "codegen/cuda/kernels/gemm_few_sm90.cuh"
 #include "codegen/cuda/kernels/skinny.cuh"
 
 namespace ingot {
@@ -11,8 +12,8 @@ constexpr int kMostSkinnySm90 = 64;
 
 template <typename Config, typename T, typename Epilogue>
 INGOT_DEVICE void linear_sm90(LinearStart<Config, T> &start, const T *x, const T *w,
-                              const TensorMap *mapX, const TensorMap *mapW, i64 m, i64 most,
-                              const Epilogue &epilogue) {
+                              const TensorMap *mapX, const TensorMap *mapW, const TensorMap *mapFew,
+                              i64 m, i64 most, const Epilogue &epilogue) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
   static_assert(GemmSm90Traits<Config, T>::kSharedBytes <= Config::kSharedBytes &&
                     SkinnyTraits<Config, T, 4>::kSharedBytes <= Config::kSharedBytes,
@@ -24,6 +25,8 @@ INGOT_DEVICE void linear_sm90(LinearStart<Config, T> &start, const T *x, const T
     skinny_gemm<Config, T, 2>(x, w, m, epilogue, start.ring, started);
   else if (m <= kMostSkinnySm90)
     skinny_gemm<Config, T, 4>(x, w, m, epilogue, start.ring, started);
+  else if (are_few_tiles<Config>(m))
+    gemm_few_sm90<Config, T>(mapX, mapFew, m, epilogue);
   else
     gemm_sm90<Config, T>(mapX, mapW, m, epilogue);
 #endif

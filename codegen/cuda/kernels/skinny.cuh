@@ -126,16 +126,28 @@ template <typename Config, typename T> struct SkinnyRing {
 };
 
 /// What a linear kernel does before it may look at tokens, or at how many there are: the next grid
-/// may come, and the first weights are on their way. `most` bounds the rows: where there may be
-/// many, nothing is fetched ahead.
+/// may come, and the first weights are on their way. `most` bounds the rows: past few, weights that
+/// leave L2 room for others are asked for there, by each block its share, and of many nothing is.
 template <typename Config, typename T> struct LinearStart {
-  static constexpr int kMostRows = 64;
+  static constexpr int kMostRows = 64, kMostAheadRows = 1024;
+  static constexpr i64 kBytes = static_cast<i64>(Config::kN) * Config::kK * sizeof(T);
+  static constexpr i64 kMostAheadBytes = 16 << 20;
   SkinnyRing<Config, T> ring;
+
+  static INGOT_DEVICE void prefetch(const unsigned char *w) {
+    const u32 share = ceil_div<u32>(static_cast<u32>(kBytes / 16), gridDim.x) * 16;
+    const u32 begin = min_of<u32>(blockIdx.x * share, static_cast<u32>(kBytes));
+    const u32 end = min_of<u32>(begin + share, static_cast<u32>(kBytes));
+    if (begin < end)
+      ptx::prefetch_to_l2(w + begin, end - begin);
+  }
 
   INGOT_DEVICE LinearStart(const T *w, i64 most) {
     ptx::allow_next_grid();
     if (most <= kMostRows)
       ring.fill(w);
+    else if (most <= kMostAheadRows && kBytes <= kMostAheadBytes && threadIdx.x == 0)
+      prefetch(reinterpret_cast<const unsigned char *>(w));
     ptx::wait_for_previous_grid();
   }
 };

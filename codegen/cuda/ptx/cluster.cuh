@@ -44,6 +44,13 @@ INGOT_DEVICE u32 map_to_block(u32 address, u32 rank) {
   return result;
 }
 
+INGOT_DEVICE void store_to_block(u32 address, float4 value) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("st.shared::cluster.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(address), "f"(value.x),
+               "f"(value.y), "f"(value.z), "f"(value.w)
+               : "memory");
+#endif
+}
 INGOT_DEVICE float load_from_block(u32 address) {
   float value = 0;
 #if __CUDA_ARCH__ >= 900

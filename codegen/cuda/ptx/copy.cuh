@@ -46,4 +46,13 @@ INGOT_DEVICE uint4 load_shared_16(u32 shared) {
   return value;
 }
 
+/// Asks for `bytes` at `global`, both multiples of 16, to come to L2.
+INGOT_DEVICE void prefetch_to_l2(const void *global, u32 bytes) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(__cvta_generic_to_global(global)),
+               "r"(bytes)
+               : "memory");
+#endif
+}
+
 } // namespace ingot::ptx

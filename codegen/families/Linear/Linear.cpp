@@ -271,11 +271,14 @@ Result<Code> LinearFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetIn
       MLIRContext *context = kernel.getContext();
       uint32_t boxRows = kernel.getConfig()->getAs<IntegerAttr>("tile_n").getInt() / stub.cluster;
       stub.tensorMaps = {makeMap(context, desc.x, desc.elementType, desc.k, desc.rowStride,
-                                 desc.offset, desc.rows, 128),
-                         ordered ? makeOrderedMap(context, desc.weight, desc.elementType, desc.k,
-                                                  desc.columns, boxRows)
-                                 : makeMap(context, desc.weight, desc.elementType, desc.k, desc.k,
-                                           0, exec::SizeAttr::get(context, desc.columns), boxRows)};
+                                 desc.offset, desc.rows, 128)};
+      // Of the tiles for many rows, and of those for few (gemm_few_sm90.cuh).
+      for (uint32_t rows : {boxRows, uint32_t(128)})
+        stub.tensorMaps.push_back(
+            ordered
+                ? makeOrderedMap(context, desc.weight, desc.elementType, desc.k, desc.columns, rows)
+                : makeMap(context, desc.weight, desc.elementType, desc.k, desc.k, 0,
+                          exec::SizeAttr::get(context, desc.columns), rows));
     }
     std::string element = elementName(desc.elementType);
     stub.prologue = "  const ingot::i64 most = " + most + ";\n  ingot::LinearStart<Config, " +
@@ -283,8 +286,8 @@ Result<Code> LinearFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetIn
     stub.body = std::string("  ingot::linear") + (warpgroups ? "_sm90" : "") + "<Config, " +
                 element + ">(start, " + cuda::bufferName(desc.x) +
                 (desc.offset ? " + " + std::to_string(desc.offset) : std::string()) + ", " +
-                cuda::bufferName(desc.weight) + ", " + (warpgroups ? "&map0, &map1, " : "") + rows +
-                ", most, Epilogue{" + arguments + "});\n";
+                cuda::bufferName(desc.weight) + ", " + (warpgroups ? "&map0, &map1, &map2, " : "") +
+                rows + ", most, Epilogue{" + arguments + "});\n";
     stubs.push_back(std::move(stub));
   }
   return cuda::compileStubs(kernels, stubs, target, options);

@@ -1,0 +1,175 @@
+// gemm_few_sm90.cuh - gemm_sm90.cuh where there are fewer tiles than blocks (sm_90a).
+//
+// Few rows make few of the large tiles that are best for many. Here tiles are 128 x 128, a block
+// has one at most, and the two warpgroups that multiply have 64 rows of it each. Where even that
+// leaves half of the blocks without work, the pairs of blocks that are clusters share a tile by K:
+// each adds the other's sums to its own for one half of the columns, and finishes those.
+//
+// Constants of a stub: as for gemm_sm90.cuh, whose ring of stages has its bytes cut anew here.
+#pragma once
+
+#include "codegen/cuda/kernels/gemm_sm90.cuh"
+
+namespace ingot {
+
+/// The constants of `Config` with tiles of 128 columns that warpgroups share, in blocks by
+/// themselves.
+template <typename Config> struct FewTiles : Config {
+  static constexpr int kTileN = 128, kCluster = 1, kLead = 0;
+  static constexpr bool kInTurn = false;
+  static constexpr int kStages = (Config::kSharedBytes - 1024) / (256 * 128 + 16);
+};
+
+/// Whether every block of the grid has one tile of `m` rows at most.
+template <typename Config> INGOT_DEVICE bool are_few_tiles(i64 m) {
+  return ceil_div<i64>(m, 128) * ((Config::kN + 127) / 128) <= gridDim.x;
+}
+
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+
+/// Gives the other block of the pair the sums of its half of the columns, and adds what comes from
+/// there; this block's half is in the first groups then. All threads of both blocks call, those
+/// that only copied without sums.
+template <typename Few, typename T>
+INGOT_DEVICE void exchange_halves(float (&sums)[64], u32 stages, u32 rank) {
+  constexpr int kThreads = 256;
+  // What the stages had has been read in both blocks.
+  ptx::cluster_meet();
+  const u32 mine = stages + (threadIdx.x - 128) * 16, there = ptx::map_to_block(mine, rank ^ 1);
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    const int first = Few::kColumnsInOrder ? i / 2 * 4 + i % 2 : i,
+              second = first + (Few::kColumnsInOrder ? 2 : 8);
+    float4 given;
+    given.x = rank ? sums[first * 4] : sums[second * 4];
+    given.y = rank ? sums[first * 4 + 1] : sums[second * 4 + 1];
+    given.z = rank ? sums[first * 4 + 2] : sums[second * 4 + 2];
+    given.w = rank ? sums[first * 4 + 3] : sums[second * 4 + 3];
+    ptx::store_to_block(there + i * kThreads * 16, given);
+  }
+  ptx::cluster_arrive_and_wait();
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    const int first = Few::kColumnsInOrder ? i / 2 * 4 + i % 2 : i,
+              second = first + (Few::kColumnsInOrder ? 2 : 8);
+    const uint4 got = ptx::load_shared_16(mine + i * kThreads * 16);
+    const u32 words[4] = {got.x, got.y, got.z, got.w};
+#pragma unroll
+    for (int e = 0; e < 4; ++e)
+      sums[first * 4 + e] =
+          (rank ? sums[second * 4 + e] : sums[first * 4 + e]) + __uint_as_float(words[e]);
+  }
+}
+
+/// `mapW` has boxes of 128 rows.
+template <typename Config, typename T, typename Epilogue>
+INGOT_DEVICE void gemm_few_sm90(const TensorMap *mapX, const TensorMap *mapW, i64 m,
+                                const Epilogue &epilogue) {
+  using Few = FewTiles<Config>;
+  using Traits = GemmSm90Traits<Few, T>;
+  static_assert(Few::kStages >= 4 && Traits::kSharedBytes <= Config::kSharedBytes,
+                "a ring of 128 x 128 tiles fits");
+  extern __shared__ __align__(128) unsigned char shared_bytes[];
+  const int tilesM = static_cast<int>(ceil_div<i64>(m, Traits::kTileM));
+  const int tiles = tilesM * Traits::kTilesN;
+  // Exchanging sums takes as long as four stages.
+  const bool split =
+      Config::kCluster == 2 && Traits::kKTiles >= 8 && 2 * tiles <= static_cast<int>(gridDim.x);
+  const int tile = split ? blockIdx.x / 2 : blockIdx.x;
+  if (tile >= tiles)
+    return;
+  const u32 rank = split ? ptx::cluster_rank() : 0;
+  constexpr int kHalf = (Traits::kKTiles + 1) / 2;
+  const int begin = rank ? kHalf : 0, end = split && !rank ? kHalf : Traits::kKTiles;
+
+  u32 stages = ptx::shared_address(shared_bytes);
+  asm volatile("" : "+r"(stages)); // as in gemm_sm90
+  stages = (stages + 1023) & ~1023u;
+  GemmRing<Few, T> ring(stages);
+  const int group = threadIdx.x / 128;
+  if (threadIdx.x == 0) {
+    for (int i = 0; i < Few::kStages; ++i) {
+      ptx::init_barrier(ring.full + i * 8, 1);
+      ptx::init_barrier(ring.empty + i * 8, 2);
+    }
+    ptx::fence_barrier_init();
+  }
+  __syncthreads();
+
+  const int tileM = tile % tilesM, column = tile / tilesM * Few::kTileN;
+  if (group == 0) {
+    if (threadIdx.x == 0) {
+      ring.parity = 1; // The first round finds all stages empty.
+      for (int kTile = begin; kTile < end; ++kTile) {
+        const u32 full = ring.full + ring.stage * 8, a = ring.address();
+        const u32 b = a + Traits::kBytesA;
+        const int k = kTile * Traits::kTileK;
+        ptx::wait_barrier(ring.empty + ring.stage * 8, ring.parity);
+        ptx::arrive_expecting(full, Traits::kStageBytes);
+        ptx::copy_tensor_2d(a, mapX, k, tileM * Traits::kTileM, full);
+        if constexpr (Few::kColumnsInOrder) {
+#pragma unroll
+          for (int j = 0; j < 4; ++j)
+            ptx::copy_tensor_5d(b + j * 4096, mapW, k, j, column / 32, full);
+        } else {
+          ptx::copy_tensor_2d(b, mapW, k, column, full);
+        }
+        ring.next();
+      }
+    }
+    if (split) {
+      ptx::cluster_meet();
+      ptx::cluster_meet();
+    }
+    return;
+  }
+
+  const u32 rowsA = (group - 1) * 64 * Traits::kRowBytes;
+  const int thread = threadIdx.x % 128;
+  float sums[64];
+  int previous = -1;
+  for (int kTile = begin; kTile < end; ++kTile) {
+    ptx::wait_barrier(ring.full + ring.stage * 8, ring.parity);
+    const u32 a = ring.address() + rowsA, b = ring.address() + Traits::kBytesA;
+    ptx::wgmma_fence();
+#pragma unroll
+    for (int step = 0; step < Traits::kTileK / 16; ++step)
+      wgmma_step<T, Few::kTileN>(sums, ptx::describe_matrix(a + step * 32),
+                                 ptx::describe_matrix(b + step * 32), kTile > begin || step > 0);
+    ptx::wgmma_commit();
+    ptx::wgmma_wait<1>();
+    if (previous >= 0 && thread == 0)
+      ptx::arrive(ring.empty + previous * 8);
+    previous = ring.stage;
+    ring.next();
+  }
+  ptx::wgmma_wait<0>();
+  if constexpr (Config::kCluster == 2)
+    if (split)
+      exchange_halves<Few, T>(sums, stages, rank);
+  const i64 firstRow = static_cast<i64>(tileM) * Traits::kTileM + (group - 1) * 64;
+  const i64 row = firstRow + thread / 32 * 16 + thread % 32 / 4;
+  // Halves of the columns in turn, so that the epilogue is there once.
+#pragma unroll 1
+  for (int half = rank; half < (split ? rank + 1 : 2); ++half) {
+    const int first = column + half * 64;
+    if (half > 0 && !split) {
+#pragma unroll
+      for (int i = 0; i < 8; ++i) {
+        const int to = Few::kColumnsInOrder ? i / 2 * 4 + i % 2 : i;
+        const int from = to + (Few::kColumnsInOrder ? 2 : 8);
+#pragma unroll
+        for (int e = 0; e < 4; ++e)
+          sums[to * 4 + e] = sums[from * 4 + e];
+      }
+    }
+    if (firstRow + 64 <= m && first + 64 <= Config::kN)
+      gemm_sm90_finish<Few, true, 2>(sums, row, m, first, epilogue);
+    else
+      gemm_sm90_finish<Few, false, 2>(sums, row, m, first, epilogue);
+  }
+}
+
+#endif
+
+} // namespace ingot
