@@ -9,6 +9,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/IR/Matchers.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -458,6 +459,28 @@ Scalar Printer::evaluateFor(Operation *op, unsigned result, Instance *instance) 
   return {carried[result], home, {}, nullptr, false};
 }
 
+/// The x of x * 0.5 * (1 + erf(x * sqrt(0.5))), if `op` is that.
+static Value matchGelu(Operation *op) {
+  auto times = [](Value value, float factor) -> Value {
+    auto product = value.getDefiningOp<arith::MulFOp>();
+    FloatAttr constant;
+    if (!product || !matchPattern(product.getRhs(), m_Constant(&constant)) ||
+        std::abs(constant.getValueAsDouble() - factor) > 1e-7)
+      return {};
+    return product.getLhs();
+  };
+  auto product = dyn_cast<arith::MulFOp>(op);
+  if (!product || !product.getType().isF32())
+    return {};
+  auto sum = product.getRhs().getDefiningOp<arith::AddFOp>();
+  auto erf = sum ? sum.getLhs().getDefiningOp<math::ErfOp>() : math::ErfOp();
+  FloatAttr one;
+  if (!erf || !matchPattern(sum.getRhs(), m_Constant(&one)) || !one.getValue().isExactlyValue(1.0))
+    return {};
+  Value x = times(product.getLhs(), 0.5f);
+  return x && x == times(erf.getOperand(), 0.707106769f) ? x : Value();
+}
+
 Scalar Printer::evaluateOp(Operation *op, unsigned result, Instance *instance) {
   Type type = op->getResult(result).getType();
   std::string name = typeName(type);
@@ -482,6 +505,10 @@ Scalar Printer::evaluateOp(Operation *op, unsigned result, Instance *instance) {
     return evaluateIf(op, result, instance);
   if (isa<scf::ForOp>(op))
     return evaluateFor(op, result, instance);
+  if (Value x = plan.shortFunctions ? matchGelu(op) : Value()) {
+    Scalar scalar = evaluate(x, instance);
+    return define(name, "ingot::gelu_fast(" + scalar.text + ")", {&scalar});
+  }
   std::vector<Scalar> operands;
   for (Value operand : op->getOperands()) {
     if (isa<ShapedType>(operand.getType()))
@@ -500,11 +527,18 @@ Scalar Printer::evaluateOp(Operation *op, unsigned result, Instance *instance) {
       if (!operands[i].contiguousBase.empty())
         return PrinterIndices::add(*this, operands[1 - i], operands[i]);
   }
+  // What is rounded and widened again inside of the kernel need not be rounded.
+  if (isa<arith::ExtFOp>(op) && type.isF32())
+    if (auto it = unrounded.find(operands[0].text); it != unrounded.end())
+      return it->second;
   std::optional<std::string> text = printOperation(op, operands, plan.shortFunctions);
   if (!text)
     return fail(op->getName().getStringRef().str() + " has no form");
   SmallVector<const Scalar *> pointers;
   for (const Scalar &operand : operands)
     pointers.push_back(&operand);
-  return define(name, *text, pointers);
+  Scalar scalar = define(name, *text, pointers);
+  if (isa<arith::TruncFOp>(op) && op->getOperand(0).getType().isF32())
+    unrounded.try_emplace(scalar.text, operands[0]);
+  return scalar;
 }
