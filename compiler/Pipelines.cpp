@@ -38,10 +38,12 @@ const std::vector<std::string_view> &optionalPasses() {
     std::vector<std::string_view> names;
     for (const OptionalPass &pass : passTable)
       names.push_back(pass.name);
-    names.push_back("remove-padding"); // of phase unpad
-    names.push_back("specialize-decode"); // of phase lower, for GPUs
-    names.push_back("fuse-epilogues"); // of phase lower, where kernels are formed
-    names.push_back("fuse-launches"); // of phase lower, for GPUs
+    names.push_back("remove-padding");     // of phase unpad
+    names.push_back("specialize-decode");  // of phase lower, for GPUs
+    names.push_back("widen-after-unpack"); // of phase lower, for GPUs
+    names.push_back("widen-vectors");      // of phase lower, for GPUs
+    names.push_back("fuse-epilogues");     // of phase lower, where kernels are formed
+    names.push_back("fuse-launches");      // of phase lower, for GPUs
     return names;
   }();
   return passes;
@@ -86,6 +88,12 @@ static void buildLower(OpPassManager &manager, const PipelineOptions &options) {
   // tokens and kernels for many; those of the host serve both.
   if (options.target.kind == "cuda" && options.runs("specialize-decode"))
     manager.addPass(createSpecializeDecode());
+  // The host unpacks in place, in the type of the result.
+  if (options.target.kind == "cuda" && options.runs("widen-after-unpack"))
+    manager.addPass(createWidenAfterUnpack());
+  // Behind everything that looks for a weight as an operand. The host keeps what it computes.
+  if (options.target.kind == "cuda" && options.runs("widen-vectors"))
+    manager.addPass(createWidenVectors());
   // Before kernels are formed, so that scores are buffers between kernels.
   manager.addNestedPass<func::FuncOp>(createExpandAttention());
   ConvertTransformerToExecOptions convert;

@@ -295,6 +295,54 @@ def SpecializeDecode : Pass<"specialize-decode", "::mlir::ModuleOp"> {
   let dependentDialects = ["::ingot::transformer::TransformerDialect"];
 }
 
+def WidenAfterUnpack : Pass<"widen-after-unpack", "::mlir::ModuleOp"> {
+  let summary = "Results are unpacked before they are widened";
+  let description = [{
+    Before: programs on packed tokens (`remove-padding`).
+
+    After: where a result of 16 bits was widened and unpacked then, it is unpacked first. Widening is an epilogue
+    of the unpacking, so that one kernel reads 16 bits and writes the result, instead of two with f32 between
+    them. Padding is zero either way.
+
+    ```mlir
+    %wide = arith.extf %x : tensor<?x8xf16> to tensor<?x8xf32>
+    %y = transformer.unpack %wide, %slots : (tensor<?x8xf32>, tensor<?x?xi32>) -> tensor<?x?x8xf32>
+    ```
+    becomes
+    ```mlir
+    %unpacked = transformer.unpack %x, %slots : (tensor<?x8xf16>, tensor<?x?xi32>) -> tensor<?x?x8xf16>
+    %y = arith.extf %unpacked : tensor<?x?x8xf16> to tensor<?x?x8xf32>
+    ```
+  }];
+  let dependentDialects = ["::ingot::transformer::TransformerDialect", "::mlir::arith::ArithDialect"];
+}
+
+def WidenVectors : Pass<"widen-vectors", "::mlir::ModuleOp"> {
+  let summary = "Gains and biases are kept in f32";
+  let description = [{
+    Before: programs in the transformer dialect.
+
+    After: a weight of one dimension whose elements are f16 or bf16 has f32 elements, and is rounded where it is
+    read. Kernels for GPUs leave out roundings whose result they widen again, so that gains and biases count with
+    what the checkpoint has. They are a thousandth of a model's bytes, but an error in one of them is the same
+    for every token, so that pooling does not average it out as it does those of activations.
+
+    ```mlir
+    %bias = transformer.weight ["b"] [load 0] : tensor<8xbf16>
+    %y = transformer.linear %x, %w, %bias : (tensor<?x4xbf16>, tensor<8x4xbf16>, tensor<8xbf16>) -> tensor<?x8xbf16>
+    ```
+    becomes
+    ```mlir
+    %wide = transformer.weight ["b"] [load 0] : tensor<8xf32>
+    %bias = arith.truncf %wide : tensor<8xf32> to tensor<8xbf16>
+    %y = transformer.linear %x, %w, %bias : (tensor<?x4xbf16>, tensor<8x4xbf16>, tensor<8xbf16>) -> tensor<?x8xbf16>
+    ```
+
+    The rounding is copied into the kernels that read it (`convert-transformer-to-exec`).
+  }];
+  let dependentDialects = ["::ingot::transformer::TransformerDialect", "::mlir::arith::ArithDialect"];
+}
+
 def ExpandAttention : Pass<"expand-attention", "::mlir::func::FuncOp"> {
   let summary = "Attention by math becomes its parts";
   let description = [{

@@ -67,9 +67,9 @@ template <> INGOT_DEVICE void unpack_pair<f16>(u32 pair, float &low, float &high
       : "r"(pair));
 }
 
-/// N consecutive elements that are loaded and stored by one instruction.
-template <typename T, int N> struct alignas(sizeof(T) * N) Pack {
-  static_assert(sizeof(T) * N <= 16, "one instruction moves at most 16 bytes");
+/// N consecutive elements that are loaded and stored by one instruction, or two of 16 bytes.
+template <typename T, int N> struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Pack {
+  static_assert(sizeof(T) * N <= 32, "two instructions move at most 32 bytes");
   static_assert((N & (N - 1)) == 0, "a pack has a power of two of elements");
   T elements[N];
   INGOT_DEVICE T &operator[](int i) { return elements[i]; }

@@ -5,6 +5,7 @@
 #include "passes/FusionUtils.h"
 #include "passes/TransformerToExec/Fusion.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Interfaces/DestinationStyleOpInterface.h"
@@ -88,6 +89,15 @@ bool KernelFormation::isColumns(Operation &op, const SizePropagation &sizes,
   });
 }
 
+/// A weight that is stored wider than it is read.
+static bool isRoundedWeight(Operation &op) {
+  return isa<arith::TruncFOp>(op) && op.getOperand(0).getDefiningOp<transformer::WeightOp>() &&
+         llvm::none_of(op.getUsers(), [](Operation *user) {
+           return user->hasTrait<OpTrait::IsTerminator>() ||
+                  isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(user);
+         });
+}
+
 Value KernelFormation::getStored(Value value) const {
   while (Operation *producer = value.getDefiningOp()) {
     auto role = roles.find(producer);
@@ -117,7 +127,7 @@ FailureOr<OpRole> KernelFormation::classify(Operation &op, const SizePropagation
     return OpRole::Cloned;
   if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op) && !isCloned(op))
     return OpRole::View;
-  if (isColumns(op, sizes, states))
+  if (isColumns(op, sizes, states) || isRoundedWeight(op))
     return OpRole::Columns;
   if (!isMemoryEffectFree(&op))
     return op.emitOpError("has side effects; a program is made of ops on values");
@@ -163,17 +173,15 @@ KernelGroup *KernelFormation::findGroupToJoin(Operation &op, const SizePropagati
     if (touchesState(&op) || llvm::any_of(group->ops, touchesState))
       continue;
     // For this op alone.
-    bool isOnlyReader = llvm::all_of(producer->getUsers(), [&](Operation *user) {
-      return user == &op || !readsElements(user);
-    });
-    bool isProduct =
-        isa<transformer::LinearOp, transformer::GatedLinearOp, transformer::MatmulOp>(
-            group->getRoot());
+    bool isOnlyReader = llvm::all_of(
+        producer->getUsers(), [&](Operation *user) { return user == &op || !readsElements(user); });
+    bool isProduct = isa<transformer::LinearOp, transformer::GatedLinearOp, transformer::MatmulOp>(
+        group->getRoot());
     if ((!isOnlyReader && !isProduct) || !followsInOrder(op, operand, sizes))
       continue;
     if (!isOnlyReader) {
-      reason = op.getName().stripDialect().str() + " is no epilogue of " +
-               describeProduct(*group) + ", because what it reads is needed elsewhere, too";
+      reason = op.getName().stripDialect().str() + " is no epilogue of " + describeProduct(*group) +
+               ", because what it reads is needed elsewhere, too";
       continue;
     }
     // Of several, join the one that is made last: its elements are the most recent.

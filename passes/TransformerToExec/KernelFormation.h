@@ -11,7 +11,7 @@ enum class OpRole {
   Constant, // data that kernels get
   Cloned,   // copied into the kernels that use it: scalars, splats, sizes
   View,     // the same bytes with another shape
-  Columns,  // columns of a tensor: copied into the kernels that use them
+  Columns,  // columns of a tensor, a rounded weight: copied into the kernels that use them
   Kernel    // part of a kernel
 };
 

@@ -43,14 +43,17 @@ static RankedTensorType getRootType(const cuda::KernelFunction &function) {
 }
 
 /// Elements of a 16-byte vector of the widest float that the kernel touches, if the last axis of
-/// the output is whole vectors.
+/// the output is whole vectors. Of what has that axis only, gains and biases, twice as many bytes
+/// are loaded.
 static int chooseVector(exec::KernelOp kernel, RankedTensorType root) {
   if (root.getRank() == 0 || root.isDynamicDim(root.getRank() - 1))
     return 1;
   int64_t bytes = 2;
   for (exec::BufferType type : kernel.getBufferTypes())
     if (isa<FloatType>(type.getElementType()) || type.getElementType() == root.getElementType())
-      bytes = std::max(bytes, type.getElementBytes());
+      bytes = std::max(bytes, type.getShape().size() == 1 && root.getRank() > 1
+                                  ? std::min<int64_t>(type.getElementBytes(), 2)
+                                  : type.getElementBytes());
   int64_t columns = root.getDimSize(root.getRank() - 1);
   int vector = 16 / bytes;
   while (vector > 1 && columns % vector != 0)

@@ -87,9 +87,11 @@ static std::optional<std::string> replaceRoot(func::FuncOp func) {
 }
 
 int codegen::epilogueColumns(exec::KernelOp kernel, const LinearDesc &desc) {
+  // Of a vector in f32, two instructions load what is beside 16 bytes of the result.
   int64_t bytes = 2;
   for (exec::BufferType type : kernel.getBufferTypes())
-    bytes = std::max(bytes, type.getElementBytes());
+    if (type.getShape().size() > 1)
+      bytes = std::max(bytes, type.getElementBytes());
   if (desc.gated)
     return kGateRows;
   int vector = std::min<int64_t>(8, 16 / bytes);
