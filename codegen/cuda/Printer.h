@@ -178,6 +178,9 @@ private:
   CodeBlock *column = nullptr;  // the block of the column loop being printed
   CodeBlock *barrier = nullptr; // no statement may go to a block outside of this one
   unsigned names = 0;
+  /// The conditions under which what is printed is evaluated, and `barrier` outside of them.
+  std::vector<Scalar> guards;
+  CodeBlock *beforeGuards = nullptr;
   /// By the name of what was rounded to 16 bits: what it was in f32.
   std::map<std::string, Scalar> unrounded;
 };

@@ -143,13 +143,23 @@ Scalar Printer::readBuffer(unsigned buffer, RankedTensorType viewType, ArrayRef<
     bool others = llvm::all_of(ArrayRef(bases).drop_back(), [&](const Index &index) {
       return index.home->depth <= last.contiguousHome->depth;
     });
-    if (aligned && others && (!barrier || barrier->depth <= last.contiguousHome->depth)) {
+    // Under conditions that all lanes share, the load asks for them itself and stands outside.
+    std::string asked;
+    bool shared = true;
+    for (const Scalar &guard : guards) {
+      asked += (asked.empty() ? "" : " && ") + guard.text;
+      shared &= guard.home->depth <= last.contiguousHome->depth;
+    }
+    CodeBlock *outside = guards.empty() ? barrier : beforeGuards;
+    if (aligned && others && shared && (!outside || outside->depth <= last.contiguousHome->depth)) {
       CodeBlock *before = barrier;
+      barrier = outside;
       Scalar offset = linearize(dims, bases);
       Scalar place{{}, last.contiguousHome, {}, nullptr, false};
       Scalar pack = define("auto",
-                           "ingot::load_pack<" + type + ", " + std::to_string(plan.vector) + ">(" +
-                               name + " + " + offset.text + ")",
+                           std::string("ingot::load_pack") + (asked.empty() ? "" : "_if") + "<" +
+                               type + ", " + std::to_string(plan.vector) + ">(" + asked +
+                               (asked.empty() ? "" : ", ") + name + " + " + offset.text + ")",
                            {&offset, &place});
       barrier = before;
       // "(base + v)": the lane is what follows the base.
@@ -194,8 +204,14 @@ Scalar Printer::readGuarded(const Scalar &condition, Type type, const std::funct
   statement(home, typeName(type) + " " + name + ";");
   for (bool first : {true, false}) {
     CodeBlock *block = open(home);
+    if (guards.empty())
+      beforeGuards = beforeBarrier;
+    guards.push_back(condition);
+    if (!first)
+      guards.back().text = "!(" + condition.text + ")";
     barrier = block;
     Scalar value = first ? then() : otherwise();
+    guards.pop_back();
     statement(block, name + " = " + value.text + ";");
     close(block, first ? "if (" + condition.text + ") {" : "else {", "}");
     current = beforeCurrent;

@@ -79,6 +79,13 @@ template <typename T, int N> struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N :
 template <typename T, int N> INGOT_DEVICE Pack<T, N> load_pack(const T *address) {
   return *reinterpret_cast<const Pack<T, N> *>(address);
 }
+/// What is read only if `valid`, and anything otherwise.
+template <typename T, int N> INGOT_DEVICE Pack<T, N> load_pack_if(bool valid, const T *address) {
+  Pack<T, N> pack = {};
+  if (valid)
+    pack = load_pack<T, N>(address);
+  return pack;
+}
 /// Elements of a pack as a word.
 template <typename T, int N> INGOT_DEVICE u32 pack_word(const Pack<T, N> &pack, int word) {
   if constexpr (sizeof(T) == 4)
