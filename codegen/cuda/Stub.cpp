@@ -101,7 +101,11 @@ std::string cuda::printSource(exec::KernelOp kernel, const codegen::TargetInfo &
     os << ", const __grid_constant__ ingot::TensorMap map" << i;
   os << ") {\n";
   if (!stub.waitsItself)
-    os << "  ingot::ptx::allow_next_grid();\n  ingot::ptx::wait_for_previous_grid();\n";
+    os << "  ingot::ptx::allow_next_grid();\n";
+  for (auto [buffer, bytes] : stub.fetchedAhead)
+    os << "  ingot::fetch_ahead(" << bufferName(buffer) << ", " << bytes << ");\n";
+  if (!stub.waitsItself)
+    os << "  ingot::ptx::wait_for_previous_grid();\n";
   os << stub.prologue;
   for (uint16_t i : stub.deviceSizes) {
     std::string name = sizeName(kernel, i);

@@ -37,6 +37,8 @@ struct Stub {
   unsigned cluster = 1;
   /// Buffers that overlap none that is written under another name: loads may go ahead of stores.
   llvm::SmallVector<unsigned> restricted;
+  /// Buffers, and their bytes, that are asked for before the wait for the previous grid.
+  std::vector<std::pair<unsigned, int64_t>> fetchedAhead;
   /// The body itself says when it waits for the previous grid (weights are read before that).
   bool waitsItself = false;
   /// Size parameters that may be device-resident: the wrapper reads them where an address is given.

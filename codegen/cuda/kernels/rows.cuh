@@ -41,12 +41,15 @@ template <typename Config, typename Body> INGOT_DEVICE void for_each_row(i64 cou
     body(row);
 }
 
-/// Within a row: calls `body(j)` for j = 0, Vector, … below `count`.
+/// Within a row: calls `body(j)` for j = 0, Vector, … below `count`. Where that is known and small,
+/// nothing is left of the loop, and what several of them read of a row stays in registers.
 template <typename Config, int Vector, typename Body>
 INGOT_DEVICE void for_each_column(i64 count, Body body) {
-  for (i64 j = static_cast<i64>(threadIdx.x % Config::kGroup) * Vector; j < count;
-       j += static_cast<i64>(Config::kGroup) * Vector)
-    body(j);
+  const i64 mine = static_cast<i64>(threadIdx.x % Config::kGroup) * Vector;
+#pragma unroll 4
+  for (i64 first = 0; first < count; first += static_cast<i64>(Config::kGroup) * Vector)
+    if (first + mine < count)
+      body(first + mine);
 }
 
 /// Within a row: true in one thread of the group.
@@ -59,9 +62,7 @@ template <typename Config> INGOT_DEVICE bool is_row_leader() {
 template <typename Config, typename Op, int Vector, typename T, typename Body>
 INGOT_DEVICE T reduce_row(i64 count, T start, T neutral, Body body) {
   T accumulator = neutral;
-  for (i64 j = static_cast<i64>(threadIdx.x % Config::kGroup) * Vector; j < count;
-       j += static_cast<i64>(Config::kGroup) * Vector)
-    body(j, accumulator);
+  for_each_column<Config, Vector>(count, [&](i64 j) { body(j, accumulator); });
   if constexpr (Config::kGroup == kWarp)
     accumulator = reduce_lanes<Op>(accumulator);
   else

@@ -36,6 +36,17 @@ INGOT_DEVICE void sync_group(int group, int threads) {
 
 namespace ingot {
 
+/// Asks for what every block will read to come to L2 before there is a grid to wait for: 128 bytes
+/// by a thread of each of a few blocks.
+INGOT_DEVICE void fetch_ahead(const void *data, u32 bytes) {
+#if __CUDA_ARCH__ >= 900
+  const u32 at = (blockIdx.x * blockDim.x + threadIdx.x) * 128;
+  if (at < bytes)
+    asm volatile("prefetch.global.L2 [%0];" ::"l"(
+        __cvta_generic_to_global(static_cast<const unsigned char *>(data) + at)));
+#endif
+}
+
 /// A size that may be known on the device only: the value at `address`, or, where there is none,
 /// `most`, which bounds it otherwise. What wrote it has ended once this grid may read. Sizes are
 /// counts of rows or tokens: the compiler may know that they have 31 bits, and divide by them so.

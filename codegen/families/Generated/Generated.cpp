@@ -327,6 +327,21 @@ static Result<std::string> printPart(exec::KernelOp kernel, const KernelPart &pa
   return text;
 }
 
+/// What loads of rows need not wait for.
+static void readRowsAhead(cuda::Stub &stub, exec::KernelOp kernel) {
+  // Gains and biases, which nobody before writes: the wait is not for them.
+  for (unsigned i = 0; i < kernel.getNumInputs(); ++i) {
+    exec::BufferType type = kernel.getInputType(i);
+    if (type.getShape().size() == 1 && isa<FloatType>(type.getElementType()) &&
+        type.getShape()[0].isStatic())
+      stub.fetchedAhead.emplace_back(i, type.getShape()[0].getFactor() * type.getElementBytes());
+  }
+  // Rows are never computed in place: what is read again behind a store has not changed.
+  if (llvm::all_of(kernel.getUpdates(), [](int64_t at) { return at < 0; }))
+    for (unsigned i = 0; i < kernel.getBufferTypes().size(); ++i)
+      stub.restricted.push_back(i);
+}
+
 static Result<cuda::Stub> makeStub(exec::KernelOp kernel) {
   DictionaryAttr config = *kernel.getConfig();
   auto groupOf = [](DictionaryAttr part) {
@@ -345,6 +360,8 @@ static Result<cuda::Stub> makeStub(exec::KernelOp kernel) {
       return text.status();
     stub.constants = {{"int kGroup", groupOf(config)}};
     stub.body = *text;
+    if (config.getAs<IntegerAttr>("rows").getInt() >= 0)
+      readRowsAhead(stub, kernel);
     return stub;
   }
   for (auto [i, part] : llvm::enumerate(parts)) {
