@@ -212,7 +212,7 @@ void runSm90(const char *type, std::vector<i64> rows, double limit, std::vector<
   CHECK_CUDA(cudaMemset(zero.data, 0, N * sizeof(T)));
   constexpr int kBox = Config::kTileN / Config::kCluster;
   TensorMap mapW = makeMap<T>(w.data, N, K, K, kBox, Config::kColumnsInOrder);
-  TensorMap mapFew = makeMap<T>(w.data, N, K, K, 128, Config::kColumnsInOrder);
+  TensorMap mapFew = makeMap<T>(w.data, N, K, K, 64, Config::kColumnsInOrder);
   // Past what every block has one tile of.
   rows.push_back((132 / ((N + 127) / 128) + 1) * 128 + 1);
   auto launch = [&](const T *x, const T *other, T *y, i64 m) {
@@ -302,7 +302,9 @@ int main(int argc, char **) {
     runSm90<4096, 4096, bf16, Turns, 8>("bf16", {333}, 6e-3, {512, 4096});
     runSm90<28672, 4096, bf16, Middle, 8, true>("bf16", {70}, 6e-3, {1, 512, 4096});
     runSm90<4096, 14336, bf16, Wide, 8>("bf16", {70}, 6e-3, {1, 4096});
-    runSm90<3072, 768, f16, Turns, 8>("f16", {1030}, 2e-3, {4096, 34700});
+    runSm90<3072, 768, f16, Turns, 8>("f16", {1030}, 2e-3, {128, 512, 4096, 34700});
+    runSm90<768, 768, f16, Middle, 8>("f16", {70, 128, 512, 1030}, 2e-3, {128, 512, 1024});
+    runSm90<768, 3072, f16, Middle, 8>("f16", {70, 128, 512, 1030}, 2e-3, {128, 512, 1024});
   }
   printf("%d checks, %d failures\n", checks, failures);
   return failures != 0;

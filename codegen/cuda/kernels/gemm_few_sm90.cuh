@@ -1,23 +1,36 @@
 // gemm_few_sm90.cuh - gemm_sm90.cuh where there are fewer tiles than blocks (sm_90a).
 //
-// Few rows make few of the large tiles that are best for many. Here tiles are 128 x 128, a block
-// has one at most, and the two warpgroups that multiply have 64 rows of it each. Where even that
-// leaves half of the blocks without work, the pairs of blocks that are clusters share a tile by K:
-// each adds the other's sums to its own for one half of the columns, and finishes those.
+// Few rows make few of the large tiles that are best for many. Here tiles are 128 x 128, or 128 x
+// 64 where a quarter as many as there are blocks would do; a block has one at most, and the two
+// warpgroups that multiply have 64 rows of it each. Where that leaves half of the blocks without
+// work, the pairs of blocks that are clusters share a tile by K: each adds the other's sums to its
+// own for one half of the columns, and finishes those.
 //
 // Constants of a stub: as for gemm_sm90.cuh, whose ring of stages has its bytes cut anew here.
 #pragma once
 
 #include "codegen/cuda/kernels/gemm_sm90.cuh"
+#include "codegen/cuda/ptx/wgmma_wide.cuh"
 
 namespace ingot {
 
-/// The constants of `Config` with tiles of 128 columns that warpgroups share, in blocks by
+/// The constants of `Config` with tiles of other columns, which warpgroups share, in blocks by
 /// themselves.
-template <typename Config> struct FewTiles : Config {
-  static constexpr int kTileN = 128, kCluster = 1, kLead = 0;
+template <typename Config, int TileN> struct FewTiles : Config {
+  static constexpr int kTileN = TileN, kCluster = 1, kLead = 0;
   static constexpr bool kInTurn = false;
-  static constexpr int kStages = (Config::kSharedBytes - 1024) / (256 * 128 + 16);
+  static constexpr int kStages = (Config::kSharedBytes - 1024) / ((128 + TileN) * 128 + 16);
+  /// Rows of W in a box of its map.
+  static constexpr int kBoxRows = 64;
+  /// Groups of 32 columns of half a tile, and where the four sums of such a one are: 16 bytes i of
+  /// a thread's, in the first half and in the second.
+  static constexpr int kHalfGroups = TileN / 64, kHalfSums = 16 * kHalfGroups;
+  static INGOT_DEVICE constexpr int firstSum(int i) {
+    return 4 * (Config::kColumnsInOrder ? i / kHalfGroups * 2 * kHalfGroups + i % kHalfGroups : i);
+  }
+  static INGOT_DEVICE constexpr int secondSum(int i) {
+    return firstSum(i) + 4 * (Config::kColumnsInOrder ? kHalfGroups : 4 * kHalfGroups);
+  }
 };
 
 /// Whether every block of the grid has one tile of `m` rows at most.
@@ -28,47 +41,44 @@ template <typename Config> INGOT_DEVICE bool are_few_tiles(i64 m) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 
 /// Gives the other block of the pair the sums of its half of the columns, and adds what comes from
-/// there; this block's half is in the first groups then. All threads of both blocks call, those
-/// that only copied without sums.
-template <typename Few, typename T>
-INGOT_DEVICE void exchange_halves(float (&sums)[64], u32 stages, u32 rank) {
+/// there; this block's half is in the first groups then. By the threads that multiplied; the others
+/// meet twice.
+template <typename Few>
+INGOT_DEVICE void exchange_halves(float (&sums)[Few::kTileN / 2], u32 stages, u32 rank) {
   constexpr int kThreads = 256;
   // What the stages had has been read in both blocks.
   ptx::cluster_meet();
   const u32 mine = stages + (threadIdx.x - 128) * 16, there = ptx::map_to_block(mine, rank ^ 1);
 #pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    const int first = Few::kColumnsInOrder ? i / 2 * 4 + i % 2 : i,
-              second = first + (Few::kColumnsInOrder ? 2 : 8);
+  for (int i = 0; i < Few::kHalfSums / 4; ++i) {
+    const int first = Few::firstSum(i), second = Few::secondSum(i);
     float4 given;
-    given.x = rank ? sums[first * 4] : sums[second * 4];
-    given.y = rank ? sums[first * 4 + 1] : sums[second * 4 + 1];
-    given.z = rank ? sums[first * 4 + 2] : sums[second * 4 + 2];
-    given.w = rank ? sums[first * 4 + 3] : sums[second * 4 + 3];
+    given.x = rank ? sums[first] : sums[second];
+    given.y = rank ? sums[first + 1] : sums[second + 1];
+    given.z = rank ? sums[first + 2] : sums[second + 2];
+    given.w = rank ? sums[first + 3] : sums[second + 3];
     ptx::store_to_block(there + i * kThreads * 16, given);
   }
   ptx::cluster_arrive_and_wait();
 #pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    const int first = Few::kColumnsInOrder ? i / 2 * 4 + i % 2 : i,
-              second = first + (Few::kColumnsInOrder ? 2 : 8);
+  for (int i = 0; i < Few::kHalfSums / 4; ++i) {
+    const int first = Few::firstSum(i), second = Few::secondSum(i);
     const uint4 got = ptx::load_shared_16(mine + i * kThreads * 16);
     const u32 words[4] = {got.x, got.y, got.z, got.w};
 #pragma unroll
     for (int e = 0; e < 4; ++e)
-      sums[first * 4 + e] =
-          (rank ? sums[second * 4 + e] : sums[first * 4 + e]) + __uint_as_float(words[e]);
+      sums[first + e] = (rank ? sums[second + e] : sums[first + e]) + __uint_as_float(words[e]);
   }
 }
 
-/// `mapW` has boxes of 128 rows.
-template <typename Config, typename T, typename Epilogue>
-INGOT_DEVICE void gemm_few_sm90(const TensorMap *mapX, const TensorMap *mapW, i64 m,
-                                const Epilogue &epilogue) {
-  using Few = FewTiles<Config>;
+/// One way for few rows; `mapW` has boxes of kBoxRows.
+template <typename Config, typename T, int TileN, typename Epilogue>
+INGOT_DEVICE void gemm_few_tiles(const TensorMap *mapX, const TensorMap *mapW, i64 m,
+                                 const Epilogue &epilogue) {
+  using Few = FewTiles<Config, TileN>;
   using Traits = GemmSm90Traits<Few, T>;
   static_assert(Few::kStages >= 4 && Traits::kSharedBytes <= Config::kSharedBytes,
-                "a ring of 128 x 128 tiles fits");
+                "a ring of smaller tiles fits");
   extern __shared__ __align__(128) unsigned char shared_bytes[];
   const int tilesM = static_cast<int>(ceil_div<i64>(m, Traits::kTileM));
   const int tiles = tilesM * Traits::kTilesN;
@@ -108,11 +118,18 @@ INGOT_DEVICE void gemm_few_sm90(const TensorMap *mapX, const TensorMap *mapW, i6
         ptx::arrive_expecting(full, Traits::kStageBytes);
         ptx::copy_tensor_2d(a, mapX, k, tileM * Traits::kTileM, full);
         if constexpr (Few::kColumnsInOrder) {
+          constexpr int kGroupBytes = 8 * Traits::kRowBytes;
 #pragma unroll
           for (int j = 0; j < 4; ++j)
-            ptx::copy_tensor_5d(b + j * 4096, mapW, k, j, column / 32, full);
+#pragma unroll
+            for (int part = 0; part < Few::kHalfGroups; ++part)
+              ptx::copy_tensor_5d(b + (j * Traits::kGroups + part * 2) * kGroupBytes, mapW, k, j,
+                                  column / 32 + part * 2, full);
         } else {
-          ptx::copy_tensor_2d(b, mapW, k, column, full);
+#pragma unroll
+          for (int part = 0; part < Few::kHalfGroups; ++part)
+            ptx::copy_tensor_2d(b + part * Few::kBoxRows * Traits::kRowBytes, mapW, k,
+                                column + part * Few::kBoxRows, full);
         }
         ring.next();
       }
@@ -126,7 +143,7 @@ INGOT_DEVICE void gemm_few_sm90(const TensorMap *mapX, const TensorMap *mapW, i6
 
   const u32 rowsA = (group - 1) * 64 * Traits::kRowBytes;
   const int thread = threadIdx.x % 128;
-  float sums[64];
+  float sums[TileN / 2];
   int previous = -1;
   for (int kTile = begin; kTile < end; ++kTile) {
     ptx::wait_barrier(ring.full + ring.stage * 8, ring.parity);
@@ -134,8 +151,9 @@ INGOT_DEVICE void gemm_few_sm90(const TensorMap *mapX, const TensorMap *mapW, i6
     ptx::wgmma_fence();
 #pragma unroll
     for (int step = 0; step < Traits::kTileK / 16; ++step)
-      wgmma_step<T, Few::kTileN>(sums, ptx::describe_matrix(a + step * 32),
-                                 ptx::describe_matrix(b + step * 32), kTile > begin || step > 0);
+      ptx::WgmmaShared<T, TileN>::run(sums, ptx::describe_matrix(a + step * 32),
+                                      ptx::describe_matrix(b + step * 32),
+                                      kTile > begin || step > 0);
     ptx::wgmma_commit();
     ptx::wgmma_wait<1>();
     if (previous >= 0 && thread == 0)
@@ -146,28 +164,34 @@ INGOT_DEVICE void gemm_few_sm90(const TensorMap *mapX, const TensorMap *mapW, i6
   ptx::wgmma_wait<0>();
   if constexpr (Config::kCluster == 2)
     if (split)
-      exchange_halves<Few, T>(sums, stages, rank);
+      exchange_halves<Few>(sums, stages, rank);
   const i64 firstRow = static_cast<i64>(tileM) * Traits::kTileM + (group - 1) * 64;
   const i64 row = firstRow + thread / 32 * 16 + thread % 32 / 4;
   // Halves of the columns in turn, so that the epilogue is there once.
 #pragma unroll 1
   for (int half = rank; half < (split ? rank + 1 : 2); ++half) {
-    const int first = column + half * 64;
+    const int first = column + half * (TileN / 2);
     if (half > 0 && !split) {
 #pragma unroll
-      for (int i = 0; i < 8; ++i) {
-        const int to = Few::kColumnsInOrder ? i / 2 * 4 + i % 2 : i;
-        const int from = to + (Few::kColumnsInOrder ? 2 : 8);
+      for (int i = 0; i < Few::kHalfSums / 4; ++i)
 #pragma unroll
         for (int e = 0; e < 4; ++e)
-          sums[to * 4 + e] = sums[from * 4 + e];
-      }
+          sums[Few::firstSum(i) + e] = sums[Few::secondSum(i) + e];
     }
-    if (firstRow + 64 <= m && first + 64 <= Config::kN)
-      gemm_sm90_finish<Few, true, 2>(sums, row, m, first, epilogue);
+    if (firstRow + 64 <= m && first + TileN / 2 <= Config::kN)
+      gemm_sm90_finish<Few, true, Few::kHalfGroups>(sums, row, m, first, epilogue);
     else
-      gemm_sm90_finish<Few, false, 2>(sums, row, m, first, epilogue);
+      gemm_sm90_finish<Few, false, Few::kHalfGroups>(sums, row, m, first, epilogue);
   }
+}
+
+template <typename Config, typename T, typename Epilogue>
+INGOT_DEVICE void gemm_few_sm90(const TensorMap *mapX, const TensorMap *mapW, i64 m,
+                                const Epilogue &epilogue) {
+  if (4 * ceil_div<i64>(m, 128) * ((Config::kN + 127) / 128) <= gridDim.x)
+    gemm_few_tiles<Config, T, 64>(mapX, mapW, m, epilogue);
+  else
+    gemm_few_tiles<Config, T, 128>(mapX, mapW, m, epilogue);
 }
 
 #endif

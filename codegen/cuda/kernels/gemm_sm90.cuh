@@ -44,8 +44,9 @@ template <typename Config, typename T> struct GemmSm90Traits {
   static constexpr int kBandRows = 16 / Config::kCluster;
   static_assert(sizeof(T) == 2, "warpgroup instructions multiply 16-bit elements here");
   static_assert(Config::kTileN == 128 || (!Config::kInTurn && Config::kTileN == 192) ||
-                    (!Config::kInTurn && Config::kTileN == 256),
-                "a tile has 128, 192 or 256 columns, 128 where warpgroups take tiles in turn");
+                    (!Config::kInTurn && Config::kTileN == 256) ||
+                    (!Config::kInTurn && Config::kTileN == 64),
+                "a tile has 64, 128, 192 or 256 columns, 128 where warpgroups take tiles in turn");
   static_assert(Config::kThreads == 384, "a producer and two consumer warpgroups");
   static_assert(Config::kLead < Config::kStages, "what the second warpgroup waits for is copied");
   static_assert(!Config::kColumnsInOrder || Config::kN % 32 == 0, "W is whole groups of 32 rows");

@@ -273,7 +273,7 @@ Result<Code> LinearFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetIn
       stub.tensorMaps = {makeMap(context, desc.x, desc.elementType, desc.k, desc.rowStride,
                                  desc.offset, desc.rows, 128)};
       // Of the tiles for many rows, and of those for few (gemm_few_sm90.cuh).
-      for (uint32_t rows : {boxRows, uint32_t(128)})
+      for (uint32_t rows : {boxRows, uint32_t(64)})
         stub.tensorMaps.push_back(
             ordered
                 ? makeOrderedMap(context, desc.weight, desc.elementType, desc.k, desc.columns, rows)
