@@ -123,9 +123,9 @@ template <typename Config, typename T, template <typename, int, int> class Epilo
 __global__ void __launch_bounds__(384, 1)
     kernel_sm90(const T *x, const T *w, const T *__restrict__ other, T *__restrict__ y, i64 m,
                 const __grid_constant__ TensorMap mapX, const __grid_constant__ TensorMap mapW,
-                const __grid_constant__ TensorMap mapFew) {
+                const __grid_constant__ TensorMap map128, const __grid_constant__ TensorMap map64) {
   LinearStart<Config, T> start(w, m);
-  linear_sm90(start, x, w, &mapX, &mapW, &mapFew, m, m,
+  linear_sm90(start, x, w, &mapX, &mapW, &map128, &map64, m, m,
               Epilogue<T, Config::kN, Config::kEpilogueVector>{y, other});
 }
 
@@ -197,7 +197,8 @@ template <typename Config> void launchSm90(void (*entry)(), void **arguments) {
 template <int N, int K, typename T, typename Way, int Vector, bool Gated = false, int Stride = K>
 void runSm90(const char *type, std::vector<i64> rows, double limit, std::vector<i64> timed = {}) {
   using Config = ConfigSm90<N, K, Way, Vector, Stride>;
-  void (*entry)(const T *, const T *, const T *, T *, i64, TensorMap, TensorMap, TensorMap);
+  void (*entry)(const T *, const T *, const T *, T *, i64, TensorMap, TensorMap, TensorMap,
+                TensorMap);
   if constexpr (Gated)
     entry = kernel_sm90<Config, T, Gate>;
   else
@@ -212,13 +213,14 @@ void runSm90(const char *type, std::vector<i64> rows, double limit, std::vector<
   CHECK_CUDA(cudaMemset(zero.data, 0, N * sizeof(T)));
   constexpr int kBox = Config::kTileN / Config::kCluster;
   TensorMap mapW = makeMap<T>(w.data, N, K, K, kBox, Config::kColumnsInOrder);
-  TensorMap mapFew = makeMap<T>(w.data, N, K, K, 64, Config::kColumnsInOrder);
+  TensorMap map128 = makeMap<T>(w.data, N, K, K, 128, Config::kColumnsInOrder);
+  TensorMap map64 = makeMap<T>(w.data, N, K, K, 64, Config::kColumnsInOrder);
   // Past what every block has one tile of.
   rows.push_back((132 / ((N + 127) / 128) + 1) * 128 + 1);
   auto launch = [&](const T *x, const T *other, T *y, i64 m) {
     TensorMap mapX = makeMap<T>(x, m, K, Stride, 128);
     const T *weights = w.data;
-    void *arguments[] = {&x, &weights, &other, &y, &m, &mapX, &mapW, &mapFew};
+    void *arguments[] = {&x, &weights, &other, &y, &m, &mapX, &mapW, &map128, &map64};
     launchSm90<Config>(reinterpret_cast<void (*)()>(entry), arguments);
   };
   char what[160];

@@ -20,8 +20,6 @@ template <typename Config, int TileN> struct FewTiles : Config {
   static constexpr int kTileN = TileN, kCluster = 1, kLead = 0;
   static constexpr bool kInTurn = false;
   static constexpr int kStages = (Config::kSharedBytes - 1024) / ((128 + TileN) * 128 + 16);
-  /// Rows of W in a box of its map.
-  static constexpr int kBoxRows = 64;
   /// Groups of 32 columns of half a tile, and where the four sums of such a one are: 16 bytes i of
   /// a thread's, in the first half and in the second.
   static constexpr int kHalfGroups = TileN / 64, kHalfSums = 16 * kHalfGroups;
@@ -71,7 +69,7 @@ INGOT_DEVICE void exchange_halves(float (&sums)[Few::kTileN / 2], u32 stages, u3
   }
 }
 
-/// One way for few rows; `mapW` has boxes of kBoxRows.
+/// One way for few rows; `mapW` has boxes of TileN rows.
 template <typename Config, typename T, int TileN, typename Epilogue>
 INGOT_DEVICE void gemm_few_tiles(const TensorMap *mapX, const TensorMap *mapW, i64 m,
                                  const Epilogue &epilogue) {
@@ -121,15 +119,10 @@ INGOT_DEVICE void gemm_few_tiles(const TensorMap *mapX, const TensorMap *mapW, i
           constexpr int kGroupBytes = 8 * Traits::kRowBytes;
 #pragma unroll
           for (int j = 0; j < 4; ++j)
-#pragma unroll
-            for (int part = 0; part < Few::kHalfGroups; ++part)
-              ptx::copy_tensor_5d(b + (j * Traits::kGroups + part * 2) * kGroupBytes, mapW, k, j,
-                                  column / 32 + part * 2, full);
+            ptx::copy_tensor_5d(b + j * Traits::kGroups * kGroupBytes, mapW, k, j, column / 32,
+                                full);
         } else {
-#pragma unroll
-          for (int part = 0; part < Few::kHalfGroups; ++part)
-            ptx::copy_tensor_2d(b + part * Few::kBoxRows * Traits::kRowBytes, mapW, k,
-                                column + part * Few::kBoxRows, full);
+          ptx::copy_tensor_2d(b, mapW, k, column, full);
         }
         ring.next();
       }
@@ -186,12 +179,12 @@ INGOT_DEVICE void gemm_few_tiles(const TensorMap *mapX, const TensorMap *mapW, i
 }
 
 template <typename Config, typename T, typename Epilogue>
-INGOT_DEVICE void gemm_few_sm90(const TensorMap *mapX, const TensorMap *mapW, i64 m,
-                                const Epilogue &epilogue) {
+INGOT_DEVICE void gemm_few_sm90(const TensorMap *mapX, const TensorMap *mapW128,
+                                const TensorMap *mapW64, i64 m, const Epilogue &epilogue) {
   if (4 * ceil_div<i64>(m, 128) * ((Config::kN + 127) / 128) <= gridDim.x)
-    gemm_few_tiles<Config, T, 64>(mapX, mapW, m, epilogue);
+    gemm_few_tiles<Config, T, 64>(mapX, mapW64, m, epilogue);
   else
-    gemm_few_tiles<Config, T, 128>(mapX, mapW, m, epilogue);
+    gemm_few_tiles<Config, T, 128>(mapX, mapW128, m, epilogue);
 }
 
 #endif

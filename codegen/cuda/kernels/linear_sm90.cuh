@@ -12,8 +12,8 @@ constexpr int kMostSkinnySm90 = 64;
 
 template <typename Config, typename T, typename Epilogue>
 INGOT_DEVICE void linear_sm90(LinearStart<Config, T> &start, const T *x, const T *w,
-                              const TensorMap *mapX, const TensorMap *mapW, const TensorMap *mapFew,
-                              i64 m, i64 most, const Epilogue &epilogue) {
+                              const TensorMap *mapX, const TensorMap *mapW, const TensorMap *map128,
+                              const TensorMap *map64, i64 m, i64 most, const Epilogue &epilogue) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
   static_assert(GemmSm90Traits<Config, T>::kSharedBytes <= Config::kSharedBytes &&
                     SkinnyTraits<Config, T, 4>::kSharedBytes <= Config::kSharedBytes,
@@ -26,7 +26,7 @@ INGOT_DEVICE void linear_sm90(LinearStart<Config, T> &start, const T *x, const T
   else if (m <= kMostSkinnySm90)
     skinny_gemm<Config, T, 4>(x, w, m, epilogue, start.ring, started);
   else if (are_few_tiles<Config>(m))
-    gemm_few_sm90<Config, T>(mapX, mapFew, m, epilogue);
+    gemm_few_sm90<Config, T>(mapX, map128, map64, m, epilogue);
   else
     gemm_sm90<Config, T>(mapX, mapW, m, epilogue);
 #endif

@@ -273,7 +273,7 @@ Result<Code> LinearFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetIn
       stub.tensorMaps = {makeMap(context, desc.x, desc.elementType, desc.k, desc.rowStride,
                                  desc.offset, desc.rows, 128)};
       // Of the tiles for many rows, and of those for few (gemm_few_sm90.cuh).
-      for (uint32_t rows : {boxRows, uint32_t(64)})
+      for (uint32_t rows : {boxRows, uint32_t(128), uint32_t(64)})
         stub.tensorMaps.push_back(
             ordered
                 ? makeOrderedMap(context, desc.weight, desc.elementType, desc.k, desc.columns, rows)
@@ -286,8 +286,9 @@ Result<Code> LinearFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetIn
     stub.body = std::string("  ingot::linear") + (warpgroups ? "_sm90" : "") + "<Config, " +
                 element + ">(start, " + cuda::bufferName(desc.x) +
                 (desc.offset ? " + " + std::to_string(desc.offset) : std::string()) + ", " +
-                cuda::bufferName(desc.weight) + ", " + (warpgroups ? "&map0, &map1, &map2, " : "") +
-                rows + ", most, Epilogue{" + arguments + "});\n";
+                cuda::bufferName(desc.weight) + ", " +
+                (warpgroups ? "&map0, &map1, &map2, &map3, " : "") + rows + ", most, Epilogue{" +
+                arguments + "});\n";
     stubs.push_back(std::move(stub));
   }
   return cuda::compileStubs(kernels, stubs, target, options);
