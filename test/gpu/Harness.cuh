@@ -3,11 +3,16 @@
 
 #include "codegen/cuda/math.cuh"
 
+#include "codegen/cuda/ptx/barrier.cuh"
+#include "codegen/cuda/types.cuh"
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cuda.h>
 #include <functional>
+#include <initializer_list>
 #include <vector>
 
 #define CHECK_CUDA(call)                                                                           \
@@ -20,6 +25,22 @@
   } while (0)
 
 inline int failures = 0, checks = 0;
+
+/// The exit code of a check that cannot run here.
+constexpr int kSkipped = 77;
+
+/// Is there a GPU of this generation or a later one? If not, says so.
+inline bool haveDevice(int major = 0) {
+  int devices = 0;
+  cudaDeviceProp device;
+  bool any = cudaGetDeviceCount(&devices) == cudaSuccess && devices != 0;
+  if (any)
+    CHECK_CUDA(cudaGetDeviceProperties(&device, 0));
+  if (any && device.major >= major)
+    return true;
+  printf(any ? "skipped: the GPU is older than sm_%d0\n" : "skipped: no CUDA device\n", major);
+  return false;
+}
 
 /// Device memory with canaries behind it.
 template <typename T> struct Buffer {
@@ -108,4 +129,63 @@ inline double measure(const std::function<void(int)> &launch, int repeats = 30) 
   CHECK_CUDA(cudaGetLastError());
   std::sort(times.begin(), times.end());
   return times[times.size() / 2] * 1e-3;
+}
+
+/// How the copy engine sees 16-bit elements at `data`: `dims` the innermost first, the bytes from one
+/// to the next of all but that, and the box that it copies at once, swizzled by 128 bytes.
+template <typename T>
+ingot::TensorMap makeTensorMap(const T *data, std::initializer_list<cuuint64_t> dims,
+                               std::initializer_list<cuuint64_t> strides,
+                               std::initializer_list<cuuint32_t> box) {
+  using Encode = CUresult (*)(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *,
+                              const cuuint64_t *, const cuuint64_t *, const cuuint32_t *,
+                              const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
+                              CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
+  static Encode encode = [] {
+    void *function = nullptr;
+    cudaDriverEntryPointQueryResult found;
+    CHECK_CUDA(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000,
+                                                cudaEnableDefault, &found));
+    return reinterpret_cast<Encode>(function);
+  }();
+  ingot::TensorMap map;
+  const cuuint32_t steps[5] = {1, 1, 1, 1, 1};
+  CUresult result = encode(reinterpret_cast<CUtensorMap *>(&map),
+                           std::is_same_v<T, ingot::bf16> ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16
+                                                          : CU_TENSOR_MAP_DATA_TYPE_FLOAT16,
+                           cuuint32_t(dims.size()), const_cast<T *>(data), dims.begin(),
+                           strides.begin(), box.begin(), steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
+                           CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+                           CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  if (result != CUDA_SUCCESS) {
+    printf("cuTensorMapEncodeTiled: error %d\n", int(result));
+    exit(1);
+  }
+  return map;
+}
+
+/// The epilogue y = x W^T + bias of linear kernels.
+template <typename T, int N, int Vector> struct StoreBias {
+  T *y;
+  const T *bias;
+  INGOT_DEVICE void operator()(ingot::i64 m, int n, float (&v)[Vector]) const {
+    ingot::Pack<T, Vector> p, b = ingot::load_pack<T, Vector>(bias + n);
+#pragma unroll
+    for (int i = 0; i < Vector; ++i)
+      p[i] = T(v[i] + float(b[i]));
+    ingot::store_pack(y + m * N + n, p);
+  }
+};
+
+/// The same as a loop; rows of x are `stride` apart.
+template <typename T>
+__global__ void linearReference(const T *x, const T *w, const T *bias, float *y, ingot::i64 m,
+                                int n, int k, int stride) {
+  const ingot::i64 i = blockIdx.x * ingot::i64(blockDim.x) + threadIdx.x;
+  if (i >= m * n)
+    return;
+  double sum = 0;
+  for (int j = 0; j < k; ++j)
+    sum += double(float(x[i / n * stride + j])) * float(w[ingot::i64(i % n) * k + j]);
+  y[i] = float(sum) + float(bias[i % n]);
 }

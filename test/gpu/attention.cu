@@ -1,6 +1,5 @@
 // attention.cu - The attention kernel against plain loops, and its rates.
-#include "codegen/cuda/kernels/attention.cuh"
-#include "test/gpu/Harness.cuh"
+#include "test/gpu/AttentionReference.cuh"
 
 using namespace ingot;
 
@@ -35,54 +34,6 @@ template <typename C, typename T>
 __global__ void __cluster_dims__(8, 1, 1) __launch_bounds__(C::kThreads)
     kernel(AttentionArguments<T> a) {
   attention<C, T>(a);
-}
-
-/// A block a query and head.
-template <typename C, typename T> __global__ void reference(AttentionArguments<T> a, float *out) {
-  extern __shared__ float scores[];
-  __shared__ float total, largest;
-  int head = blockIdx.y, kv = head / C::kGroup;
-  i64 t = blockIdx.x, b = 0, first, count;
-  for (;; ++b) {
-    attention_row(a, b, first, count);
-    if (t < first + count)
-      break;
-  }
-  i64 past = C::kPaged ? a.past[b] : 0, query = past + t - first, keys = past + count;
-  const T *q = a.q + t * C::kQueryStride + head * C::kWidth;
-  AttentionItem item{b, first, count, past, kv, 0};
-  for (i64 k = threadIdx.x; k < keys; k += blockDim.x) {
-    const T *row = attention_key_row<C>(a.k, a, item, k, C::kKeyStride);
-    float dot = 0;
-    for (int d = 0; d < C::kWidth; ++d)
-      dot += float(q[d]) * float(row[d]);
-    float score = dot * C::kScale;
-    if constexpr (C::kSoftcap > 0)
-      score = C::kSoftcap * tanhf(score / C::kSoftcap);
-    if (C::kAlibi)
-      score += a.slopes[head] * float(k - query);
-    bool seen = !(C::kCausal && k > query) && !(C::kWindow > 0 && query - k >= C::kWindow);
-    scores[k] = seen ? score : -INFINITY;
-  }
-  __syncthreads();
-  if (threadIdx.x == 0) {
-    float m = C::kSinks ? a.sinks[head] : -INFINITY, s = 0;
-    for (i64 k = 0; k < keys; ++k)
-      m = fmaxf(m, scores[k]);
-    for (i64 k = 0; k < keys; ++k)
-      s += expf(scores[k] - m);
-    total = C::kSinks ? s + expf(a.sinks[head] - m) : s;
-    largest = m;
-  }
-  __syncthreads();
-  for (int d = threadIdx.x; d < C::kWidth; d += blockDim.x) {
-    float sum = 0;
-    for (i64 k = 0; k < keys; ++k) {
-      const T *row = attention_key_row<C>(a.v, a, item, k, C::kValueStride);
-      sum += expf(scores[k] - largest) * float(row[d]);
-    }
-    out[t * C::kOutputStride + head * C::kWidth + d] = sum / total;
-  }
 }
 
 template <typename T, int D, int G, int Hkv, int Bits, int Window = 0, int Softcap = 0,
@@ -142,10 +93,7 @@ void run(const char *type, std::vector<int> lengths, std::vector<int> pasts, dou
            "attention %s D=%d G=%d bits=%d window=%d softcap=%d T=%d rows=%d, %d threads, %d keys",
            type, D, G, Bits, Window, Softcap, tokens, rows, Threads, Keys);
   if (!timed) {
-    auto plain = reference<C, T>;
-    CHECK_CUDA(cudaFuncSetAttribute(plain, cudaFuncAttributeMaxDynamicSharedMemorySize, 65536));
-    plain<<<dim3(tokens, G * Hkv), 128, longest * 4>>>(a, expected.data);
-    CHECK_CUDA(cudaGetLastError());
+    attentionExpected<C>(a, tokens, longest, C::kKeyStride, C::kValueStride, expected);
     expectClose(what, out, expected, limit);
     // Again, over what stands there: bit for bit.
     std::vector<T> before = out.download();
@@ -172,11 +120,8 @@ void run(const char *type, std::vector<int> lengths, std::vector<int> pasts, dou
 
 /// With an argument, only compares (for compute-sanitizer).
 int main(int argc, char **) {
-  int devices = 0;
-  if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
-    printf("skipped: no CUDA device\n");
-    return 77;
-  }
+  if (!haveDevice())
+    return kSkipped;
   std::vector<int> ragged{1, 63, 64, 65, 200, 7, 333};
   std::vector<int> ones{1, 1, 1, 1}, pasts{5, 1000, 63, 2047}, mixed{3, 1, 70, 1},
       few{0, 17, 300, 64};

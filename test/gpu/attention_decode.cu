@@ -1,7 +1,7 @@
 // attention_decode.cu - Attention of few tokens over a paged cache against plain loops, and its
 // rates.
 #include "codegen/cuda/kernels/attention_decode.cuh"
-#include "test/gpu/Harness.cuh"
+#include "test/gpu/AttentionReference.cuh"
 
 using namespace ingot;
 
@@ -25,53 +25,6 @@ template <typename C, typename T>
 __global__ void __cluster_dims__(8, 1, 1) __launch_bounds__(256, C::kWidth > 128 ? 1 : 2)
     kernel(AttentionArguments<T> a) {
   attention_decode<C, T>(a);
-}
-
-/// A block a query and head.
-template <typename C, typename T> __global__ void reference(AttentionArguments<T> a, float *out) {
-  extern __shared__ float scores[];
-  __shared__ float total, largest;
-  const int head = blockIdx.y, kv = head / C::kGroup;
-  const i64 t = blockIdx.x;
-  i64 b = 0;
-  while (a.cu[b + 1] <= t)
-    ++b;
-  const i64 query = a.past[b] + t - a.cu[b];
-  const T *q = a.q + t * C::kQueryStride + head * C::kWidth;
-  auto row = [&](const T *cache, i64 key) {
-    return cache +
-           ((a.table[b * a.tableBlocks + key / C::kBlock] * i64(C::kKvHeads) + kv) * C::kBlock +
-            key % C::kBlock) *
-               C::kWidth;
-  };
-  for (i64 k = threadIdx.x; k <= query; k += blockDim.x) {
-    float dot = 0;
-    for (int d = 0; d < C::kWidth; ++d)
-      dot += float(q[d]) * float(row(a.k, k)[d]);
-    float score = dot * C::kScale;
-    if (C::kSoftcap > 0)
-      score = C::kSoftcap * tanhf(score / C::kSoftcap);
-    if (C::kAlibi)
-      score += a.slopes[head] * float(k - query);
-    scores[k] = C::kWindow > 0 && query - k >= C::kWindow ? -INFINITY : score;
-  }
-  __syncthreads();
-  if (threadIdx.x == 0) {
-    float m = C::kSinks ? a.sinks[head] : -INFINITY, s = 0;
-    for (i64 k = 0; k <= query; ++k)
-      m = fmaxf(m, scores[k]);
-    for (i64 k = 0; k <= query; ++k)
-      s += expf(scores[k] - m);
-    total = C::kSinks ? s + expf(a.sinks[head] - m) : s;
-    largest = m;
-  }
-  __syncthreads();
-  for (int d = threadIdx.x; d < C::kWidth; d += blockDim.x) {
-    float sum = 0;
-    for (i64 k = 0; k <= query; ++k)
-      sum += expf(scores[k] - largest) * float(row(a.v, k)[d]);
-    out[t * C::kOutputStride + head * C::kWidth + d] = sum / total;
-  }
 }
 
 /// Rows with so many new tokens and so many in the cache before; what lies behind a row's keys is
@@ -134,10 +87,7 @@ void run(const char *type, std::vector<int> lengths, std::vector<int> pasts, dou
              "attention_decode %s D=%d G=%d bits=%d window=%d softcap=%d block=%d T=%d rows=%d "
              "grid=%d",
              type, D, G, Bits, Window, Softcap, Block, tokens, rows, grid);
-    auto plain = reference<C, T>;
-    CHECK_CUDA(cudaFuncSetAttribute(plain, cudaFuncAttributeMaxDynamicSharedMemorySize, 65536));
-    plain<<<dim3(tokens, G * Hkv), 128, longest * 4>>>(a, expected.data);
-    CHECK_CUDA(cudaGetLastError());
+    attentionExpected<C>(a, tokens, longest, 0, 0, expected);
     expectClose(what, out, expected, limit);
     // Again, over what stands there: bit for bit.
     std::vector<T> before = out.download();
@@ -166,17 +116,8 @@ void run(const char *type, std::vector<int> lengths, std::vector<int> pasts, dou
 
 /// With an argument, only compares (for compute-sanitizer).
 int main(int argc, char **) {
-  int devices = 0;
-  if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
-    printf("skipped: no CUDA device\n");
-    return 77;
-  }
-  cudaDeviceProp device;
-  CHECK_CUDA(cudaGetDeviceProperties(&device, 0));
-  if (device.major < 9) {
-    printf("skipped: no clusters\n");
-    return 77;
-  }
+  if (!haveDevice(9))
+    return kSkipped;
   std::vector<int> ones{1, 1, 1, 1}, pasts{5, 1000, 63, 2047}, mixed{3, 1, 0, 7, 1},
       few{0, 17, 9, 300, 64};
   run<bf16, 128, 4, 8, kPlain>("bf16", ones, pasts, 6e-3);

@@ -1,9 +1,7 @@
 // attention_sm90.cu - Attention by warpgroup instructions against plain loops in f64, and its
 // rates.
 #include "codegen/cuda/kernels/attention_sm90.cuh"
-#include "test/gpu/Harness.cuh"
-
-#include <cuda.h>
+#include "test/gpu/AttentionReference.cuh"
 
 using namespace ingot;
 
@@ -40,56 +38,6 @@ __global__ void __launch_bounds__(C::kThreads, 1)
   attention_sm90<C, T>(a, &mapQ, &mapK, &mapV);
 }
 
-/// A block a query and head.
-template <typename C, typename T>
-__global__ void reference(AttentionArguments<T> a, double *scores, i64 most, float *out) {
-  __shared__ double total, largest;
-  int head = blockIdx.y, kv = head / C::kGroup;
-  i64 t = blockIdx.x, b = 0, first, count;
-  for (;; ++b) {
-    attention_row(a, b, first, count);
-    if (t < first + count)
-      break;
-  }
-  scores += (t * gridDim.y + head) * most;
-  i64 past = C::kPaged ? a.past[b] : 0, query = past + t - first, keys = past + count;
-  const T *q = a.q + t * C::kQueryStride + head * C::kWidth;
-  AttentionItem item{b, first, count, past, kv, 0};
-  for (i64 k = threadIdx.x; k < keys; k += blockDim.x) {
-    const T *row = attention_key_row<C>(a.k, a, item, k, C::kKeyStride);
-    double dot = 0;
-    for (int d = 0; d < C::kWidth; ++d)
-      dot += double(float(q[d])) * float(row[d]);
-    double score = dot * C::kScale;
-    if constexpr (C::kSoftcap > 0)
-      score = C::kSoftcap * tanh(score / C::kSoftcap);
-    if (C::kAlibi)
-      score += double(a.slopes[head]) * (k - query);
-    bool seen = !(C::kCausal && k > query) && !(C::kWindow > 0 && query - k >= C::kWindow);
-    scores[k] = seen ? score : -INFINITY;
-  }
-  __syncthreads();
-  if (threadIdx.x == 0) {
-    double m = C::kSinks ? a.sinks[head] : -INFINITY, s = 0;
-    for (i64 k = 0; k < keys; ++k)
-      m = fmax(m, scores[k]);
-    for (i64 k = 0; k < keys; ++k)
-      s += exp(scores[k] - m);
-    total = C::kSinks ? s + exp(a.sinks[head] - m) : s;
-    largest = m;
-  }
-  __syncthreads();
-  for (int d = threadIdx.x; d < C::kWidth; d += blockDim.x) {
-    double sum = 0;
-    for (i64 k = 0; k < keys; ++k)
-      if (scores[k] != -INFINITY) {
-        const T *row = attention_key_row<C>(a.v, a, item, k, C::kValueStride);
-        sum += exp(scores[k] - largest) * float(row[d]);
-      }
-    out[t * C::kOutputStride + head * C::kWidth + d] = sum / total;
-  }
-}
-
 /// NaN in the slots of a row's last block that hold no token.
 template <typename C, typename T>
 __global__ void poisonSlots(T *cache, AttentionArguments<T> a, int rows) {
@@ -110,33 +58,9 @@ __global__ void poisonSlots(T *cache, AttentionArguments<T> a, int rows) {
 /// Boxes of 64 columns of heads; `heads` 0: a table of rows.
 template <typename T>
 TensorMap makeMap(const T *data, u64 width, u64 heads, u64 rows, u64 stride, unsigned boxRows) {
-  using Encode = CUresult (*)(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *,
-                              const cuuint64_t *, const cuuint64_t *, const cuuint32_t *,
-                              const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
-                              CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
-  static Encode encode = [] {
-    void *function = nullptr;
-    cudaDriverEntryPointQueryResult result;
-    CHECK_CUDA(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000,
-                                                cudaEnableDefault, &result));
-    return reinterpret_cast<Encode>(function);
-  }();
-  TensorMap map;
-  bool flat = heads == 0;
-  cuuint64_t dims[3] = {width, flat ? rows : heads, rows};
-  cuuint64_t strides[2] = {flat ? stride * 2 : width * 2, stride * 2};
-  cuuint32_t box[3] = {64, flat ? boxRows : 1, boxRows}, steps[3] = {1, 1, 1};
-  CUresult result = encode(reinterpret_cast<CUtensorMap *>(&map),
-                           std::is_same_v<T, bf16> ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16
-                                                   : CU_TENSOR_MAP_DATA_TYPE_FLOAT16,
-                           flat ? 2 : 3, const_cast<T *>(data), dims, strides, box, steps,
-                           CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-                           CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-  if (result != CUDA_SUCCESS) {
-    printf("cuTensorMapEncodeTiled: error %d\n", int(result));
-    exit(1);
-  }
-  return map;
+  if (heads == 0)
+    return makeTensorMap(data, {width, rows}, {stride * 2}, {64, boxRows});
+  return makeTensorMap(data, {width, heads, rows}, {width * 2, stride * 2}, {64, 1, boxRows});
 }
 
 template <typename T, typename C>
@@ -212,9 +136,7 @@ void run(const char *type, std::vector<int> lengths, std::vector<int> pasts, dou
            C::kAlibi ? " alibi" : "", C::kSinks ? " sinks" : "", C::kWindow, double(C::kSoftcap),
            tokens, rows, 64 * C::kConsumers, C::kKeys, C::kStages);
   if (!timed) {
-    Buffer<double> scores(size_t(tokens) * H * longest);
-    reference<C, T><<<dim3(tokens, H), 128>>>(a, scores.data, longest, expected.data);
-    CHECK_CUDA(cudaGetLastError());
+    attentionExpected<C>(a, tokens, longest, C::kKeyStride, C::kValueStride, expected);
     double error = expectClose(what, out, expected, limit);
     // Again, over what stands there: bit for bit.
     std::vector<T> before = out.download();
@@ -241,11 +163,8 @@ void run(const char *type, std::vector<int> lengths, std::vector<int> pasts, dou
 
 /// With an argument, only compares (for compute-sanitizer).
 int main(int argc, char **) {
-  int devices = 0;
-  if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
-    printf("skipped: no CUDA device\n");
-    return 77;
-  }
+  if (!haveDevice(9))
+    return kSkipped;
   using Two = How<2, 128, 2>;
   using Three = How<3, 128, 2>;
   std::vector<int> ragged{1, 63, 0, 64, 65, 200, 0, 7, 333, 129, 128, 127, 1};

@@ -3,8 +3,6 @@
 #include "codegen/cuda/kernels/linear_sm90.cuh"
 #include "test/gpu/Harness.cuh"
 
-#include <cuda.h>
-
 using namespace ingot;
 
 template <int N, int K, typename T, int Vector> struct Config {
@@ -15,35 +13,11 @@ template <int N, int K, typename T, int Vector> struct Config {
   static constexpr int kTilesAtOnce = N >= 8192 ? 2 : 1, kRingStages = 2;
 };
 
-template <typename T, int N, int Vector> struct Store {
-  T *y;
-  const T *bias;
-  INGOT_DEVICE void operator()(i64 m, int n, float (&v)[Vector]) const {
-    Pack<T, Vector> p, b = load_pack<T, Vector>(bias + n);
-#pragma unroll
-    for (int i = 0; i < Vector; ++i)
-      p[i] = T(v[i] + float(b[i]));
-    store_pack(y + m * N + n, p);
-  }
-};
-
 template <int N, int K, typename T, int Vector>
 __global__ void __launch_bounds__(256, 2)
     kernel(const T *x, const T *w, const T *bias, T *y, i64 m) {
   LinearStart<Config<N, K, T, Vector>, T> start(w, m);
-  linear(start, x, w, m, m, Store<T, N, Vector>{y, bias});
-}
-
-template <typename T>
-__global__ void reference(const T *x, const T *w, const T *bias, float *y, i64 m, int n, int k,
-                          int stride) {
-  i64 i = blockIdx.x * i64(blockDim.x) + threadIdx.x;
-  if (i >= m * n)
-    return;
-  double sum = 0;
-  for (int j = 0; j < k; ++j)
-    sum += float(x[i / n * stride + j]) * float(w[i64(i % n) * k + j]);
-  y[i] = float(sum) + float(bias[i % n]);
+  linear(start, x, w, m, m, StoreBias<T, N, Vector>{y, bias});
 }
 
 template <int N, int K, typename T, int Vector>
@@ -65,7 +39,7 @@ void run(const char *type, std::vector<i64> rows, double limit, std::vector<i64>
     y.poison();
     entry<<<grid, 256, 98304>>>(x.data, w.data, bias.data, y.data, m);
     CHECK_CUDA(cudaGetLastError());
-    reference<<<unsigned((m * N + 255) / 256), 256>>>(x.data, w.data, bias.data, expected.data, m,
+    linearReference<<<unsigned((m * N + 255) / 256), 256>>>(x.data, w.data, bias.data, expected.data, m,
                                                       N, K, K);
     char what[128];
     snprintf(what, sizeof what, "linear %s M=%lld N=%d K=%d", type, m, N, K);
@@ -132,38 +106,13 @@ __global__ void __launch_bounds__(384, 1)
 /// A map of rows x columns 16-bit elements with boxes of 64 columns; W's rows in order for
 /// kColumnsInOrder if `ordered`.
 template <typename T>
-static TensorMap makeMap(const void *data, u64 rows, u64 columns, u64 stride, unsigned boxRows,
+static TensorMap makeMap(const T *data, u64 rows, u64 columns, u64 stride, unsigned boxRows,
                          bool ordered = false) {
-  using Encode = CUresult (*)(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *,
-                              const cuuint64_t *, const cuuint64_t *, const cuuint32_t *,
-                              const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
-                              CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
-  static Encode encode = [] {
-    void *function = nullptr;
-    cudaDriverEntryPointQueryResult found;
-    CHECK_CUDA(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000,
-                                                cudaEnableDefault, &found));
-    return reinterpret_cast<Encode>(function);
-  }();
-  TensorMap map;
-  u64 bytes = stride * 2;
-  cuuint64_t dims[2] = {columns, rows}, strides[1] = {bytes};
-  cuuint64_t dims5[5] = {columns, 2, 4, 4, rows / 32};
-  cuuint64_t strides5[4] = {bytes, 2 * bytes, 8 * bytes, 32 * bytes};
-  cuuint32_t box[2] = {64, boxRows}, box5[5] = {64, 2, 1, 4, boxRows / 32};
-  cuuint32_t steps[5] = {1, 1, 1, 1, 1};
-  CUresult result = encode(reinterpret_cast<CUtensorMap *>(&map),
-                           std::is_same_v<T, bf16> ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16
-                                                   : CU_TENSOR_MAP_DATA_TYPE_FLOAT16,
-                           ordered ? 5 : 2, const_cast<void *>(data), ordered ? dims5 : dims,
-                           ordered ? strides5 : strides, ordered ? box5 : box, steps,
-                           CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-                           CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-  if (result != CUDA_SUCCESS) {
-    printf("cuTensorMapEncodeTiled: error %d\n", int(result));
-    exit(1);
-  }
-  return map;
+  const u64 bytes = stride * 2;
+  if (ordered)
+    return makeTensorMap(data, {columns, 2, 4, 4, rows / 32},
+                         {bytes, 2 * bytes, 8 * bytes, 32 * bytes}, {64, 2, 1, 4, boxRows / 32});
+  return makeTensorMap(data, {columns, rows}, {bytes}, {64, boxRows});
 }
 
 template <typename T>
@@ -202,7 +151,7 @@ void runSm90(const char *type, std::vector<i64> rows, double limit, std::vector<
   if constexpr (Gated)
     entry = kernel_sm90<Config, T, Gate>;
   else
-    entry = kernel_sm90<Config, T, Store>;
+    entry = kernel_sm90<Config, T, StoreBias>;
   CHECK_CUDA(cudaFuncSetAttribute(entry, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                   Config::kSharedBytes));
   size_t bytes = size_t(N) * K * sizeof(T);
@@ -231,7 +180,7 @@ void runSm90(const char *type, std::vector<i64> rows, double limit, std::vector<
     randomize(residual, unsigned(4 + m));
     y.poison();
     launch(x.data, Gated ? residual.data : bias.data, y.data, m);
-    reference<<<unsigned((m * N + 255) / 256), 256>>>(x.data, w.data, Gated ? zero.data : bias.data,
+    linearReference<<<unsigned((m * N + 255) / 256), 256>>>(x.data, w.data, Gated ? zero.data : bias.data,
                                                       sums.data, m, N, K, Stride);
     if constexpr (Gated)
       reference_gate<<<unsigned((m * N / 2 + 255) / 256), 256>>>(sums.data, residual.data,
@@ -259,11 +208,8 @@ void runSm90(const char *type, std::vector<i64> rows, double limit, std::vector<
 
 /// With an argument, only compares, and only what is small (for compute-sanitizer).
 int main(int argc, char **) {
-  int devices = 0;
-  if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
-    printf("skipped: no CUDA device\n");
-    return 77;
-  }
+  if (!haveDevice())
+    return kSkipped;
   std::vector<i64> rows{1, 2, 15, 16, 17, 33, 64, 65, 127, 129, 300};
   run<384, 384, bf16, 8>("bf16", rows, 6e-3);
   run<200, 72, bf16, 8>("bf16", rows, 6e-3);
