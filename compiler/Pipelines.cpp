@@ -39,6 +39,7 @@ const std::vector<std::string_view> &optionalPasses() {
     for (const OptionalPass &pass : passTable)
       names.push_back(pass.name);
     names.push_back("remove-padding");     // of phase unpad
+    names.push_back("sample-on-device");   // of phase lower, for GPUs
     names.push_back("specialize-decode");  // of phase lower, for GPUs
     names.push_back("widen-after-unpack"); // of phase lower, for GPUs
     names.push_back("widen-vectors");      // of phase lower, for GPUs
@@ -84,7 +85,11 @@ static void buildUnpad(OpPassManager &manager, const PipelineOptions &options) {
 }
 
 static void buildLower(OpPassManager &manager, const PipelineOptions &options) {
-  // First: what a program is specialized for shows in its sizes only. A GPU has kernels for few
+  // Where logits lie in another memory than the loop that samples from them; before the step
+  // program is copied.
+  if (options.target.kind == "cuda" && options.runs("sample-on-device"))
+    manager.addPass(createSampleOnDevice());
+  // Before anything looks at sizes: what a program is specialized for shows in its sizes only. A GPU has kernels for few
   // tokens and kernels for many; those of the host serve both.
   if (options.target.kind == "cuda" && options.runs("specialize-decode"))
     manager.addPass(createSpecializeDecode());

@@ -265,6 +265,51 @@ def RemovePadding : Pass<"remove-padding", "::mlir::ModuleOp"> {
 // lower
 //===----------------------------------------------------------------------===//
 
+def SampleOnDevice : Pass<"sample-on-device", "::mlir::ModuleOp"> {
+  let summary = "The generation loop's program samples its next tokens";
+  let description = [{
+    Before: programs in the transformer dialect; the module says which one generates
+    (`transformer.generation`). Its logits are [B, V] in f32, with a V of at most 2^22.
+
+    After: that program has inputs for the options, the seed and the number of the draw of each row, state
+    that knows which tokens each slot was fed, and an output `tokens`: what `transformer.sample` makes of the
+    logits, which stay an output. The inputs may be left out (greedy then, without processors).
+    `transformer.generation` has `sampling`, so that the generation loop passes options and takes the tokens
+    instead of the logits.
+
+    ```mlir
+    module attributes {transformer.sizes = {B = [1, 4], S = [1, 64]}, transformer.generation = {}} {
+      func.func @step(%ids: …, %num: …, %past: …) -> (tensor<?x9xf32> {transformer.name = "logits"}) … {
+        …
+        return %logits : tensor<?x9xf32>
+      }
+    }
+    ```
+    becomes
+    ```mlir
+    module attributes {transformer.sizes = {B = [1, 4], S = [1, 64]},
+                       transformer.generation = {sampling = {tokens = "tokens"}}} {
+      func.func @step(%ids: …, %num: …, %past: …,
+          %slot: tensor<?xi32> {transformer.name = "slot", transformer.sizes = ["B"], transformer.optional = 0,
+                                transformer.range = [0, 3]},
+          %temperature: …, %top_k: …, %top_p: …, %min_p: …, %repetition_penalty: …, %seed: …, %draw: …,
+          %seen: tensor<4x9xi1> {transformer.state = "sampling.seen"})
+          -> (tensor<?x9xf32> {transformer.name = "logits"}, tensor<?xi32> {transformer.name = "tokens"},
+              tensor<4x9xi1> {transformer.state = "sampling.seen"}) … {
+        …
+        %marked = transformer.mark_tokens %seen, %ids, %num, %past, %slot : …
+        %tokens = transformer.sample %logits seen(%marked, %slot) temperature(%temperature) … : …
+        return %logits, %tokens, %marked : …
+      }
+    }
+    ```
+
+    A module without such a program stays as it is; so does a program with other logits or with ports of these
+    names, with a missed remark of category `sample-on-device`.
+  }];
+  let dependentDialects = ["::ingot::transformer::TransformerDialect"];
+}
+
 def SpecializeDecode : Pass<"specialize-decode", "::mlir::ModuleOp"> {
   let summary = "The generation loop's program once more, for one token a row";
   let description = [{

@@ -11,6 +11,7 @@
 #include "codegen/families/Linear/Linear.h"
 #include "codegen/families/LinearFew/LinearFew.h"
 #include "codegen/families/Packing/Packing.h"
+#include "codegen/families/Sampling/Sampling.h"
 
 void ingot::codegen::registerStandardFamilies(KernelRegistry &registry) {
   registry.add(std::make_unique<HostLinalgFamily>());
@@ -19,6 +20,7 @@ void ingot::codegen::registerStandardFamilies(KernelRegistry &registry) {
   registry.add(std::make_unique<LinearFewFamily>());
   registry.add(std::make_unique<LinearFamily>());
   registry.add(std::make_unique<PackingFamily>());
+  registry.add(std::make_unique<SamplingFamily>());
   // Takes nearly everything: last.
   registry.add(std::make_unique<GeneratedFamily>());
 }

@@ -187,9 +187,9 @@ LogicalResult TransformerDialect::verifyRegionArgAttribute(Operation *op, unsign
                            << attr.getValue() << " on " << type;
   }
   if (attr.getName() == kOptionalAttr) {
-    if (isInteger && isa<IntegerAttr>(attr.getValue()))
+    if (tensor && tensor.getElementType().isIntOrFloat() && isa<IntegerAttr>(attr.getValue()))
       return success();
-    return op->emitError() << kOptionalAttr << " must be an integer on an integer tensor, got "
+    return op->emitError() << kOptionalAttr << " must be an integer on a tensor, got "
                            << attr.getValue() << " on " << type;
   }
   if (attr.getName() == kOffsetsAttr) {

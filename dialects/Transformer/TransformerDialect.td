@@ -45,7 +45,7 @@ def Transformer_Dialect : Dialect {
     | `transformer.name = "input_ids"` | argument, result | name of a port |
     | `transformer.sizes = ["B", "S"]` | argument | the symbol of each dynamic dimension, in order |
     | `transformer.range = [0, 511]` | integer argument | inclusive bounds of every element |
-    | `transformer.optional = 1` | integer argument | may be absent; it is then filled with this |
+    | `transformer.optional = 1` | argument | may be absent; it is then filled with this |
     | `transformer.offsets = {to = "T", max_step = 512}` | i32 argument of rank 1 | offsets: from 0, never falling, to the size `to`, by at most `max_step` at once |
     | `transformer.state = "kv.k.0"` | argument, result | program state and its new value |
   }];

@@ -17,5 +17,6 @@ include "dialects/Transformer/FusedAttentionOps.td"
 include "dialects/Transformer/CacheOps.td"
 include "dialects/Transformer/PoolingOps.td"
 include "dialects/Transformer/PackingOps.td"
+include "dialects/Transformer/SamplingOps.td"
 
 #endif // INGOT_TRANSFORMER_OPS_TD

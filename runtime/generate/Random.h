@@ -15,10 +15,20 @@ inline uint64_t scramble(uint64_t x) {
   return x;
 }
 
-/// Uniform in [0, 1), a multiple of 2^-53, from a seed and a counter.
-inline double uniform(uint64_t seed, uint64_t counter) {
+/// 53 random bits, from a seed and a counter.
+inline uint64_t randomBits(uint64_t seed, uint64_t counter) {
   uint64_t key = scramble(seed + 0x9e3779b97f4a7c15u);
-  return double(scramble(key ^ scramble(counter + 0xbb67ae8584caa73bu)) >> 11) * 0x1p-53;
+  return scramble(key ^ scramble(counter + 0xbb67ae8584caa73bu)) >> 11;
+}
+
+/// Uniform in [0, 1), a multiple of 2^-53.
+inline double uniform(uint64_t seed, uint64_t counter) {
+  return double(randomBits(seed, counter)) * 0x1p-53;
+}
+
+/// The integer below `total` that is uniform * total without what is behind the point.
+inline uint64_t uniformBelow(uint64_t seed, uint64_t counter, uint64_t total) {
+  return uint64_t((static_cast<unsigned __int128>(randomBits(seed, counter)) * total) >> 53);
 }
 
 } // namespace ingot

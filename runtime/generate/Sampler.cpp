@@ -2,6 +2,7 @@
 #include "runtime/generate/Sampler.h"
 
 #include "runtime/generate/Random.h"
+#include "runtime/generate/SamplingRule.h"
 #include "runtime/support/Text.h"
 
 #include <algorithm>
@@ -88,38 +89,26 @@ Result<int32_t> Sampler::pick(std::span<const float> logits, const SamplingOptio
   candidates_.clear();
   for (size_t i = 0; i < scores.size(); ++i)
     candidates_.push_back({scores[i] / options.temperature, int32_t(i)});
-  if (!std::isfinite(candidates_[size_t(*best)].score))
+  float top = candidates_[size_t(*best)].score;
+  if (!std::isfinite(top))
     return *best; // a temperature so low that the scores overflow is greedy
   if (options.topK != 0 && options.topK < candidates_.size())
     keepTopK(options.topK);
   if (options.topP < 1)
-    keepTopP(options.topP);
+    keepTopP(options.topP, top);
   if (options.minP > 0)
-    keepMinP(options.minP);
+    keepMinP(options.minP, top);
 
-  float top = largest();
-  double total = 0;
+  uint64_t total = 0;
   for (const Candidate &candidate : candidates_)
-    total += double(std::exp(candidate.score - top));
-  double threshold = uniform(seed, draw) * total, sum = 0;
-  int32_t last = *best;
+    total += samplingWeight(candidate.score - top);
+  uint64_t threshold = uniformBelow(seed, draw, total), sum = 0;
   for (const Candidate &candidate : candidates_) {
-    float weight = std::exp(candidate.score - top);
-    if (weight == 0)
-      continue;
-    sum += double(weight);
-    last = candidate.token;
+    sum += samplingWeight(candidate.score - top);
     if (sum > threshold)
-      break;
+      return candidate.token;
   }
-  return last;
-}
-
-float Sampler::largest() const {
-  float top = candidates_.front().score;
-  for (const Candidate &candidate : candidates_)
-    top = std::max(top, candidate.score);
-  return top;
+  return *best;
 }
 
 void Sampler::keepTopK(uint32_t k) {
@@ -132,11 +121,11 @@ void Sampler::keepTopK(uint32_t k) {
   std::erase_if(candidates_, [least](const Candidate &c) { return c.score < least; });
 }
 
-void Sampler::keepTopP(float p) {
-  float top = largest();
-  double total = 0;
+void Sampler::keepTopP(float p, float top) {
+  uint64_t total = 0;
   for (const Candidate &candidate : candidates_)
-    total += double(std::exp(candidate.score - top));
+    total += samplingWeight(candidate.score - top);
+  uint64_t target = shareOf(p, total);
   // The nucleus is small as a rule: pop it from a heap instead of sorting the vocabulary. Among
   // equal scores the lower id comes first.
   auto less = [](const Candidate &a, const Candidate &b) {
@@ -144,20 +133,21 @@ void Sampler::keepTopP(float p) {
   };
   std::make_heap(candidates_.begin(), candidates_.end(), less);
   auto heapEnd = candidates_.end();
-  double before = 0;
-  while (heapEnd != candidates_.begin() && (heapEnd == candidates_.end() || before < p * total)) {
+  uint64_t before = 0;
+  while (heapEnd != candidates_.begin() && before < target) {
     std::pop_heap(candidates_.begin(), heapEnd, less);
     --heapEnd;
-    before += double(std::exp(heapEnd->score - top));
+    before += samplingWeight(heapEnd->score - top);
   }
   candidates_.erase(candidates_.begin(), heapEnd);
   std::sort(candidates_.begin(), candidates_.end(),
             [](const Candidate &a, const Candidate &b) { return a.token < b.token; });
 }
 
-void Sampler::keepMinP(float minP) {
-  float top = largest();
-  std::erase_if(candidates_, [=](const Candidate &c) { return std::exp(c.score - top) < minP; });
+void Sampler::keepMinP(float minP, float top) {
+  uint64_t least = shareOf(minP, kFullWeight);
+  std::erase_if(candidates_,
+                [=](const Candidate &c) { return samplingWeight(c.score - top) < least; });
 }
 
 } // namespace ingot

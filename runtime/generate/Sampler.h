@@ -12,7 +12,8 @@
 //   6. softmax over what is left, and one draw
 //
 // Greedy takes the largest score after 1, the lowest id among equals. At least one token always
-// stays.
+// stays. Probabilities are added up as integers (SamplingRule.h), so that programs that sample on
+// their device choose the same tokens.
 //
 // Random numbers. Draw n of a row comes from a counter, not from a state: the row's seed and n go
 // through two rounds of a 64-bit finalizer (Random.h), giving a uniform in [0, 1) with 53 bits. The
@@ -73,9 +74,8 @@ private:
   };
 
   void keepTopK(uint32_t k);
-  void keepTopP(float p);
-  void keepMinP(float minP);
-  float largest() const;
+  void keepTopP(float p, float top);
+  void keepMinP(float minP, float top);
 
   std::vector<float> scores_;
   std::vector<float> order_;

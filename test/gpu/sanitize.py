@@ -40,9 +40,7 @@ def call(command):
 def build(options):
     options.out.mkdir(parents=True, exist_ok=True)
     for name in test_kernels.names(options.arch):
-        call(["nvcc", "-I", ROOT, "-std=c++17", "-O2", "-lineinfo",
-              f"-gencode=arch=compute_{options.arch},code=sm_{options.arch}", "-o", options.out / name,
-              ROOT / "test" / "gpu" / f"{name}.cu"])
+        call([*test_kernels.command(ROOT, name, options.arch, options.out / name), "-lineinfo"])
     for name, dtype in MODELS.items():
         flags = json.loads((CASES / name / "case.json").read_text())["compile"]
         call([options.bin / "ingot", "compile", CASES / name / "model", "--target", f"sm_{options.arch}", "--dtype",

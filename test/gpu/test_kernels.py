@@ -31,24 +31,28 @@ def find_architecture():
 
 def names(architecture):
     """The checks for a GPU: what is for all, and for sm_90 and later."""
-    return (["linear", "attention"] + ["attention_sm90"] * (architecture == "90a")
+    return (["linear", "attention", "sampling"] + ["attention_sm90"] * (architecture == "90a")
             + ["linear_few", "attention_decode"] * (int(architecture.rstrip("a")) >= 90))
+
+
+def command(source, name, architecture, program):
+    """What builds a check; that of sampling compares with the host's sampler."""
+    host = ["runtime/generate/Sampler.cpp", "runtime/support/Text.cpp"] if name == "sampling" else []
+    return ["nvcc", "-I", source, "-std=c++20", "-O2", f"-gencode=arch=compute_{architecture},code=sm_{architecture}",
+            "-o", program, source / "test/gpu" / f"{name}.cu", *(source / file for file in host)]
 
 
 def main():
     source, build = map(pathlib.Path, sys.argv[1:])
     architecture = find_architecture()
-    nvcc = shutil.which("nvcc")
-    if not architecture or not nvcc:
+    if not architecture or not shutil.which("nvcc"):
         print("skipped:", "no nvcc" if architecture else "no CUDA device")
         return SKIPPED
     build.mkdir(parents=True, exist_ok=True)
     failed = 0
     for name in names(architecture):
         program = build / name
-        subprocess.run([nvcc, "-I", source, "-std=c++17", "-O2",
-                        f"-gencode=arch=compute_{architecture},code=sm_{architecture}",
-                        "-o", program, source / "test/gpu" / f"{name}.cu"], check=True)
+        subprocess.run(command(source, name, architecture, program), check=True)
         failed |= subprocess.run([program]).returncode
     return failed
 

@@ -58,5 +58,12 @@ INGOT_DEVICE float load_from_block(u32 address) {
 #endif
   return value;
 }
+INGOT_DEVICE u64 load_u64_from_block(u32 address) {
+  u64 value = 0;
+#if __CUDA_ARCH__ >= 900
+  asm volatile("ld.shared::cluster.u64 %0, [%1];" : "=l"(value) : "r"(address) : "memory");
+#endif
+  return value;
+}
 
 } // namespace ingot::ptx

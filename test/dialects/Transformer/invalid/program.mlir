@@ -97,7 +97,7 @@ module attributes {transformer.sizes = {B = [1, 8]}} {
 // -----
 
 module attributes {transformer.sizes = {B = [1, 8]}} {
-  // expected-error @+1 {{transformer.optional must be an integer on an integer tensor, got "one" on 'tensor<4xi32>'}}
+  // expected-error @+1 {{transformer.optional must be an integer on a tensor, got "one" on 'tensor<4xi32>'}}
   func.func private @f(%x: tensor<4xi32> {transformer.optional = "one"})
 }
 
