@@ -94,10 +94,36 @@ LaunchDifference compareBuffers(ElementType type, std::span<const std::byte> exp
   return difference;
 }
 
+/// Options for every row of a program that samples: no two of a call are alike, and all kinds of
+/// processors come up. By default it would be greedy, and all rows had one slot.
+static void addSampling(const Call &call, std::vector<Tensor> &inputs) {
+  auto add = [&]<typename T>(const char *name, ElementType type, T (*value)(int64_t row)) {
+    Tensor &tensor = inputs.emplace_back(Tensor{name, type, {call.mask.rows}, {}});
+    tensor.data.resize(size_t(call.mask.rows) * sizeof(T));
+    for (int64_t row = 0; row < call.mask.rows; ++row) {
+      T element = value(row);
+      std::memcpy(tensor.data.data() + size_t(row) * sizeof(T), &element, sizeof(T));
+    }
+  };
+  add("slot", ElementType::I32, +[](int64_t row) { return int32_t(row); });
+  add("temperature", ElementType::F32, +[](int64_t row) { return float((row + 2) % 3); });
+  add("top_k", ElementType::I32, +[](int64_t row) { return int32_t(row % 2 * 20); });
+  add("top_p", ElementType::F32, +[](int64_t row) { return row % 4 == 3 ? 1.0f : 0.9f; });
+  add("min_p", ElementType::F32, +[](int64_t row) { return row % 4 < 2 ? 0.0f : 0.01f; });
+  add("repetition_penalty", ElementType::F32,
+      +[](int64_t row) { return 1.0f + float(row % 2) / 8; });
+  add("seed", ElementType::I64, +[](int64_t row) { return -row; });
+  add("draw", ElementType::I64, +[](int64_t row) { return row * 5; });
+}
+
 Result<std::vector<Tensor>> inputsFor(Program &program, const Call &call) {
   Port *offsets = program.findPort("cu_seqlens", /*output=*/false);
-  if (!offsets)
-    return call.inputs;
+  if (!offsets) {
+    std::vector<Tensor> inputs = call.inputs;
+    if (program.findPort("repetition_penalty", /*output=*/false))
+      addSampling(call, inputs);
+    return inputs;
+  }
   std::vector<Tensor> packed;
   std::vector<int32_t> ends{0};
   for (int64_t row = 0; row < call.mask.rows; ++row) {

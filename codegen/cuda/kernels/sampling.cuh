@@ -162,6 +162,14 @@ private:
     return value;
   }
 
+  /// value(i) of the whole vocabulary.
+  template <typename Value> INGOT_DEVICE u64 add_up(Value value) {
+    u64 total = 0;
+    for (u32 i = begin + threadIdx.x; i < end; i += kThreads)
+      total += value(i);
+    return reduce<Sum>(total);
+  }
+
   /// Adds up `value(i)` in `bin(i)` over the vocabulary, and finds where the sum of the bins, from
   /// the first, reaches `target`, which is at most all of it.
   template <typename Bin, typename Value>
@@ -326,16 +334,10 @@ INGOT_DEVICE i32 SampledRow<Config>::sample(const RowOptions &options) {
     leastKey = find_score(crossing, options.top_k, [](u32) -> u64 { return 1; });
   }
   const auto left = [&](u32 i) { return order_key(score(i)) >= leastKey ? weight(i) : 0; };
-  const auto sum = [&](auto value) {
-    u64 total = 0;
-    for (u32 i = begin + threadIdx.x; i < end; i += kThreads)
-      total += value(i);
-    return reduce<Sum>(total);
-  };
 
   u32 lastId = 0xffffffffu; // of those whose key is leastKey
   if (options.top_p > 0 && options.top_p < 1) {
-    const u64 target = share_of(options.top_p, sum(left));
+    const u64 target = share_of(options.top_p, add_up(left));
     Crossing crossing;
     leastKey = find_score(crossing, target, left);
     // All of one key have one weight: those that are needed to reach the target stay.
@@ -351,7 +353,7 @@ INGOT_DEVICE i32 SampledRow<Config>::sample(const RowOptions &options) {
     const u64 own = key > leastKey || (key == leastKey && i <= lastId) ? weight(i) : 0;
     return own >= leastWeight ? own : 0;
   };
-  return static_cast<i32>(find_id(uniform_below(options.seed, options.draw, sum(kept)) + 1, kept));
+  return static_cast<i32>(find_id(uniform_below(options.seed, options.draw, add_up(kept)) + 1, kept));
 }
 
 struct SamplingArguments {

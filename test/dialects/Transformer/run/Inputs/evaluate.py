@@ -17,7 +17,7 @@ LOWER = ["--decompose-transformer", "--canonicalize", "--cse", "--convert-elemen
          "--convert-linalg-to-loops", "--scf-forall-to-for",
          "--expand-strided-metadata", "--lower-affine", "--convert-scf-to-cf", "--convert-math-to-libm", "--convert-to-llvm",
          "--reconcile-unrealized-casts"]
-ELEMENT = {"float32": "f32", "int32": "i32", "bool": "i1"}
+ELEMENT = {"float32": "f32", "int32": "i32", "int64": "i64", "bool": "i1"}
 cases = []
 
 
