@@ -139,6 +139,8 @@ public:
   Status execute();
   /// Makes port.host hold the result of the last execute().
   Status fetch(Port &output);
+  /// Lets every execute() fetch an output itself: with the steps, so that there is one wait.
+  void fetchAfterSteps(Port &output);
 
   /// How many sets of sizes are kept as recordings at most; 0: every run walks the steps. Does
   /// nothing where the device does not record.
@@ -225,6 +227,7 @@ private:
   Status encodeMaps(bool atMaxima);
   Status enqueue();
   Status uploadInputs();
+  Status download(Port &output);
   Status executeRecorded();
   Status record(Recorded &entry);
   int64_t gridOf(const Step &step, unsigned axis) const;
@@ -264,6 +267,7 @@ private:
   std::vector<Step> steps_;
   std::vector<double> *profile_ = nullptr;
   LaunchObserver *observer_ = nullptr;
+  Port *fetched_ = nullptr; // by every execute()
   std::vector<int64_t> observed_; // symbols_, with what steps have read
   const Artifact *artifact_ = nullptr;
 };

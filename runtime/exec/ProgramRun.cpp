@@ -257,7 +257,7 @@ Status Program::enqueue() {
       return status.withContext(text("program ", quoted(name_), ", step ", i, " (", stepKernel(i),
                                      ", ", quoted(stepLocation(i)), "): "));
   }
-  return {};
+  return fetched_ ? download(*fetched_) : Status();
 }
 
 /// The first run of a set of sizes walks the steps, the second records them: most prefills never
@@ -369,13 +369,25 @@ Status Program::runCopy(const Step &step) {
   return source.synchronize();
 }
 
-Status Program::fetch(Port &output) {
+Status Program::download(Port &output) {
   if (output.host == output.address)
     return {};
-  Device &device = *devices_[output.device];
-  INGOT_TRY(
-      device.download(output.host, output.address, output.elements * dtypeBytes(output.dtype)));
-  return device.synchronize();
+  return devices_[output.device]->download(output.host, output.address,
+                                           output.elements * dtypeBytes(output.dtype));
+}
+
+Status Program::fetch(Port &output) {
+  if (output.host == output.address || &output == fetched_)
+    return {};
+  INGOT_TRY(download(output));
+  return devices_[output.device]->synchronize();
+}
+
+void Program::fetchAfterSteps(Port &output) {
+  if (fetched_ == &output)
+    return;
+  fetched_ = &output;
+  setRecordings(recorded_.size()); // those that there are lack it
 }
 
 Status Program::handOut(OutputTensor &output) {

@@ -88,6 +88,8 @@ Result<Generator::StepProgram> Generator::findProgram(std::string_view name) con
                     input(sampling->min_p()),   input(sampling->repetition_penalty()),
                     input(sampling->seed()),    input(sampling->draw()),
                     input(sampling->slot())};
+  // All that the loop reads of a run, besides what a caller asks for.
+  out.program->fetchAfterSteps(out.sampling.tokens ? *out.sampling.tokens : *out.logits);
   return out;
 }
 

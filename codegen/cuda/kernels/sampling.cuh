@@ -5,9 +5,9 @@
 // that neither blocks nor their order matter.
 //
 // A row is a cluster's; each block has a part of the vocabulary, and its scores in shared memory
-// where they fit. Thresholds (of top-k, of top-p, of the draw itself) are found digit by digit: a
-// histogram of the first digit of what is searched, over all blocks; the bin that crosses the
-// target; then the next digit of what lies in that bin. Nothing is sorted.
+// where they fit. The scores of top-k and top-p are found digit by digit: a histogram of the first
+// digit over all blocks; the bin that crosses the target; then the next digit of what lies in that
+// bin. The draw is one scan. Nothing is sorted.
 #pragma once
 
 #include "codegen/cuda/ptx/cluster.cuh"
@@ -147,10 +147,36 @@ private:
       return __fdiv_rn(penalized(i, penalty), temperature);
   }
 
+  INGOT_DEVICE u64 *next_slot() { return &shared.partials[reductions++ % 2]; }
+
+  /// The sum of `value` over the threads of the block before this one; `total` over all of them.
+  INGOT_DEVICE u64 scan(u64 value, u64 &total) {
+    const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
+    u64 inclusive = value;
+#pragma unroll
+    for (int distance = 1; distance < kWarp; distance *= 2) {
+      const u64 before = __shfl_up_sync(kAllLanes, inclusive, distance);
+      if (lane >= distance)
+        inclusive += before;
+    }
+    if (lane == kWarp - 1)
+      shared.warps[warp] = inclusive;
+    __syncthreads();
+    u64 before = inclusive - value;
+    total = 0;
+    for (int i = 0; i < kWarps; ++i) {
+      before += i < warp ? shared.warps[i] : 0;
+      total += shared.warps[i];
+    }
+    __syncthreads(); // All have read.
+    return before;
+  }
+
+  /// Of all threads of the cluster.
   template <typename Op> INGOT_DEVICE u64 reduce(u64 value) {
     value = reduce_block<Op, kThreads>(value);
     if constexpr (kCluster > 1) {
-      u64 *slot = &shared.partials[reductions++ % 2];
+      u64 *slot = next_slot();
       if (threadIdx.x == 0)
         *slot = value;
       meet();
@@ -170,19 +196,21 @@ private:
     return reduce<Sum>(total);
   }
 
-  /// Adds up `value(i)` in `bin(i)` over the vocabulary, and finds where the sum of the bins, from
-  /// the first, reaches `target`, which is at most all of it.
-  template <typename Bin, typename Value>
+  /// Adds up `value(i)` in `bin(i)` over the vocabulary, in integers of type Sum, and finds where the
+  /// sum of the bins, from the first, reaches `target`, which is at most all of it.
+  template <typename Sum, typename Bin, typename Value>
   INGOT_DEVICE Crossing cross(u64 target, Bin bin, Value value);
 
   /// The order_key of the score at which value(i) of the i with first(i), from the largest score,
   /// add up to `target`; what is in front of those is in `crossing`.
-  template <typename First, typename Value>
+  template <typename Sum, typename First, typename Value>
   INGOT_DEVICE u32 find_key(Crossing &crossing, u64 target, First first, Value value);
-  /// The lowest id such that value(i) of those up to it add up to `target`.
-  template <typename Value> INGOT_DEVICE u32 find_id(u64 target, Value value);
+  /// The lowest id such that value(i) of those up to it add up to target_of(all of them).
+  template <typename Target, typename Value>
+  INGOT_DEVICE u32 find_id(Target target_of, Value value);
   /// The same over all scores.
-  template <typename Value> INGOT_DEVICE u32 find_score(Crossing &crossing, u64 target, Value value);
+  template <typename Sum, typename Value>
+  INGOT_DEVICE u32 find_score(Crossing &crossing, u64 target, Value value);
 
   INGOT_DEVICE u32 coarse_bin(u32 i) const {
     // From 0 at the largest score, 64 a unit; whatever lies far behind is in the last one.
@@ -201,24 +229,25 @@ private:
 };
 
 template <typename Config>
-template <typename Bin, typename Value>
+template <typename Sum, typename Bin, typename Value>
 INGOT_DEVICE Crossing SampledRow<Config>::cross(u64 target, Bin bin, Value value) {
-  const int thread = threadIdx.x, warp = thread / kWarp, lane = thread % kWarp;
+  const int thread = threadIdx.x, lane = thread % kWarp;
   // Other blocks may read the bins of the search before this one still; those before have been.
-  u64 *bins = shared.bins[histograms++ % 2];
+  u64 *memory = shared.bins[histograms++ % 2];
+  Sum *bins = reinterpret_cast<Sum *>(memory);
   bins[thread] = bins[thread + kThreads] = 0;
   __syncthreads();
   for (u32 first = begin; first < end; first += kThreads) {
     const u32 i = first + thread;
     const bool inside = i < end;
-    const u64 amount = inside ? value(i) : 0;
+    const Sum amount = inside ? value(i) : 0;
     if (!__any_sync(kAllLanes, amount != 0))
       continue;
-    const u32 place = inside ? bin(i) : bin(end - 1);
+    const u32 place = bin(inside ? i : end - 1);
     int same;
     __match_all_sync(kAllLanes, place, &same);
-    if (same) { // scores that are equal, or ids: one addition for a warp
-      const u64 sum = reduce_lanes<Sum>(amount);
+    if (same) { // scores that are equal: one addition for a warp
+      const Sum sum = reduce_lanes<ingot::Sum>(amount);
       if (lane == 0)
         atomicAdd(&bins[place], sum);
     } else if (amount != 0) {
@@ -229,22 +258,16 @@ INGOT_DEVICE Crossing SampledRow<Config>::cross(u64 target, Bin bin, Value value
   u64 own[2] = {0, 0};
 #pragma unroll
   for (int rank = 0; rank < kCluster; ++rank) {
-    own[0] += load_u64(bins + 2 * thread, rank);
-    own[1] += load_u64(bins + 2 * thread + 1, rank);
+    if constexpr (sizeof(Sum) == 4) {
+      const u64 both = load_u64(memory + thread, rank);
+      own[0] += static_cast<u32>(both);
+      own[1] += both >> 32;
+    } else {
+      own[0] += load_u64(memory + 2 * thread, rank);
+      own[1] += load_u64(memory + 2 * thread + 1, rank);
+    }
   }
-  u64 inclusive = own[0] + own[1];
-#pragma unroll
-  for (int distance = 1; distance < kWarp; distance *= 2) {
-    const u64 before = __shfl_up_sync(kAllLanes, inclusive, distance);
-    if (lane >= distance)
-      inclusive += before;
-  }
-  if (lane == kWarp - 1)
-    shared.warps[warp] = inclusive;
-  __syncthreads();
-  u64 before = inclusive - own[0] - own[1];
-  for (int i = 0; i < warp; ++i)
-    before += shared.warps[i];
+  u64 total, before = scan(own[0] + own[1], total);
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
     if (before < target && target <= before + own[i])
@@ -258,7 +281,7 @@ INGOT_DEVICE Crossing SampledRow<Config>::cross(u64 target, Bin bin, Value value
 }
 
 template <typename Config>
-template <typename First, typename Value>
+template <typename Sum, typename First, typename Value>
 INGOT_DEVICE u32 SampledRow<Config>::find_key(Crossing &crossing, u64 target, First first,
                                               Value value) {
   u32 key = 0;
@@ -271,7 +294,7 @@ INGOT_DEVICE u32 SampledRow<Config>::find_key(Crossing &crossing, u64 target, Fi
       const u32 own = order_key(score(i));
       return first(i) && (shift + width == 32 || own >> (shift + width) == key >> (shift + width));
     };
-    crossing = cross(
+    crossing = cross<Sum>(
         target - before, [&](u32 i) { return mask - (order_key(score(i)) >> shift & mask); },
         [&](u32 i) { return inside(i) ? value(i) : 0; });
     key |= (mask - crossing.bin) << shift;
@@ -284,21 +307,43 @@ INGOT_DEVICE u32 SampledRow<Config>::find_key(Crossing &crossing, u64 target, Fi
 }
 
 template <typename Config>
-template <typename Value>
+template <typename Sum, typename Value>
 INGOT_DEVICE u32 SampledRow<Config>::find_score(Crossing &crossing, u64 target, Value value) {
-  crossing = cross(target, [&](u32 i) { return coarse_bin(i); }, value);
+  crossing = cross<Sum>(target, [&](u32 i) { return coarse_bin(i); }, value);
   const u32 bin = crossing.bin;
-  return find_key(crossing, target, [&](u32 i) { return coarse_bin(i) == bin; }, value);
+  return find_key<Sum>(crossing, target, [&](u32 i) { return coarse_bin(i) == bin; }, value);
 }
 
 template <typename Config>
-template <typename Value>
-INGOT_DEVICE u32 SampledRow<Config>::find_id(u64 target, Value value) {
-  const Crossing high = cross(target, [](u32 i) { return i >> kDigit; }, value);
-  const Crossing low = cross(
-      target - high.before, [](u32 i) { return i & (kBins - 1); },
-      [&](u32 i) { return i >> kDigit == high.bin ? value(i) : 0; });
-  return high.bin << kDigit | low.bin;
+template <typename Target, typename Value>
+INGOT_DEVICE u32 SampledRow<Config>::find_id(Target target_of, Value value) {
+  // Neighbouring ids a thread, an odd number of them, so that a warp reads all banks.
+  const u32 width = ceil_div<u32>(end - begin, kThreads) | 1;
+  const u32 first = min_of(begin + threadIdx.x * width, end), last = min_of(first + width, end);
+  u64 own = 0, total;
+  for (u32 i = first; i < last; ++i)
+    own += value(i);
+  u64 before = scan(own, total);
+  if constexpr (kCluster > 1) {
+    u64 *slot = next_slot();
+    if (threadIdx.x == 0)
+      *slot = total;
+    meet();
+    total = 0;
+#pragma unroll
+    for (int rank = 0; rank < kCluster; ++rank) {
+      before += rank < static_cast<int>(block_rank()) ? load_u64(slot, rank) : 0;
+      total += load_u64(slot, rank);
+    }
+  }
+  const u64 target = target_of(total);
+  u64 found = 0;
+  if (before < target && target <= before + own)
+    for (u32 i = first; i < last && found == 0; ++i) {
+      before += value(i);
+      found = before >= target ? i + 1 : 0;
+    }
+  return static_cast<u32>(reduce<LargerOf>(found)) - 1;
 }
 
 /// All threads of the cluster get the token; -1 if a logit is NaN or the largest is not finite.
@@ -331,7 +376,7 @@ INGOT_DEVICE i32 SampledRow<Config>::sample(const RowOptions &options) {
   u32 leastKey = 0; // what top-k leaves
   if (options.top_k > 0 && static_cast<u32>(options.top_k) < vocabulary) {
     Crossing crossing;
-    leastKey = find_score(crossing, options.top_k, [](u32) -> u64 { return 1; });
+    leastKey = find_score<u32>(crossing, options.top_k, [](u32) -> u32 { return 1; });
   }
   const auto left = [&](u32 i) { return order_key(score(i)) >= leastKey ? weight(i) : 0; };
 
@@ -339,12 +384,13 @@ INGOT_DEVICE i32 SampledRow<Config>::sample(const RowOptions &options) {
   if (options.top_p > 0 && options.top_p < 1) {
     const u64 target = share_of(options.top_p, add_up(left));
     Crossing crossing;
-    leastKey = find_score(crossing, target, left);
+    leastKey = find_score<u64>(crossing, target, left);
     // All of one key have one weight: those that are needed to reach the target stay.
     const u64 each = sampling_weight(__fsub_rn(key_value(leastKey), top));
     const u64 needed = (target - crossing.before + each - 1) / each;
     if (needed * each < crossing.within)
-      lastId = find_id(needed, [&](u32 i) -> u64 { return order_key(score(i)) == leastKey; });
+      lastId = find_id([=](u64) { return needed; },
+                       [&](u32 i) -> u64 { return order_key(score(i)) == leastKey; });
   }
   const u64 leastWeight =
       options.min_p > 0 ? share_of(min_of(options.min_p, 1.0f), kFullWeight) : 0;
@@ -353,7 +399,8 @@ INGOT_DEVICE i32 SampledRow<Config>::sample(const RowOptions &options) {
     const u64 own = key > leastKey || (key == leastKey && i <= lastId) ? weight(i) : 0;
     return own >= leastWeight ? own : 0;
   };
-  return static_cast<i32>(find_id(uniform_below(options.seed, options.draw, add_up(kept)) + 1, kept));
+  return static_cast<i32>(find_id(
+      [&](u64 total) { return uniform_below(options.seed, options.draw, total) + 1; }, kept));
 }
 
 struct SamplingArguments {

@@ -243,3 +243,14 @@ func.func @packing_ops(%x: tensor<?x?x16xf32>, %ids: tensor<?x?xi32>, %mask: ten
   %2 = transformer.packed_token %p, %cu like %n {last} : (tensor<?x16xf32>, tensor<9xi32>, tensor<?xi32>) -> tensor<?x16xf32>
   return
 }
+
+// CHECK-LABEL: func.func @sampling_ops
+func.func @sampling_ops(%x: tensor<?x97xf32>, %seen: tensor<4x97xi1>, %slot: tensor<?xi32>, %t: tensor<?xf32>, %k: tensor<?xi32>, %p: tensor<?xf32>,
+    %q: tensor<?xf32>, %r: tensor<?xf32>, %seed: tensor<?xi64>, %draw: tensor<?xi64>, %ids: tensor<?x?xi32>, %n: tensor<?xi32>) -> tensor<?xi32> {
+  // CHECK: transformer.mark_tokens %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} : (tensor<4x97xi1>, tensor<?x?xi32>, tensor<?xi32>, tensor<?xi32>, tensor<?xi32>) -> tensor<4x97xi1>
+  %m = transformer.mark_tokens %seen, %ids, %n, %n, %slot : (tensor<4x97xi1>, tensor<?x?xi32>, tensor<?xi32>, tensor<?xi32>, tensor<?xi32>) -> tensor<4x97xi1>
+  // CHECK: transformer.sample %{{.*}} seen(%{{.*}}, %{{.*}}) temperature(%{{.*}}) top_k(%{{.*}}) top_p(%{{.*}}) min_p(%{{.*}}) repetition_penalty(%{{.*}}) random(%{{.*}}, %{{.*}}) : (tensor<?x97xf32>
+  %0 = transformer.sample %x seen(%m, %slot) temperature(%t) top_k(%k) top_p(%p) min_p(%q) repetition_penalty(%r) random(%seed, %draw)
+    : (tensor<?x97xf32>, tensor<4x97xi1>, tensor<?xi32>, tensor<?xf32>, tensor<?xi32>, tensor<?xf32>, tensor<?xf32>, tensor<?xf32>, tensor<?xi64>, tensor<?xi64>) -> tensor<?xi32>
+  return %0 : tensor<?xi32>
+}
