@@ -89,8 +89,8 @@ static void buildLower(OpPassManager &manager, const PipelineOptions &options) {
   // program is copied.
   if (options.target.kind == "cuda" && options.runs("sample-on-device"))
     manager.addPass(createSampleOnDevice());
-  // Before anything looks at sizes: what a program is specialized for shows in its sizes only. A GPU has kernels for few
-  // tokens and kernels for many; those of the host serve both.
+  // Before anything looks at sizes: what a program is specialized for shows in its sizes only. A
+  // GPU has kernels for few tokens and kernels for many; those of the host serve both.
   if (options.target.kind == "cuda" && options.runs("specialize-decode"))
     manager.addPass(createSpecializeDecode());
   // The host unpacks in place, in the type of the result.

@@ -132,6 +132,20 @@ TEST_F(FakeDeviceTest, RunsInOrder) {
                        "download 24", "synchronize", "download 4", "synchronize"}));
 }
 
+TEST_F(FakeDeviceTest, AnOutputIsFetchedWithTheSteps) {
+  LoadedModel loaded = loadModel({}, options());
+  ASSERT_TRUE(loaded.model);
+  Program &program = **loaded.model->findProgram("forward");
+  program.fetchAfterSteps(*program.findPort("calls", /*output=*/true));
+  calls.clear();
+  ASSERT_TRUE(run(*loaded.model).ok());
+  EXPECT_EQ(calls, (std::vector<std::string>{"upload 152", "launch 40 grid 2", "copy 24",
+                                             "launch 42 grid 1", "download 4", "synchronize",
+                                             "download 24", "synchronize"}));
+  failAt = "download 4";
+  EXPECT_EQ(run(*loaded.model).code(), ExitCode::OutOfResources);
+}
+
 TEST_F(FakeDeviceTest, RandomWeightsGoThroughABuffer) {
   LoadOptions random = options();
   random.weights = "random:5";

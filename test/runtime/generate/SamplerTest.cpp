@@ -2,6 +2,7 @@
 #include "runtime/generate/Sampler.h"
 
 #include "runtime/generate/Random.h"
+#include "runtime/generate/SamplingRule.h"
 
 #include <cmath>
 #include <gtest/gtest.h>
@@ -179,4 +180,39 @@ TEST(Random, UniformMomentsAndIndependence) {
   EXPECT_NEAR(sum / count, 0.5, 0.005);
   EXPECT_NEAR(squares / count, 1 / 3.0, 0.005);
   EXPECT_NEAR(product / count, 0, 0.002);
+}
+
+TEST(SamplingRule, WeightsAreExponentials) {
+  EXPECT_EQ(samplingWeight(0), kFullWeight);
+  EXPECT_EQ(samplingWeight(-0.0f), kFullWeight);
+  EXPECT_EQ(samplingWeight(-kInf), 0u);
+  EXPECT_EQ(samplingWeight(-29), 0u);
+  // Kernels have the same arithmetic: these are what they must give.
+  EXPECT_EQ(samplingWeight(-1), 404487723136u);
+  EXPECT_EQ(samplingWeight(-0.3f), 814538238208u);
+  EXPECT_EQ(samplingWeight(-13.7f), 1234143u);
+  uint64_t before = kFullWeight;
+  for (float x = -1e-6f; x > -28; x *= 1.001f) {
+    double exact = std::exp(double(x)) * 0x1p40;
+    uint64_t weight = samplingWeight(x);
+    EXPECT_NEAR(double(weight), exact, 3e-8 * exact + 1) << x;
+    EXPECT_LE(weight, before + before / 100000000 + 1) << x;
+    before = weight;
+  }
+}
+
+TEST(SamplingRule, SharesAreRoundedUp) {
+  EXPECT_EQ(shareOf(0.5f, 10), 5u);
+  EXPECT_EQ(shareOf(0.5f, 11), 6u);
+  EXPECT_EQ(shareOf(1e-30f, 7), 1u);
+  EXPECT_EQ(shareOf(1, kFullWeight), kFullWeight);
+  EXPECT_EQ(shareOf(0, 9), 0u);
+}
+
+TEST(SamplingRule, UniformBelow) {
+  for (uint64_t i = 0; i < 1000; ++i) {
+    EXPECT_EQ(uniformBelow(3, i, uint64_t(1) << 53), randomBits(3, i));
+    EXPECT_EQ(uniformBelow(3, i, 1), 0u);
+    EXPECT_EQ(uniformBelow(3, i, 1000), uint64_t(uniform(3, i) * 1000));
+  }
 }
