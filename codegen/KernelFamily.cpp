@@ -1,6 +1,7 @@
 //===- KernelFamily.cpp - What all kernel families share --------------------===//
 #include "codegen/KernelFamily.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/OpDefinition.h"
@@ -14,10 +15,15 @@ KernelFamily::~KernelFamily() = default;
 
 std::string codegen::nameOps(exec::KernelOp kernel) {
   llvm::SetVector<StringRef> names;
-  for (Operation &op : kernel.getBody().front().without_terminator())
+  Block &body = kernel.getBody().front();
+  for (Operation &op : body.without_terminator()) {
+    // How an op reads a weight says nothing of what the kernel does.
+    bool isRounding = isa<arith::TruncFOp>(op) && isa<BlockArgument>(op.getOperand(0)) &&
+                      !llvm::is_contained(op.getUsers(), body.getTerminator());
     if (!isa<tensor::TensorDialect, linalg::LinalgDialect>(op.getDialect()) &&
-        !op.hasTrait<OpTrait::ConstantLike>())
+        !op.hasTrait<OpTrait::ConstantLike>() && !isRounding)
       names.insert(op.getName().stripDialect());
+  }
   return llvm::join(names, ", ");
 }
 
