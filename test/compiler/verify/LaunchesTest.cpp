@@ -176,8 +176,8 @@ private:
 class Launches : public ::testing::Test {
 protected:
   void SetUp() override {
-    char name[] = "/tmp/ingot-launches-XXXXXX";
-    folder = mkdtemp(name);
+    folder = testing::TempDir() + "ingot-launches-XXXXXX";
+    ASSERT_TRUE(mkdtemp(folder.data()));
     fault = Fault();
   }
   void TearDown() override { std::filesystem::remove_all(folder); }

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include <gtest/gtest.h>
 #include <unistd.h>
 
 namespace ingot::test {
@@ -57,8 +58,9 @@ inline std::string floatBytes(std::initializer_list<float> values) {
 class TemporaryFolder {
 public:
   TemporaryFolder() {
-    char name[] = "/tmp/ingot-weights-XXXXXX";
-    path_ = mkdtemp(name);
+    path_ = testing::TempDir() + "ingot-weights-XXXXXX";
+    if (!mkdtemp(path_.data()))
+      ADD_FAILURE() << "cannot make the folder " << path_;
   }
   ~TemporaryFolder() {
     std::string command = "rm -rf '" + path_ + "'";
