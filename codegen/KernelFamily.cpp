@@ -27,6 +27,11 @@ std::string codegen::nameOps(exec::KernelOp kernel) {
   return llvm::join(names, ", ");
 }
 
+Status codegen::reportFormless(exec::KernelOp kernel, const std::string &reason) {
+  return Status(ExitCode::Internal, "kernel @" + kernel.getSymName().str() +
+                                        " was selected but has no form: " + reason);
+}
+
 void codegen::takeLayout(exec::KernelOp kernel, const WeightLayout &layout) {
   Block &body = kernel.getBody().front();
   BlockArgument argument = body.getArgument(layout.input);

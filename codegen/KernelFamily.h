@@ -52,6 +52,9 @@ template <typename... Ops> bool hasAnyOp(exec::KernelOp kernel) {
 /// The model's ops in a kernel's body, each once: "linear, activation".
 std::string nameOps(exec::KernelOp kernel);
 
+/// What `emit` ends with where a selected kernel is none that the family knows: a defect.
+Status reportFormless(exec::KernelOp kernel, const std::string &reason);
+
 /// Which operands of a kernel are weights: a family may ask for another layout of those.
 struct SelectContext {
   TargetInfo target;

@@ -109,8 +109,7 @@ Result<Code> AttentionFamily::emit(ArrayRef<exec::KernelOp> kernels, const Targe
   for (exec::KernelOp kernel : kernels) {
     auto described = describeAttention(kernel);
     if (auto *reason = std::get_if<std::string>(&described))
-      return Status(ExitCode::Internal, "kernel @" + kernel.getSymName().str() +
-                                            " was selected but has no form: " + *reason);
+      return reportFormless(kernel, *reason);
     AttentionDesc desc = std::get<AttentionDesc>(described);
     auto config = [&](StringRef name) {
       return kernel.getConfig()->getAs<IntegerAttr>(name).getInt();

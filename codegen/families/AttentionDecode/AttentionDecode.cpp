@@ -84,8 +84,7 @@ Result<Code> AttentionDecodeFamily::emit(ArrayRef<exec::KernelOp> kernels, const
   for (exec::KernelOp kernel : kernels) {
     auto described = describeAttention(kernel);
     if (auto *reason = std::get_if<std::string>(&described))
-      return Status(ExitCode::Internal, "kernel @" + kernel.getSymName().str() +
-                                            " was selected but has no form: " + *reason);
+      return reportFormless(kernel, *reason);
     const auto &desc = std::get<AttentionDesc>(described);
     cuda::Stub stub;
     stub.includes = {"codegen/cuda/kernels/attention_decode.cuh"};

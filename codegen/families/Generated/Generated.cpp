@@ -322,8 +322,7 @@ static Result<std::string> printPart(exec::KernelOp kernel, const KernelPart &pa
   rows.vector = config.getAs<IntegerAttr>("vector").getInt();
   std::string problem, text;
   if (!tryPlan(**function, rows, problem, &text))
-    return Status(ExitCode::Internal, "kernel @" + kernel.getSymName().str() +
-                                          " was selected but has no form: " + problem);
+    return reportFormless(kernel, problem);
   return text;
 }
 

@@ -205,8 +205,7 @@ Result<Code> LinearFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetIn
       epilogue = printEpilogue(kernel, desc, problem);
     }
     if (!epilogue)
-      return Status(ExitCode::Internal, "kernel @" + kernel.getSymName().str() +
-                                            " was selected but has no form: " + problem);
+      return reportFormless(kernel, problem);
     auto config = [&](StringRef name) {
       return std::to_string(kernel.getConfig()->getAs<IntegerAttr>(name).getInt());
     };

@@ -136,8 +136,7 @@ Result<Code> LinearFewFamily::emit(ArrayRef<exec::KernelOp> kernels, const Targe
       epilogue = printEpilogue(kernel, desc, problem);
     }
     if (!epilogue)
-      return Status(ExitCode::Internal, "kernel @" + kernel.getSymName().str() +
-                                            " was selected but has no form: " + problem);
+      return reportFormless(kernel, problem);
     auto config = [&](StringRef name) {
       return kernel.getConfig()->getAs<IntegerAttr>(name).getInt();
     };

@@ -79,8 +79,7 @@ Result<Code> PackingFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetI
   for (exec::KernelOp kernel : kernels) {
     auto described = describe(kernel);
     if (auto *reason = std::get_if<std::string>(&described))
-      return Status(ExitCode::Internal, "kernel @" + kernel.getSymName().str() +
-                                            " was selected but has no form: " + *reason);
+      return reportFormless(kernel, *reason);
     PackingDesc desc = std::get<PackingDesc>(described);
     cuda::Stub stub;
     stub.includes = {"codegen/cuda/kernels/packing.cuh"};

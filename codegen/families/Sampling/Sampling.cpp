@@ -125,8 +125,7 @@ Result<Code> SamplingFamily::emit(ArrayRef<exec::KernelOp> kernels, const Target
   for (exec::KernelOp kernel : kernels) {
     auto described = describe(kernel);
     if (auto *reason = std::get_if<std::string>(&described))
-      return Status(ExitCode::Internal, "kernel @" + kernel.getSymName().str() +
-                                            " was selected but has no form: " + *reason);
+      return reportFormless(kernel, *reason);
     const auto &desc = std::get<SamplingDesc>(described);
     cuda::Stub stub;
     stub.includes = {"codegen/cuda/kernels/sampling.cuh"};
