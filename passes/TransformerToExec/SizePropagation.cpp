@@ -269,6 +269,10 @@ LogicalResult SizePropagation::run(func::FuncOp program) {
     if (failed(set(argument, shape)))
       return failure();
   }
+  for (auto [number, type] : llvm::enumerate(program.getResultTypes()))
+    if (!isa<RankedTensorType>(type))
+      return program.emitOpError("expects ranked tensors as results, got ")
+             << type << " as result " << number;
   for (Operation &op : program.getBody().front().without_terminator())
     if (failed(propagate(op)))
       return failure();

@@ -57,6 +57,17 @@ module {
 
 // -----
 
+module {
+  // expected-error @+1 {{expects ranked tensors as results, got 'f32' as result 1}}
+  func.func @f(%x: tensor<4xf32> {transformer.name = "x"})
+      -> (tensor<4xf32> {transformer.name = "y"}, f32 {transformer.name = "z"}) attributes {transformer.program} {
+    %z = arith.constant 1.0 : f32
+    return %x, %z : tensor<4xf32>, f32
+  }
+}
+
+// -----
+
 // A state that is read behind its update: its old bytes are gone.
 module attributes {transformer.sizes = {B = [1, 8], S = [1, 512], NB = [1, 32]}} {
   func.func @f(%k: tensor<9x2x4x8xf32> {transformer.state = "k"},
