@@ -194,6 +194,21 @@ FailureOr<SmallVector<Value>> UnpackOp::decompose(OpBuilder &b) {
 // Rows of packed tokens
 //===----------------------------------------------------------------------===//
 
+/// How many elements of `counted` from `begin` (i32) up to and with t are true, less one; at least 0.
+/// Rows are short beside all tokens, so each token looks through its own.
+static Value countBefore(OpBuilder &b, Location loc, Value counted, Value begin, Value t) {
+  Value one = arith::ConstantIndexOp::create(b, loc, 1);
+  Value end = arith::AddIOp::create(b, loc, t, one);
+  auto loop = scf::ForOp::create(
+      b, loc, toIndex(b, loc, begin), end, one, constantI32(b, loc, -1),
+      [&](OpBuilder &b, Location l, Value u, ValueRange sum) {
+        Value isCounted = tensor::ExtractOp::create(b, l, counted, u);
+        Value step = arith::ExtUIOp::create(b, l, b.getI32Type(), isCounted);
+        scf::YieldOp::create(b, l, arith::AddIOp::create(b, l, sum[0], step).getResult());
+      });
+  return arith::MaxSIOp::create(b, loc, loop.getResult(0), constantI32(b, loc, 0));
+}
+
 FailureOr<SmallVector<Value>> PackedPositionsOp::decompose(OpBuilder &b) {
   Location loc = getLoc();
   SmallVector<OpFoldResult> sizes = resultSizes(b, *this);
@@ -210,18 +225,26 @@ FailureOr<SmallVector<Value>> PackedPositionsOp::decompose(OpBuilder &b) {
         Value one = arith::ExtUIOp::create(b, l, b.getI32Type(), before);
         return {arith::MaxSIOp::create(b, l, e[1], begin), arith::AddIOp::create(b, l, e[2], one)};
       });
-  Value past = getPast();
+  Value past = getPast(), counted = getCounted();
   Value pastRows = past ? tensor::DimOp::create(b, loc, past, 0).getResult() : Value();
+  SmallVector<LoopOperand> inputs{identity(found[0]), identity(found[1])};
+  if (counted)
+    inputs.push_back(identity(counted));
   return SmallVector<Value>{createPointwise(
-      b, loc, sizes, b.getI32Type(), {identity(found[0]), identity(found[1])},
-      [&](OpBuilder &b, Location l, ValueRange e) -> Value {
-        Value t = toI32(b, l, linalg::IndexOp::create(b, l, 0));
-        Value position = arith::SubIOp::create(b, l, t, e[0]);
+      b, loc, sizes, b.getI32Type(), inputs, [&](OpBuilder &b, Location l, ValueRange e) -> Value {
+        Value t = linalg::IndexOp::create(b, l, 0);
+        Value position = counted ? countBefore(b, l, counted, e[0], t)
+                                 : arith::SubIOp::create(b, l, toI32(b, l, t), e[0]).getResult();
         position = arith::AddIOp::create(b, l, position, constantI32(b, l, getOffset()));
-        if (!past)
-          return position;
-        Value row = clampedIndex(b, l, e[1], pastRows);
-        return arith::AddIOp::create(b, l, position, tensor::ExtractOp::create(b, l, past, row));
+        if (past) {
+          Value row = clampedIndex(b, l, e[1], pastRows);
+          position =
+              arith::AddIOp::create(b, l, position, tensor::ExtractOp::create(b, l, past, row));
+        }
+        if (getPaddingPosition())
+          position = arith::SelectOp::create(b, l, e[2], position,
+                                             constantI32(b, l, *getPaddingPosition()));
+        return position;
       })};
 }
 

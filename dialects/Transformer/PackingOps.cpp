@@ -32,10 +32,23 @@ LogicalResult CuSeqlensOp::verify() {
 
 LogicalResult PackedPositionsOp::verify() {
   // C1
-  auto offset = static_cast<int64_t>(getOffset());
-  if (offset >= 0 && offset <= std::numeric_limits<int32_t>::max())
-    return success();
-  return emitOpError() << "C1: offset must be in [0, 2^31), got " << offset;
+  auto check = [&](StringRef name, int64_t value) -> LogicalResult {
+    if (value >= 0 && value <= std::numeric_limits<int32_t>::max())
+      return success();
+    return emitOpError() << "C1: " << name << " must be in [0, 2^31), got " << value;
+  };
+  if (failed(check("offset", getOffset())))
+    return failure();
+  if (getPaddingPosition() && failed(check("padding_position", *getPaddingPosition())))
+    return failure();
+  // C2
+  if (getCounted() &&
+      failed(requireEqualDims(*this, "C2", {"counted", getCounted(), 0}, {"like", getLike(), 0})))
+    return failure();
+  // C3
+  if (getPaddingPosition() && !getCounted())
+    return emitOpError("C3: padding_position must come with counted: without it every token counts");
+  return success();
 }
 
 /// The C1 of packed pooling: B is at most N - 1.
@@ -102,7 +115,10 @@ FailureOr<ResultShapes> UnpackOp::resultShapes(Adaptor op) {
 }
 
 FailureOr<ResultShapes> PackedPositionsOp::resultShapes(Adaptor op) {
-  return ResultShapes{{elementTypeOf(op.getCuSeqlens()), {ResultDim::of(op.getLike(), 0)}}};
+  ResultDim tokens = ResultDim::of(op.getLike(), 0);
+  if (op.getCounted())
+    tokens = tokens.sameAs(op.getCounted(), 0);
+  return ResultShapes{{elementTypeOf(op.getCuSeqlens()), {tokens}}};
 }
 
 /// The B of packed pooling.

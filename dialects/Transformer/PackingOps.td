@@ -106,21 +106,32 @@ def Transformer_UnpackOp : Transformer_TensorOp<"unpack"> {
   let hasVerifier = 0;
 }
 
-def Transformer_PackedPositionsOp : Transformer_TensorOp<"packed_positions"> {
+def Transformer_PackedPositionsOp : Transformer_TensorOp<"packed_positions", [AttrSizedOperandSegments]> {
   let summary = "position of each packed token in its row";
   let description = [{
     `result[t] = t - cu_seqlens[b] + offset`, plus `past[b]` if given, with b the row of token t: the last
     one with `cu_seqlens[b] <= t`. `cu_seqlens : [N]`, `past : [B]`, `result : [T]`. `like : [T, ...]` gives
     T; its elements are not read. The row is clamped to [0, B).
 
+    With `counted : [T]` only tokens where it is true count: `result[t] = max(count(t) - 1, 0) + offset`,
+    plus `past[b]`, where `count(t)` is the number of those in row b up to and with t; where `counted[t]` is
+    false and `padding_position` is given, the result is `padding_position` instead.
+
     Constraints:
-    * C1: `offset` is in [0, 2^31).
+    * C1: `offset` and `padding_position` are in [0, 2^31).
+    * C2: `counted` has the T of `like`.
+    * C3: `padding_position` comes with `counted`.
+
+    Source: as for `transformer.positions`.
   }];
   let arguments = (ins Transformer_I32<[1]>:$cu_seqlens, AnyRankedTensor:$like,
-                       Optional<Transformer_I32<[1]>>:$past, DefaultValuedAttr<I64Attr, "0">:$offset);
+                       Optional<Transformer_I32<[1]>>:$past, Optional<Transformer_Mask<[1]>>:$counted,
+                       DefaultValuedAttr<I64Attr, "0">:$offset,
+                       OptionalAttr<I64Attr>:$padding_position);
   let results = (outs Transformer_I32<[1]>:$result);
   let assemblyFormat = [{
-    $cu_seqlens `,` $like (`past` $past^)? attr-dict `:` functional-type(operands, results)
+    $cu_seqlens `,` $like (`past` $past^)? (`counted` $counted^)? attr-dict
+    `:` functional-type(operands, results)
   }];
 }
 

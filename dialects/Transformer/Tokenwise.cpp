@@ -219,11 +219,18 @@ struct PositionsModel : TokenwiseOpInterface::ExternalModel<PositionsModel, Posi
   Value getTokenMask(Operation *op) const { return cast<PositionsOp>(op).getMask(); }
   Built buildPacked(Operation *op, OpBuilder &builder, Packing &packing) const {
     auto positions = cast<PositionsOp>(op);
-    if (positions.getMask() != packing.mask)
-      return packing.fail(kOtherMask);
-    return SmallVector<Value>{PackedPositionsOp::create(builder, op->getLoc(), packing.cuSeqlens,
-                                                        packing.indices, Value(),
-                                                        positions.getOffsetAttr())};
+    Value counted;
+    if (positions.getMask() != packing.mask) {
+      // Of the valid tokens only some count: valid and another mask, which packed tokens have of their own.
+      auto both = positions.getMask().getDefiningOp<arith::AndIOp>();
+      if (!both || !llvm::is_contained(both->getOperands(), packing.mask))
+        return packing.fail(kOtherMask);
+      counted = packing.getPacked(both.getLhs() == packing.mask ? both.getRhs() : both.getLhs());
+    }
+    return SmallVector<Value>{PackedPositionsOp::create(
+        builder, op->getLoc(), packing.cuSeqlens, counted ? counted : packing.indices, Value(),
+        counted, positions.getOffsetAttr(),
+        counted ? positions.getPaddingPositionAttr() : IntegerAttr())};
   }
 };
 
@@ -234,8 +241,8 @@ struct TokenPositionsModel
     if (!packing.lengths || !packing.isPadded(positions.getLike()))
       return packing.fail("tokens are not at the front of their rows");
     return SmallVector<Value>{PackedPositionsOp::create(
-        builder, op->getLoc(), packing.cuSeqlens, packing.indices, positions.getPast(),
-        builder.getI64IntegerAttr(0))};
+        builder, op->getLoc(), packing.cuSeqlens, packing.indices, positions.getPast(), Value(),
+        builder.getI64IntegerAttr(0), IntegerAttr())};
   }
 };
 

@@ -81,6 +81,59 @@ module attributes {transformer.sizes = {B = [1, 8], S = [1, 64]}} {
 
 // -----
 
+// Of the valid tokens those that are no padding id are counted; nothing works on the padded batch.
+module attributes {transformer.sizes = {B = [1, 8], S = [1, 64]}} {
+  // CHECK-LABEL: func.func @counted
+  func.func @counted(%ids: tensor<?x?xi32> {transformer.name = "ids", transformer.sizes = ["B", "S"]},
+                     %mask: tensor<?x?xi1> {transformer.name = "mask", transformer.sizes = ["B", "S"]})
+      -> (tensor<?x8xf32> {transformer.name = "y"}) attributes {transformer.program} {
+    %table = transformer.weight ["e"] [load 0] : tensor<50x8xf32>
+    %q = transformer.positions %mask : (tensor<?x?xi1>) -> tensor<?x?xi32>
+    %e = transformer.embedding %table, %q : (tensor<50x8xf32>, tensor<?x?xi32>) -> tensor<?x?x8xf32>
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %b = tensor.dim %ids, %c0 : tensor<?x?xi32>
+    %s = tensor.dim %ids, %c1 : tensor<?x?xi32>
+    %pad = arith.constant 1 : i32
+    %pads = tensor.splat %pad[%b, %s] : tensor<?x?xi32>
+    // CHECK: %[[CU:.*]] = transformer.cu_seqlens
+    // CHECK: %[[IDS:.*]] = transformer.pack %{{.*}} : (tensor<?x?xi32>, tensor<?xi32>) -> tensor<?xi32>
+    // CHECK: %[[REAL:.*]] = arith.cmpi ne, %[[IDS]], %{{.*}} : tensor<?xi32>
+    %real = arith.cmpi ne, %ids, %pads : tensor<?x?xi32>
+    %counted = arith.andi %mask, %real : tensor<?x?xi1>
+    // CHECK: transformer.packed_positions %[[CU]], %[[REAL]] counted %[[REAL]] {offset = 2 : i64, padding_position = 1 : i64}
+    // CHECK-NOT: transformer.positions
+    %p = transformer.positions %counted {offset = 2, padding_position = 1} : (tensor<?x?xi1>) -> tensor<?x?xi32>
+    %0 = transformer.embedding %table, %p : (tensor<50x8xf32>, tensor<?x?xi32>) -> tensor<?x?x8xf32>
+    %1 = arith.addf %0, %e : tensor<?x?x8xf32>
+    %y = transformer.mean_pool %1, %mask : (tensor<?x?x8xf32>, tensor<?x?xi1>) -> tensor<?x8xf32>
+    return %y : tensor<?x8xf32>
+  }
+}
+
+// -----
+
+// A mask that is not part of the one that the batch is packed by says nothing about packed tokens.
+module attributes {transformer.sizes = {B = [1, 8], S = [1, 64]}} {
+  // CHECK-LABEL: func.func @other_mask
+  func.func @other_mask(%ids: tensor<?x?xi32> {transformer.name = "ids", transformer.sizes = ["B", "S"]},
+                        %mask: tensor<?x?xi1> {transformer.name = "mask", transformer.sizes = ["B", "S"]},
+                        %other: tensor<?x?xi1> {transformer.name = "other", transformer.sizes = ["B", "S"]})
+      -> (tensor<?x8xf32> {transformer.name = "y"}, tensor<?x8xf32> {transformer.name = "z"}) attributes {transformer.program} {
+    %table = transformer.weight ["e"] [load 0] : tensor<50x8xf32>
+    %0 = transformer.embedding %table, %ids : (tensor<50x8xf32>, tensor<?x?xi32>) -> tensor<?x?x8xf32>
+    %y = transformer.mean_pool %0, %mask : (tensor<?x?x8xf32>, tensor<?x?xi1>) -> tensor<?x8xf32>
+    // CHECK: %[[P:.*]] = transformer.positions
+    // CHECK: transformer.pack %[[P]]
+    %p = transformer.positions %other : (tensor<?x?xi1>) -> tensor<?x?xi32>
+    %1 = transformer.embedding %table, %p : (tensor<50x8xf32>, tensor<?x?xi32>) -> tensor<?x?x8xf32>
+    %z = transformer.mean_pool %1, %mask : (tensor<?x?x8xf32>, tensor<?x?xi1>) -> tensor<?x8xf32>
+    return %y, %z : tensor<?x8xf32>, tensor<?x8xf32>
+  }
+}
+
+// -----
+
 // A step: rows have their new tokens in front. The cache, attention and the last token are packed.
 module attributes {transformer.sizes = {B = [1, 8], NB = [1, 4], S = [1, 64]}} {
   // CHECK-LABEL: func.func @step

@@ -235,6 +235,9 @@ func.func @packing_ops(%x: tensor<?x?x16xf32>, %ids: tensor<?x?xi32>, %mask: ten
   %q0 = transformer.packed_positions %cu, %pi {offset = 2} : (tensor<9xi32>, tensor<?xi32>) -> tensor<?xi32>
   // CHECK: transformer.packed_positions %{{.*}}, %{{.*}} past %{{.*}} : (tensor<9xi32>, tensor<?xi32>, tensor<?xi32>) -> tensor<?xi32>
   %q1 = transformer.packed_positions %cu, %pi past %n : (tensor<9xi32>, tensor<?xi32>, tensor<?xi32>) -> tensor<?xi32>
+  // CHECK: transformer.packed_positions %{{.*}}, %{{.*}} counted %{{.*}} {padding_position = 1 : i64} : (tensor<9xi32>, tensor<?xi1>, tensor<?xi1>) -> tensor<?xi32>
+  %pm = transformer.pack %mask, %i : (tensor<?x?xi1>, tensor<?xi32>) -> tensor<?xi1>
+  %q2 = transformer.packed_positions %cu, %pm counted %pm {padding_position = 1} : (tensor<9xi32>, tensor<?xi1>, tensor<?xi1>) -> tensor<?xi32>
   // CHECK: transformer.packed_mean_pool %{{.*}}, %{{.*}} like %{{.*}} : (tensor<?x16xf32>, tensor<9xi32>, tensor<?xi32>) -> tensor<?x16xf32>
   %0 = transformer.packed_mean_pool %p, %cu like %n : (tensor<?x16xf32>, tensor<9xi32>, tensor<?xi32>) -> tensor<?x16xf32>
   // CHECK: transformer.packed_mean_pool %{{.*}}, %{{.*}} : (tensor<?x16xf32>, tensor<9xi32>) -> tensor<8x16xf32>

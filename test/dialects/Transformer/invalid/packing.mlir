@@ -32,6 +32,30 @@ func.func @packed_positions_c1(%cu: tensor<5xi32>, %x: tensor<?x8xf32>) {
 
 // -----
 
+func.func @packed_positions_c1_padding(%cu: tensor<5xi32>, %m: tensor<?xi1>) {
+  // expected-error @+1 {{C1: padding_position must be in [0, 2^31), got 2147483648}}
+  %0 = transformer.packed_positions %cu, %m counted %m {padding_position = 2147483648} : (tensor<5xi32>, tensor<?xi1>, tensor<?xi1>) -> tensor<?xi32>
+  return
+}
+
+// -----
+
+func.func @packed_positions_c2(%cu: tensor<5xi32>, %x: tensor<7x8xf32>, %m: tensor<6xi1>) {
+  // expected-error @+1 {{C2: dimension 0 of like must be dimension 0 of counted: expected 6, got 7}}
+  %0 = transformer.packed_positions %cu, %x counted %m : (tensor<5xi32>, tensor<7x8xf32>, tensor<6xi1>) -> tensor<7xi32>
+  return
+}
+
+// -----
+
+func.func @packed_positions_c3(%cu: tensor<5xi32>, %x: tensor<?x8xf32>) {
+  // expected-error @+1 {{C3: padding_position must come with counted: without it every token counts}}
+  %0 = transformer.packed_positions %cu, %x {padding_position = 1} : (tensor<5xi32>, tensor<?x8xf32>) -> tensor<?xi32>
+  return
+}
+
+// -----
+
 func.func @packed_mean_pool_c1(%cu: tensor<5xi32>, %x: tensor<?x8xf32>, %l: tensor<6xi32>) {
   // expected-error @+1 {{C1: B must be at most N - 1 = 4, got 6}}
   %0 = transformer.packed_mean_pool %x, %cu like %l : (tensor<?x8xf32>, tensor<5xi32>, tensor<6xi32>) -> tensor<6x8xf32>

@@ -48,6 +48,17 @@ for name, mask in MASKS.items():
         case(f"packed_positions with a past, {name}",
              "%r0 = transformer.packed_positions %cu, %x past %p : ({cu}, {x}, {p}) -> {r0}",
              {"cu": cu, "x": packed, "p": past}, local + past[rows], static=static)
+        counted = rng.random(total) < 0.6
+        count = np.array([counted[cu[r]:t + 1].sum() for t, r in enumerate(rows)])
+        case(f"packed_positions of some, {name}",
+             "%r0 = transformer.packed_positions %cu, %x counted %c {{offset = 2, padding_position = 1}} "
+             ": ({cu}, {x}, {c}) -> {r0}",
+             {"cu": cu, "x": packed, "c": counted},
+             np.where(counted, np.maximum(count - 1, 0) + 2, 1).astype(np.int32), static=static)
+        case(f"packed_positions of some with a past, {name}",
+             "%r0 = transformer.packed_positions %cu, %x past %p counted %c : ({cu}, {x}, {p}, {c}) -> {r0}",
+             {"cu": cu, "x": packed, "p": past, "c": counted},
+             (np.maximum(count - 1, 0) + past[rows]).astype(np.int32), static=static)
         kept = np.where(mask[..., None], x.astype(np.float64), 0).sum(1)
         mean = kept / np.maximum(mask.sum(1), 1e-9)[:, None]
         case(f"packed_mean_pool, {name}",
@@ -82,6 +93,10 @@ for name, mask in MASKS.items():
 mask = np.array([[1, 0, 1]], bool)
 case("token_indices, total too large", "%r0 = transformer.token_indices %m, %cu : ({m}, {cu}) -> {r0}",
      {"m": mask, "cu": np.array([0, 3], np.int32)}, np.array([0, 2, 0], np.int32), static={"cu": [0]})
+case("packed_positions of some, rows out of range",
+     "%r0 = transformer.packed_positions %cu, %c counted %c : ({cu}, {c}, {c}) -> {r0}",
+     {"cu": np.array([-3, 1, 7, 2], np.int32), "c": np.array([1, 1, 0, 1], bool)},
+     np.array([0, 0, 0, 0], np.int32), static={"cu": [0], "r0": []})
 x = rng.standard_normal((2, 3)).astype(np.float32)
 case("packed_token, out of range", "%r0 = transformer.packed_token %x, %cu : ({x}, {cu}) -> {r0}",
      {"x": x, "cu": np.array([-3, 1, 7, 9], np.int32)},
