@@ -1,5 +1,6 @@
 """What the GPU can do at most, measured in the same run as everything beside it."""
 import statistics
+import sys
 
 import torch
 import triton
@@ -57,3 +58,23 @@ def upload_rate(gigabytes=1):
     device = torch.empty_like(host, device="cuda")
     ms, _, _ = median_ms(lambda: device.copy_(host, non_blocking=True), runs=5, warmup=1)
     return host.numel() / ms * 1e3
+
+
+def fp8_rate(size=8192):
+    """Operations per second of the vendor library's fp8 (e4m3) matmul with scales of one."""
+    a, b = (torch.randn(size, size, device="cuda").to(torch.float8_e4m3fn) for _ in range(2))
+    one = torch.ones((), device="cuda")
+    ms, _, _ = median_ms(lambda: torch._scaled_mm(a, b.t(), one, one, out_dtype=torch.bfloat16))
+    return 2 * size**3 / ms * 1e3
+
+
+def rates():
+    """All of them; fp8 where the GPU and the library have it."""
+    result = {"read": read_rate(), "gemm": gemm_rate(torch.bfloat16), "upload": upload_rate()}
+    if torch.cuda.get_device_capability() >= (8, 9):
+        try:
+            result["fp8"] = fp8_rate()
+        except (RuntimeError, AttributeError) as error:
+            print(f"no fp8 rate: {error}", file=sys.stderr)
+    torch.cuda.empty_cache()
+    return result

@@ -1,222 +1,144 @@
 #!/usr/bin/env python3
-"""Ingot beside PyTorch on one GPU, in one run: random weights at real sizes.
+"""Ingot beside PyTorch on one GPU, in one run: random weights at real sizes. README.md says how to read the figures.
 
-    gpu_bench.py compile --bin build/bin --out DIR [--target sm_90a] [--models a,b]
+    gpu_bench.py compile --bin build/bin --out DIR [--target sm_90a]
         writes each model's config and compiles it without weights; needs no GPU
-    gpu_bench.py run --out DIR --ingot-run build/bin/ingot-run [--models a,b] [--json FILE]
-        measures the ceilings first, then every case with Ingot and its peers; needs PyTorch,
-        transformers and Triton
-    gpu_bench.py start --out DIR --ingot-run build/bin/ingot-run [--models a,b] [--json FILE]
+    gpu_bench.py run --out DIR --ingot-run build/bin/ingot-run [--json FILE]
+        measures the ceilings first, then whole models with Ingot and its peers
+    gpu_bench.py kernels --compile --bin build/bin --out DIR [--target sm_90a]
+        compiles one layer of each model; needs no GPU
+    gpu_bench.py kernels --out DIR --ingot-run build/bin/ingot-run [--json FILE] [--list]
+        measures the ceilings first, then single kernels beside cuBLASLt and cuDNN; --list says which, without a GPU
+    gpu_bench.py start --out DIR --ingot-run build/bin/ingot-run [--json FILE]
         writes checkpoints of random weights, then times processes that load them and make a first token
+    gpu_bench.py compare OLD.json NEW.json
+        prints what got slower or faster by more than the spread; exit code 5 if anything got slower
+    gpu_bench.py plot FILE.json... -o DIR
+        draws roofline and step times as SVG and PNG; needs matplotlib
+
+run, kernels and start need PyTorch and Triton, run and start transformers, too. --models NAMES (with commas) and
+--only PARTS leave cases out. Exit codes are those of ingot; 1 where a case or a peer failed, the others measured.
 """
 import argparse
-import json
 import os
-import subprocess
 import sys
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import compare
+import kernel_cases
+import kernels
 import models
+import report
+import whole_models
+
+PYTORCH = f"{sys.executable} -m pip install torch transformers"
 
 
-def ingot_file(options, name, packed=False):
-    return os.path.join(options.out, name + (".packed" if packed else "") + ".ingot")
-
-
-def has_packed(name):
-    """Encoders are compiled for packed input, too: the same tokens without any padding logic."""
-    return models.CASES[name][0][0] == "forward"
-
-
-def compile_models(options):
-    for name in options.models:
-        folder = models.write_folder(name, options.out)
-        for packed in [False, True][:1 + has_packed(name)]:
-            file = ingot_file(options, name, packed)
-            begin = time.monotonic()
-            subprocess.run([os.path.join(options.bin, "ingot"), "compile", folder, "-o", file,
-                            "--weights", "none", "--target", options.target,
-                            *models.MODELS[name][1], *["--packed-input"][:packed]],
-                           check=True, stdout=sys.stderr)
-            print(f"{os.path.basename(file)}: {time.monotonic() - begin:.1f} s, "
-                  f"{os.path.getsize(file) / 2**20:.2f} MiB")
-
-
-def case_flag(kind, rows, length, fill):
-    return [f"--{kind}", f"{rows}x{length}" + (f"@{fill}" if fill < 100 else "")]
-
-
-def run_ingot(options, name, packed=False):
-    """{case: (median, min, max) in ms}, memory in bytes, the seconds of loading and running."""
-    file = ingot_file(options, name, packed)
-    flags = [flag for case in models.CASES[name] for flag in case_flag(*case)]
-    begin = time.monotonic()
-    done = subprocess.run([options.ingot_run, "bench", file, "--weights", "random:1", "--json",
-                           "--runs", "30", "--warmup", "5", *flags],
-                          capture_output=True, text=True, check=False)
-    seconds = time.monotonic() - begin
-    if done.returncode != 0:
-        print(f"{name}: ingot-run bench ended with {done.returncode}: {done.stderr.strip()}",
-              file=sys.stderr)
-        return {}, {}, seconds
-    report = json.loads(done.stdout)
-    return {case["case"]: tuple(case[key] * 1e3 for key in
-                                ("median_seconds", "min_seconds", "max_seconds"))
-            for case in report["cases"]}, report["memory"][0], seconds
-
-
-def peer_memory(name):
-    """Bytes above the weights at the peak of a prefill with eager attention."""
-    import peers
+def need_gpu(*packages):
+    for package in ("torch", "triton", *packages):
+        report.need(package, PYTORCH)
     import torch
-    kind, rows, length, _ = models.CASES[name][0]
-    assert kind == "prefill"
-    with torch.inference_mode():
-        model = peers.build(models.MODELS[name][0], models.dtype(name), "eager")
-        bytes_ = peers.prefill_memory(model, rows, length)
-        del model
-    peers.release()
-    return bytes_
+    if not torch.cuda.is_available():
+        raise report.Failure("PyTorch finds no CUDA device; `nvidia-smi` lists those there are", 7)
 
 
-def print_memory(options, name, memory):
-    """Activations by the plan, and by what the driver says went; beside eager attention's."""
-    driver = memory["driver_bytes"] - memory["weight_bytes"] - memory["state_bytes"]
-    shown = f"{memory['activation_bytes'] / 2**20:.0f} MiB by the plan, {driver / 2**20:.0f} by the driver"
-    result = {"plan": memory["activation_bytes"], "driver": driver}
-    if options.peers and name in models.MEMORY:
-        result["eager"] = peer_memory(name)
-        share = result["eager"] / max(driver, memory["activation_bytes"])
-        shown += f"; eager attention {result['eager'] / 2**20:.0f} MiB ({share:.1f}x)"
-    print(f"{name + ' activations':34} {shown}", flush=True)
-    return result
+def run_models(options):
+    need_gpu("transformers")
+    return whole_models.run(options)
 
 
-def row_lengths(rows, length, fill):
-    """Lengths with the mean that Ingot's cases have, spread around it."""
-    import random
-    draw = random.Random(1)
-    least = max(1, int((2 * fill / 100 - 1) * length))
-    most = min(length, int(2 * fill / 100 * length))
-    return [length if fill == 100 else draw.randint(least, most) for _ in range(rows)]
+def run_kernels(options):
+    if options.compile:
+        return kernels.compile_all(options)
+    if options.list:
+        return kernels.show_cases(options)
+    need_gpu()
+    return kernels.run(options)
 
 
-def run_peers(name, case):
-    """{peer: (median, min, max) in ms} for one case."""
-    import peers
-    import torch
-    kind, rows, length, fill = case
-    config, results = models.MODELS[name][0], {}
-    with torch.inference_mode():
-        model = peers.build(config, models.dtype(name))
-        variants = [("eager", False), ("compiled", True)]
-        for variant, compiled in variants:
-            try:
-                if kind == "decode":
-                    results[variant] = peers.decode(model, rows, length, compiled)
-                elif kind == "prefill":
-                    if not compiled:
-                        results[variant] = peers.prefill(model, rows, length)
-                else:
-                    results[variant] = peers.forward(model, row_lengths(rows, length, fill), length,
-                                                     compiled)
-            except Exception as error:  # a peer that fails is reported, not hidden
-                print(f"{name} {kind} {variant}: {type(error).__name__}: {error}", file=sys.stderr)
-            peers.release()
-        del model
-    peers.release()
-    return results
-
-
-def limit_ms(name, case, rates):
-    """The least time: bytes of weights over the read rate, or operations over the matmul rate."""
-    kind, rows, length, fill = case
-    config = models.MODELS[name][0]
-    size = {"f32": 4, "bf16": 2, "f16": 2}[models.dtype(name)]
-    if kind == "decode":
-        heads = config.get("num_key_value_heads", config["num_attention_heads"])
-        d = config.get("head_dim", config["hidden_size"] // config["num_attention_heads"])
-        cache = 2 * rows * length * heads * d * config["num_hidden_layers"]
-        return (models.parameters(config) + cache) * size / rates["read"] * 1e3
-    return models.flops(config, row_lengths(rows, length, fill)) / rates["gemm"] * 1e3
-
-
-def run(options):
-    import torch
-    import ceilings
-    rates = {"read": ceilings.read_rate(), "gemm": ceilings.gemm_rate(torch.bfloat16),
-             "upload": ceilings.upload_rate()}
-    device = torch.cuda.get_device_name(0)
-    print(f"{device}: read {rates['read'] / 1e12:.2f} TB/s, bf16 matmul "
-          f"{rates['gemm'] / 1e12:.0f} TFLOP/s, upload {rates['upload'] / 1e9:.1f} GB/s; "
-          f"torch {torch.__version__}")
-    torch.cuda.empty_cache()
-    report = {"device": device, "rates": rates, "cases": []}
-    print(f"{'case':34} {'ingot ms':>20} {'of limit':>9}  peers: ms (ingot is so much faster)")
-    for name in options.models:
-        ingot, memory, seconds = run_ingot(options, name)
-        packed = run_ingot(options, name, packed=True)[0] if has_packed(name) else {}
-        if memory.get("driver_bytes"):
-            report.setdefault("activations", {})[name] = print_memory(options, name, memory)
-        for case in models.CASES[name]:
-            key = case_flag(*case)[0][2:] + " " + case_flag(*case)[1]
-            mine = ingot.get(key)
-            theirs = run_peers(name, case) if options.peers else {}
-            if key in packed:
-                theirs["packed"] = packed[key]
-            limit = limit_ms(name, case, rates)
-            report["cases"].append({"model": name, "case": key, "ingot_ms": mine,
-                                    "peers_ms": theirs, "limit_ms": limit,
-                                    "load_and_bench_seconds": seconds})
-            shown = f"{mine[0]:.3f} ({mine[1]:.3f}-{mine[2]:.3f})" if mine else "-"
-            share = f"{limit / mine[0]:.2f}" if mine else "-"
-            others = "  ".join(f"{peer} {ms[0]:.3f}" + (f" ({ms[0] / mine[0]:.2f}x)" if mine else "")
-                               for peer, ms in theirs.items())
-            print(f"{name + ' ' + key:34} {shown:>20} {share:>9}  {others}", flush=True)
-            if options.json:
-                with open(options.json, "w", encoding="utf-8") as file:
-                    json.dump(report, file, indent=1)
-
-
-def measure_start(options):
-    import torch
+def run_start(options):
+    need_gpu("transformers")
+    report.need_program(options.ingot_run, "--ingot-run")
     import ceilings
     import start
-    link = ceilings.upload_rate()
-    print(f"{torch.cuda.get_device_name(0)}: upload {link / 1e9:.1f} GB/s; seconds from the start of a process, "
+    out = report.Report("start", options.json, report.machine())
+    out.data["rates"] = ceilings.rates()
+    link = out.data["rates"]["upload"]
+    print(f"{out.data['machine']['device']}: upload {link / 1e9:.1f} GB/s; seconds from the start of a process, "
           f"a prompt of {start.PROMPT_TOKENS} tokens, medians of {options.runs}", flush=True)
-    torch.cuda.empty_cache()
-    report = {"upload": link, "start": start.run(options, ingot_file, link)}
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(report, file, indent=1)
+    start.run(options, whole_models.ingot_file, link, out)
+    return out.end()
+
+
+def run_compare(options):
+    lines, slower = compare.compare(report.read(options.old), report.read(options.new))
+    print("\n".join(lines))
+    return 5 if slower else 0
+
+
+def run_plot(options):
+    report.need("matplotlib", f"{sys.executable} -m pip install matplotlib")
+    import plots
+    stems = [os.path.splitext(os.path.basename(path))[0] for path in options.files]
+    if len(set(stems)) != len(stems):
+        raise report.Failure("two files of one name would be drawn into the same plots; draw them into two folders", 2)
+    for path, stem in zip(options.files, stems):
+        print("\n".join(plots.draw(report.read(path), options.output, stem)))
+
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for command, action in (("compile", whole_models.compile_all), ("run", run_models), ("kernels", run_kernels),
+                            ("start", run_start)):
+        names = list(kernel_cases.CONFIGS if command == "kernels" else models.MODELS)
+        sub = commands.add_parser(command)
+        sub.set_defaults(action=action, names=names)
+        sub.add_argument("--out", required=True, help="folder of configs and ingots")
+        sub.add_argument("--models", default=",".join(names), help=f"names, with commas [{','.join(names)}]")
+        if command in ("compile", "kernels"):
+            sub.add_argument("--bin", default="build/bin", help="folder of ingot, to compile [build/bin]")
+            sub.add_argument("--target", default="sm_90a", help="of ingot compile [sm_90a]")
+        if command != "compile":
+            sub.add_argument("--ingot-run", default="build/bin/ingot-run")
+            sub.add_argument("--json", help="write all figures there, as they come")
+        if command in ("run", "start"):
+            sub.add_argument("--no-peers", dest="peers", action="store_false")
+        if command in ("run", "kernels"):
+            sub.add_argument("--only", default="", help="cases whose names have one of these parts, with commas")
+        if command == "kernels":
+            sub.add_argument("--compile", action="store_true", help="write the ingots")
+            sub.add_argument("--list", action="store_true", help="print the cases and their kernels")
+            sub.add_argument("--rounds", type=int, default=15, help="times of each, in turn [15]")
+            sub.add_argument("--rest", type=float, default=0.002, help="seconds in front of each [0.002]")
+            sub.add_argument("--seconds", type=float, default=0, help="begin no case after that long")
+        if command == "start":
+            sub.add_argument("--runs", type=int, default=3, help="processes of each kind [3]")
+    sub = commands.add_parser("compare")
+    sub.set_defaults(action=run_compare)
+    sub.add_argument("old")
+    sub.add_argument("new")
+    sub = commands.add_parser("plot")
+    sub.set_defaults(action=run_plot)
+    sub.add_argument("files", nargs="+", metavar="FILE.json")
+    sub.add_argument("-o", "--output", required=True, metavar="DIR")
+    options = parser.parse_args(arguments)
+    if "models" in options:
+        options.models = options.models.split(",")
+        for name in options.models:
+            if name not in options.names:
+                parser.error(f"unknown model {name!r}; there are {', '.join(options.names)}")
+    return options
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    for command in ("compile", "run", "start"):
-        sub = commands.add_parser(command)
-        sub.add_argument("--out", required=True, help="folder of configs and ingots")
-        sub.add_argument("--models", default=",".join(models.MODELS), help="names, with commas")
-        if command == "compile":
-            sub.add_argument("--bin", default="build/bin")
-            sub.add_argument("--target", default="sm_90a")
-        else:
-            sub.add_argument("--ingot-run", default="build/bin/ingot-run")
-            sub.add_argument("--json", help="write all figures there")
-            sub.add_argument("--no-peers", dest="peers", action="store_false")
-        if command == "start":
-            sub.add_argument("--runs", type=int, default=3, help="processes of each kind [3]")
-    options = parser.parse_args()
-    options.models = options.models.split(",")
-    for name in options.models:
-        if name not in models.MODELS:
-            parser.error(f"unknown model {name!r}; there are {', '.join(models.MODELS)}")
-    {"compile": compile_models, "run": run, "start": measure_start}[options.command](options)
+    options = parse()
+    try:
+        return options.action(options) or 0
+    except report.Failure as failure:
+        print(f"gpu_bench.py: error: {failure}", file=sys.stderr)
+        return failure.code
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,6 +1,7 @@
 """The models of the GPU benchmarks, as Hugging Face configs: real sizes, weights drawn at random."""
 import json
 import os
+import random
 
 _LLAMA = {
     "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu",
@@ -47,15 +48,20 @@ MODELS = {
     }, ["--dtype", "f16", "--max-batch", "128", "--max-context", "512", "--max-tokens", "65536"]),
 }
 
-# model -> cases of `ingot-run bench`; the peers run the same.
+_DECODE = [("decode", rows, 512, 100) for rows in (1, 2, 4, 8, 16)]
+
+# model -> cases of `ingot-run bench`: what, rows, tokens of a row (in the cache, for decode), percent filled.
 CASES = {
-    "llama-3.2-1b": [("decode", 1, 512, 100), ("decode", 16, 512, 100), ("prefill", 1, 4096, 100)],
-    "llama-3.1-8b": [("decode", 1, 512, 100), ("decode", 16, 512, 100), ("prefill", 1, 4096, 100)],
+    "llama-3.2-1b": [*_DECODE, ("prefill", 1, 4096, 100)],
+    "llama-3.1-8b": [*_DECODE, ("prefill", 1, 4096, 100)],
     "llama-7b": [("prefill", 1, 4096, 100)],
     "bert-base": [("forward", 128, 512, 53), ("forward", 128, 512, 100), ("forward", 32, 128, 55),
                   ("forward", 1, 512, 100)],
     "minilm-l6": [("forward", 128, 512, 51), ("forward", 1, 128, 100)],
 }
+
+# The peers run the same, but of decode these rows only: to compile a model for each takes a minute.
+PEER_DECODE_ROWS = (1, 16)
 
 # Whose activations are measured beside eager attention's.
 MEMORY = ["llama-7b"]
@@ -86,6 +92,26 @@ def parameters(config):
     return layers * layer + (e * config["vocab_size"] if gated else 0)
 
 
+def cache_elements(config, rows, tokens):
+    """Keys and values of that many tokens a row."""
+    heads = config["num_attention_heads"]
+    d = config.get("head_dim", config["hidden_size"] // heads)
+    return 2 * rows * tokens * config.get("num_key_value_heads", heads) * d * config["num_hidden_layers"]
+
+
+def work(name, case):
+    """(floating-point operations, bytes of weights and cache) of a case."""
+    kind, rows, length, fill = case
+    config, size = MODELS[name][0], {"f32": 4, "bf16": 2, "f16": 2}[dtype(name)]
+    if kind != "decode":
+        return flops(config, row_lengths(rows, length, fill)), parameters(config) * size
+    heads = config["num_attention_heads"]
+    d = config.get("head_dim", config["hidden_size"] // heads)
+    attention = 4 * heads * d * length * config["num_hidden_layers"]
+    return (rows * (2 * parameters(config) + attention),
+            (parameters(config) + cache_elements(config, rows, length)) * size)
+
+
 def flops(config, lengths):
     """Floating-point operations of one pass over rows of these lengths: matmuls and attention of valid
     tokens, causal attention counted at half."""
@@ -98,3 +124,11 @@ def flops(config, lengths):
     # A prefill needs the logits of each row's last token only.
     head = 2 * e * config["vocab_size"] * len(lengths) if gated else 0
     return 2 * body * sum(lengths) + attention + head
+
+
+def row_lengths(rows, length, fill):
+    """Lengths with the mean that Ingot's cases have, spread around it."""
+    draw = random.Random(1)
+    least = max(1, int((2 * fill / 100 - 1) * length))
+    most = min(length, int(2 * fill / 100 * length))
+    return [length if fill == 100 else draw.randint(least, most) for _ in range(rows)]

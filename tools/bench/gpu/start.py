@@ -83,26 +83,35 @@ def show(label, times, bytes_=0, link=0):
     print(line + "\n" + " " * 35 + "  ".join(f"{key} {times[key]:.3f}" for key in stages), flush=True)
 
 
-def run(options, ingot_file, link):
-    """All models with a generation loop: {model: {source: times}}."""
+def run(options, ingot_file, link, out):
+    """All models with a generation loop: {model: {source: times}} in the report, as they come."""
     prompt = os.path.join(options.out, "prompt.txt")
     with open(prompt, "w", encoding="utf-8") as file:
         file.write(",".join(str(3 + i * 37 % 30000) for i in range(PROMPT_TOKENS)) + "\n")
-    report = {}
+    results = out.data["start"] = {}
     for name in options.models:
         if models.CASES[name][0][0] == "forward":
             continue
-        folder = write_checkpoint(name, options.out)
-        bytes_ = read_all(folder)
-        results = report.setdefault(name, {"bytes": bytes_})
-        results["folder"] = run_ingot(options, ingot_file(options, name), folder, prompt)
-        show(f"{name} --weights FOLDER", results["folder"], bytes_, link)
-        results["random"] = run_ingot(options, ingot_file(options, name), "random:1", prompt)
-        show(f"{name} --weights random:1", results["random"], bytes_, link)
-        if options.peers:
-            results["transformers"] = run_peer(options, folder)
-            show(f"{name} transformers", results["transformers"])
-    return report
+        try:
+            folder = write_checkpoint(name, options.out)
+            bytes_ = read_all(folder)
+        except Exception as failure:
+            out.fail(f"{name} checkpoint", failure)
+            continue
+        results[name] = {"bytes": bytes_}
+        file = ingot_file(options, name)
+        ways = {"--weights FOLDER": lambda: run_ingot(options, file, folder, prompt),
+                "--weights random:1": lambda: run_ingot(options, file, "random:1", prompt),
+                "transformers": lambda: run_peer(options, folder)}
+        for way, work in ways.items():
+            if way == "transformers" and not options.peers:
+                continue
+            try:
+                results[name][way] = work()
+                show(f"{name} {way}", results[name][way], *((bytes_, link) if "FOLDER" in way else ()))
+            except Exception as failure:
+                out.fail(f"{name} {way}", failure)
+            out.write()
 
 
 def peer(options):
