@@ -1,4 +1,4 @@
-//===- Sources.cpp - The checkpoint tensors of a module ---------------------===//
+//===- Sources.cpp - Checkpoint tensors and types, for the runtime ---------===//
 #include "codegen/Sources.h"
 
 #include "runtime/format/Checksum.h"
@@ -17,6 +17,22 @@ SourceSpec codegen::toSpec(exec::SourceOp source) {
   if (source.getInitStd())
     spec.initStd = source.getInitStd()->convertToFloat();
   return spec;
+}
+
+ElementType codegen::toElementType(Type type) {
+  if (type.isF16())
+    return ElementType::F16;
+  if (type.isBF16())
+    return ElementType::BF16;
+  if (type.isUnsignedInteger(8))
+    return ElementType::U8;
+  if (type.isInteger(8))
+    return ElementType::I8;
+  if (type.isInteger(32))
+    return ElementType::I32;
+  if (type.isInteger(64))
+    return ElementType::I64;
+  return type.isInteger(1) ? ElementType::I1 : ElementType::F32;
 }
 
 flatbuffers::Offset<format::Stored> codegen::buildStored(flatbuffers::FlatBufferBuilder &builder,

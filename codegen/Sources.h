@@ -1,4 +1,4 @@
-//===- Sources.h - The checkpoint tensors of a module ------------*- C++ -*-===//
+//===- Sources.h - Checkpoint tensors and types, for the runtime -*- C++ -*-===//
 #pragma once
 
 #include "dialects/Exec/ExecOps.h"
@@ -9,6 +9,9 @@ namespace ingot::codegen {
 
 /// What `source` asks of a checkpoint.
 SourceSpec toSpec(exec::SourceOp source);
+
+/// The element type of a buffer as the runtime calls it.
+ElementType toElementType(mlir::Type type);
 
 /// Name, type and checksum of the tensor that `weights` has for `source`; none where weights are
 /// not embedded (null) or it has no such tensor, which is for whoever makes the weights to report.

@@ -170,22 +170,6 @@ private:
 
 } // namespace
 
-static ElementType toElementType(Type type) {
-  if (type.isF16())
-    return ElementType::F16;
-  if (type.isBF16())
-    return ElementType::BF16;
-  if (type.isUnsignedInteger(8))
-    return ElementType::U8;
-  if (type.isInteger(8))
-    return ElementType::I8;
-  if (type.isInteger(32))
-    return ElementType::I32;
-  if (type.isInteger(64))
-    return ElementType::I64;
-  return type.isInteger(1) ? ElementType::I1 : ElementType::F32;
-}
-
 /// The weights in the order of the section: the ranges of the devices follow each other, each
 /// starting on a page.
 static Result<std::vector<WeightJob>> collectWeights(ModuleOp module, const WeightSource &weights,

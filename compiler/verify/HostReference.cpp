@@ -3,6 +3,7 @@
 #include "compiler/verify/HostReference.h"
 
 #include "codegen/KernelRegistry.h"
+#include "codegen/Sources.h"
 #include "codegen/cuda/Stub.h"
 #include "compiler/Target.h"
 #include "compiler/verify/Rounding.h"
@@ -21,22 +22,6 @@
 using namespace mlir;
 
 namespace ingot::verify {
-
-static ElementType elementType(Type type) {
-  if (type.isF16())
-    return ElementType::F16;
-  if (type.isBF16())
-    return ElementType::BF16;
-  if (type.isUnsignedInteger(8))
-    return ElementType::U8;
-  if (type.isInteger(8))
-    return ElementType::I8;
-  if (type.isInteger(32))
-    return ElementType::I32;
-  if (type.isInteger(64))
-    return ElementType::I64;
-  return type.isInteger(1) ? ElementType::I1 : ElementType::F32;
-}
 
 /// "linear, activation".
 static std::string summarize(exec::KernelOp kernel) {
@@ -126,7 +111,7 @@ Status HostReference::compile(ModuleOp module) {
     kernel.summary = summarize(op);
     kernel.numInputs = op.getNumInputs();
     for (exec::BufferType type : op.getBufferTypes())
-      kernel.types.push_back(elementType(type.getElementType()));
+      kernel.types.push_back(codegen::toElementType(type.getElementType()));
     for (bool flag : op.getWrittenBuffers())
       kernel.written.push_back(flag);
     kernel.budget = budgetOf(op);
