@@ -81,6 +81,12 @@ class Plan(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "got 'arena'"):
             plan.Buffer("arena")
 
+    def test_fits(self):
+        for arch, capability, expected in (("sm_90a", (9, 0), True), ("sm_90a", (10, 0), False),
+                                           ("sm_80", (8, 6), True), ("sm_86", (8, 0), False), ("sm_80", (9, 0), False),
+                                           ("sm_100a", (10, 0), True)):
+            self.assertEqual(plan.fits(arch, capability), expected, (arch, capability))
+
     def test_ingot(self):
         """What the compiler writes: launches of both families, whose sizes and tensor maps can be worked out."""
         with tempfile.TemporaryDirectory() as work:
@@ -194,7 +200,7 @@ class Cases(unittest.TestCase):
         found = {}
         for program, rows in (("step", 1), ("decode", 2)):
             batch = kernel_cases.Batch("llama-7b", 512, program, rows, 8 if program == "step" else 1, ("linear",))
-            whole = mock.Mock(launches={program: launches})
+            whole = mock.Mock(launches={program: launches}, arch="sm_90a")
             found[program] = [case.name for case in kernel_cases.cases(batch, whole)]
         self.assertEqual(found, {"step": ["llama-7b step o_proj 8 128x64"],
                                  "decode": ["llama-7b decode o_proj 2 128x64"]})
@@ -232,6 +238,20 @@ class Reports(unittest.TestCase):
         self.assertIn("(0.96x)", line)  # the peer takes 1.2 floors, Ingot 1 / 0.8
         missing = tables.model_line("x", {**case, "ingot_ms": None})
         self.assertRegex(missing, r"x +- +-  cublaslt \d")
+
+    def test_summary(self):
+        data = make_report("kernels")
+        for case, rows in zip(data["cases"], (1, 16)):
+            case["case"] = f"decode o_proj {rows} 2048x2048"
+        for i, speed in ((0, 0.9), (3, 0.5)):
+            data["cases"][i]["peers_ms"]["cublaslt"] = times(data["cases"][i]["ingot_ms"]["median"] * speed)
+        self.assertEqual(tables.kernel_summary(data), [
+            "linear, decode: 2 cases, 0.80 of the floor; 0.93x cublaslt's speed, least 0.90x "
+            "(llama-3.2-1b decode o_proj 1 2048x2048)",
+            "linear, many rows: 2 cases, 0.80 of the floor; 0.69x cublaslt's speed, least 0.50x "
+            "(llama-3.2-1b step o_proj 4096 2048x2048)",
+            "attention, many rows: 1 cases, 0.80 of the floor; 0.88x cudnn's speed, least 0.88x "
+            "(bert-base forward self 4x4096 full)"])
 
     def test_compare(self):
         old, new = make_report("models"), make_report("models")
@@ -313,9 +333,88 @@ class CommandLine(unittest.TestCase):
                 paths.append(os.path.join(work, name + ".json"))
                 with open(paths[-1], "w", encoding="utf-8") as file:
                     json.dump(make_report("kernels", scale), file)
-            self.assertEqual(run("compare", *paths)[0], 5)
+            self.assertEqual(run("compare", *paths)[0], 1)
             code, out, _ = run("compare", *reversed(paths))
             self.assertEqual((code, out.splitlines()[-1]), (0, "0 slower, 5 faster, 0 within the spread"))
+
+
+@unittest.skipUnless(importlib.util.find_spec("torch"), "no PyTorch")
+class Operands(unittest.TestCase):
+    """What a result is compared with, against loops."""
+
+    def case(self, family, buffers, batch, entry="k"):
+        import operands
+        kernel = {"entry": entry, "description": f"{family}, heads=4/2 D=8, f32; some way"}
+        step = {"location": "layers.0.proj", "grid": "1, 1, 1", "sizes": "T", "buffers": buffers}
+        case = kernel_cases.Case(batch, plan.Launch(step, kernel, b""), "sm_90a")
+        return operands.make(case, "cpu")
+
+    def test_linear(self):
+        import torch
+        batch = kernel_cases.Batch("llama-7b", 512, "step", 1, 3, ("linear",))
+        work = self.case("linear", ["arena+0 f32[T, 16]", "weights+0 f32[8, 16]", "weights+0 f32[8]",
+                                    "arena+0 f32[T, 8]", "arena+0 f32[T, 8]"], batch, "ingot_linear_activation")
+        x, weight, bias, residual, y = work.draw(1)
+        self.assertTrue(torch.isnan(y).all())
+        sums = torch.stack([torch.stack([(x[t] * weight[n]).sum() + bias[n] for n in range(8)]) for t in range(3)])
+        torch.testing.assert_close(work.reference([x, weight, bias, residual, y]),
+                                   sums / (1 + torch.exp(-sums)) + residual, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(work.peer([[x, weight, bias, residual, y]])(0), sums, atol=1e-5, rtol=1e-5)
+        self.assertEqual((work.flops, work.bytes), (2 * 3 * 8 * 16, 4 * (3 * 16 + 8 * 16 + 8 + 3 * 8 * 2)))
+        with self.assertRaisesRegex(ValueError, r"argument 2, arena f32\[5\]: expected a weight"):
+            self.case("linear", ["arena+0 f32[T, 16]", "weights+0 f32[8, 16]", "arena+0 f32[5]", "arena+0 f32[T, 8]"],
+                      batch)
+
+    def test_gated_linear(self):
+        import torch
+        work = self.case("gated_linear", ["arena+0 f32[T, 16]", "weights+0 f32[16, 16]", "arena+0 f32[T, 8]"],
+                         kernel_cases.Batch("llama-7b", 512, "step", 1, 3, ("gated_linear",)))
+        x, weight, y = tensors = work.draw(1)
+        for t in range(3):
+            for n in range(8):
+                gate, up = (float((x[t] * weight[n // 4 * 8 + n % 4 + half]).sum()) for half in (0, 4))
+                expected = torch.nn.functional.silu(torch.tensor(gate)) * up
+                self.assertAlmostEqual(float(work.reference(tensors)[t, n]), float(expected), places=4)
+
+    def attend(self, q, keys, values):
+        """Of one query head over keys that it sees."""
+        import torch
+        return torch.softmax(keys @ q / 8**0.5, 0) @ values
+
+    def test_attention(self):
+        """Causal, rows behind each other, queries, keys and values in one buffer."""
+        import torch
+        work = self.case("attention", ["arena+0 f32[T, 64]", "arena+0 i32[4]", "arena+0 f32[T, 32]"],
+                         kernel_cases.Batch("llama-7b", 512, "forward", 2, 5, ("attention",)))
+        qkv, cu, _ = tensors = work.draw(1)
+        self.assertEqual(cu.tolist(), [0, 5, 10, 10])
+        result = work.reference(tensors)
+        for token in range(10):
+            first = token // 5 * 5
+            for head in range(4):
+                kv = 8 * (head // 2)
+                expected = self.attend(qkv[token, 8 * head:8 * head + 8], qkv[first:token + 1, 32 + kv:40 + kv],
+                                       qkv[first:token + 1, 48 + kv:56 + kv])
+                torch.testing.assert_close(result[token, 8 * head:8 * head + 8], expected, atol=1e-5, rtol=1e-5)
+
+    def test_paged(self):
+        """A token a row over a cache in blocks; sets share none."""
+        import torch
+        batch = kernel_cases.Batch("llama-7b", 512, "decode", 2, 1, ("attention",), past=20)
+        work = self.case("attention", ["arena+0 f32[T, 32]", "state+0 f32[40, 2, 16, 8]", "state+0 f32[40, 2, 16, 8]",
+                                       "arena+0 i32[3]", "arena+0 i32[B, NB]", "arena+0 i32[B]", "arena+0 f32[T, 32]"],
+                         batch)
+        sets = [work.draw(seed) for seed in range(2)]
+        q, keys, values, cu, table, past, _ = sets[1]
+        self.assertEqual((cu.tolist(), past.tolist()), ([0, 1, 2], [20, 20]))
+        self.assertFalse(set(table.flatten().tolist()) & (set(sets[0][4].flatten().tolist()) | {0}))
+        result = work.reference(sets[1])
+        for row in range(2):
+            for head in range(4):
+                seen = [(int(table[row, key // 16]), head // 2, key % 16) for key in range(21)]
+                expected = self.attend(q[row, 8 * head:8 * head + 8], torch.stack([keys[place] for place in seen]),
+                                       torch.stack([values[place] for place in seen]))
+                torch.testing.assert_close(result[row, 8 * head:8 * head + 8], expected, atol=1e-5, rtol=1e-5)
 
 
 class Runs(unittest.TestCase):
@@ -324,6 +423,7 @@ class Runs(unittest.TestCase):
     def setUp(self):
         self.work = self.enterContext(tempfile.TemporaryDirectory())
         torch = mock.MagicMock()
+        torch.cuda.get_device_capability.return_value = (9, 0)
         peers = mock.Mock(decode=mock.Mock(side_effect=self.decode),
                           prefill=mock.Mock(return_value=(9.0, 8.0, 10.0)))
         ceilings = mock.Mock(rates=lambda: make_report("models")["rates"])
@@ -378,7 +478,7 @@ class Runs(unittest.TestCase):
         cases = [mock.Mock(batch=mock.Mock(model="m")) for _ in names]
         for case, name in zip(cases, names):
             case.name, case.launch.family = f"m {name}", "linear"
-            case.launch.kernel = {"description": "linear, some way"}
+            case.launch.kernel, case.arch = {"description": "linear, some way"}, "sm_90a"
         good = {key: make_report("kernels")["cases"][0][key] for key in ("flops", "bytes", "floor_ms", "ingot_ms",
                                                                          "peers_ms")}
         alone = {**good, "peers_ms": {}}
@@ -391,6 +491,11 @@ class Runs(unittest.TestCase):
         self.assertEqual([case["case"] for case in read["cases"]], ["good", "peerless"])
         self.assertEqual([failure["case"] for failure in read["failures"]],
                          ["m wrong", "m peerless, peer", "m lost", "all cases behind it"])
+        cases[-1].arch = "sm_100a"
+        with mock.patch.object(kernels, "all_cases", return_value=cases):
+            with self.assertRaisesRegex(report.Failure, "are for sm_100a, the GPU is of compute capability 9.0"):
+                kernels.run(self.options)
+        cases[-1].arch = "sm_90a"
         self.options.seconds = 1e-9
         with mock.patch.object(kernels, "all_cases", return_value=cases):
             self.assertEqual(kernels.run(self.options), 0)

@@ -12,7 +12,7 @@
     gpu_bench.py start --out DIR --ingot-run build/bin/ingot-run [--json FILE]
         writes checkpoints of random weights, then times processes that load them and make a first token
     gpu_bench.py compare OLD.json NEW.json
-        prints what got slower or faster by more than the spread; exit code 5 if anything got slower
+        prints what got slower or faster by more than the spread; exit code 1 if anything got slower
     gpu_bench.py plot FILE.json... -o DIR
         draws roofline and step times as SVG and PNG; needs matplotlib
 
@@ -73,7 +73,7 @@ def run_start(options):
 def run_compare(options):
     lines, slower = compare.compare(report.read(options.old), report.read(options.new))
     print("\n".join(lines))
-    return 5 if slower else 0
+    return 1 if slower else 0
 
 
 def run_plot(options):

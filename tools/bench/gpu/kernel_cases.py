@@ -84,8 +84,8 @@ def write_folder(name, root):
 class Case:
     """One launch of a batch."""
 
-    def __init__(self, batch, launch):
-        self.batch, self.launch = batch, launch
+    def __init__(self, batch, launch, arch):
+        self.batch, self.launch, self.arch = batch, launch, arch
         self.config, self.values = CONFIGS[batch.model][0], batch.values()
         self.shapes = [buffer.shape(self.values) for buffer in launch.buffers]
         module = launch.location.split(".")[-1]
@@ -109,7 +109,7 @@ def cases(batch, plan):
     for launch in plan.launches.get(batch.program, []):
         if launch.family not in batch.families:
             continue
-        case = Case(batch, launch)
+        case = Case(batch, launch, plan.arch)
         # Of a prefill: what works on all tokens, not on the last ones of the rows.
         if batch.program == "decode" or case.shapes[0][0] == case.values["T"]:
             found.setdefault((launch.kernel["entry"], str(case.shapes)), case)

@@ -141,6 +141,11 @@ def run(options):
     import launcher
     import torch
     cases = all_cases(options)
+    capability = torch.cuda.get_device_capability()
+    for arch in {case.arch for case in cases}:
+        if not plan.fits(arch, capability):
+            raise report.Failure(f"the ingots in {options.out} are for {arch}, the GPU is of compute capability "
+                                 f"{capability[0]}.{capability[1]}; compile them with --target for it", 7)
     began = time.monotonic()
     out = report.Report("kernels", options.json, report.machine())
     with torch.inference_mode():
@@ -169,4 +174,5 @@ def run(options):
             out.add({"model": case.batch.model, "case": case.name[len(case.batch.model) + 1:],
                      "family": case.launch.family, "kernel": case.launch.kernel["description"], **result})
             print(tables.kernel_line(case.name, result), flush=True)
+    print("\n".join(tables.kernel_summary(out.data)), flush=True)
     return out.end()

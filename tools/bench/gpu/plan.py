@@ -57,6 +57,14 @@ class Plan:
             for program in told["steps"]}
 
 
+def fits(arch, capability):
+    """Whether code for `arch` (sm_90, sm_90a) runs on a GPU of a compute capability, as (9, 0)."""
+    major, minor = divmod(int(arch[3:].rstrip("af")), 10)
+    if arch.endswith("a"):
+        return (major, minor) == capability
+    return major == capability[0] and minor <= capability[1]
+
+
 def read(ingot_run, file):
     text = report.call([ingot_run, "inspect", file, "--json"], f"{file}: ingot-run inspect")
     with open(file, "rb") as stream:

@@ -75,7 +75,8 @@ def run_peer(options, folder):
 
 
 def show(label, times, bytes_=0, link=0):
-    line = f"{label:34} loaded {times['loaded']:6.2f}  first token {times['first_token']:6.2f}  ended {times['ended']:6.2f} s"
+    line = (f"{label:34} loaded {times['loaded']:6.2f}  first token {times['first_token']:6.2f}  "
+            f"ended {times['ended']:6.2f} s")
     if bytes_ and "weights" in times:
         rate = bytes_ / times["weights"]
         line += f"  weights {rate / 1e9:.1f} GB/s ({100 * rate / link:.0f} % of the link)"

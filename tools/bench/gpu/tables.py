@@ -1,4 +1,5 @@
 """What the tables print."""
+import statistics
 
 
 def heading(data):
@@ -48,3 +49,24 @@ def kernel_line(name, case):
     seconds = case["ingot_ms"]["median"] * 1e-3
     return (f"{name:66} {spread(case['ingot_ms'], 'us'):>26} {case['floor_ms'] * 1e-3 / seconds:8.2f} "
             f"{case['flops'] / seconds / 1e12:8.1f} {case['bytes'] / seconds / 1e12:6.2f}  {_peers(case, 'us')}")
+
+
+def kernel_summary(data):
+    """Lines for linear layers and attention, of decode steps and of all else: how fast beside each peer, on average
+    (geometric) and at least, and what share of the floor."""
+    groups = {}
+    for case in data["cases"]:
+        family = "linear" if "linear" in case["family"] else case["family"]
+        rows = "decode" if case["case"].startswith("decode ") else "many rows"
+        groups.setdefault(f"{family}, {rows}", []).append(case)
+    lines = []
+    for group, cases in groups.items():
+        shares = [case["floor_ms"] / case["ingot_ms"]["median"] for case in cases]
+        line = f"{group}: {len(cases)} cases, {statistics.geometric_mean(shares):.2f} of the floor"
+        for peer in dict.fromkeys(peer for case in cases for peer in case["peers_ms"]):
+            speeds = [(case["peers_ms"][peer]["median"] / case["ingot_ms"]["median"], f"{case['model']} {case['case']}")
+                      for case in cases if peer in case["peers_ms"]]
+            mean = statistics.geometric_mean(speed for speed, _ in speeds)
+            line += f"; {mean:.2f}x {peer}'s speed, least {min(speeds)[0]:.2f}x ({min(speeds)[1]})"
+        lines.append(line)
+    return lines
