@@ -471,6 +471,8 @@ class Runs(unittest.TestCase):
             "llama-7b", "llama-3.2-1b decode 1x512, compiled", "llama-3.2-1b decode 16x512, compiled"])
         self.assertIn("out of memory", read["failures"][0]["text"])
         self.assertIn("RuntimeError: does not compile", self.err.getvalue())
+        # One for each case that has a peer, none for the others.
+        self.assertEqual(sys.modules["peers"].build.call_count, 4)
 
     def test_kernels(self):
         """A wrong result, a peer that fails, a GPU that is lost, time that is over."""
@@ -561,8 +563,16 @@ class Readme(unittest.TestCase):
         """Every command of the README is one; all kinds of command are there."""
         with open(os.path.join(BENCH, "README.md"), encoding="utf-8") as file:
             lines = re.findall(r"^tools/bench/gpu/gpu_bench\.py (.*)$", file.read().replace("\\\n", " "), re.M)
-        seen = {gpu_bench.parse(line.split("#")[0].split()).command for line in lines}
+        commands = [line.split("#")[0].split() for line in lines]
+        seen = {gpu_bench.parse(command).command for command in commands}
         self.assertEqual(seen, {"compile", "run", "kernels", "start", "compare", "plot"})
+        with tempfile.TemporaryDirectory() as work, contextlib.chdir(work):
+            for name in ("models", "kernels", "old", "new"):
+                with open(name + ".json", "w", encoding="utf-8") as file:
+                    json.dump(make_report("kernels" if name == "kernels" else "models"), file)
+            for command in commands:
+                if command[0] == "compare" or command[0] == "plot" and importlib.util.find_spec("matplotlib"):
+                    self.assertEqual(run(*command)[0], 0, command)
 
 
 if __name__ == "__main__":

@@ -60,12 +60,14 @@ def _all():
               for name in decoders for rows in (1, 16)]
     many = [Batch(name, tokens, "step", 1, tokens, LINEAR) for name in decoders for tokens in (4096, 512)]
     many += [Batch("bert-base", 65536, "forward", 128, 512, LINEAR, fill=53),
-             Batch("bert-base", 512, "forward", 1, 512, LINEAR)]
+             Batch("bert-base", 512, "forward", 1, 512, LINEAR + ATTENTION)]
     # 16384 tokens of 1k, 4k and 16k: full and causal, heads of 64 and of 128.
     attention = [Batch(name, 16384, "forward", 16384 // length, length, ATTENTION)
                  for length in (4096, 1024, 16384)
                  for name in ("llama-3.2-1b", "llama-3.1-8b", "bert-base", "encoder-d128")]
     attention += [Batch(name, 4096, "step", 1, 4096, ATTENTION) for name in decoders]
+    attention += [Batch("bert-base", 65536, "forward", 128, 512, ATTENTION)]
+    decode += [Batch(name, 4096, "decode", rows, 1, ATTENTION, past=4095) for name in decoders for rows in (1, 16)]
     return many[:1] + attention[:4] + decode[:4] + many[1:] + attention[4:] + decode[4:]
 
 

@@ -96,14 +96,21 @@ def measure_memory(options, name, memory, out):
     print(f"{name + ' activations':34} {shown}", flush=True)
 
 
+def peer_variants(case):
+    """What is measured beside a case."""
+    if case[0] == "decode":
+        return ("eager", "compiled") if case[1] in models.PEER_DECODE_ROWS else ()
+    return ("eager",) if case[0] == "prefill" else ("eager", "compiled")
+
+
 def run_peer(model, case, compiled):
-    """Times of one case, or None where it is not compared."""
+    """Times of one case."""
     import peers
     kind, rows, length, fill = case
     if kind == "decode":
-        return peers.decode(model, rows, length, compiled) if rows in models.PEER_DECODE_ROWS else None
+        return peers.decode(model, rows, length, compiled)
     if kind == "prefill":
-        return None if compiled else peers.prefill(model, rows, length)
+        return peers.prefill(model, rows, length)
     return peers.forward(model, models.row_lengths(rows, length, fill), length, compiled)
 
 
@@ -113,12 +120,11 @@ def run_peers(name, case, out):
     import torch
     results, model = {}, None
     with torch.inference_mode():
-        for variant in ("eager", "compiled"):
+        for variant in peer_variants(case):
             try:
                 model = model or peers.build(models.MODELS[name][0], models.dtype(name))
                 measured = run_peer(model, case, variant == "compiled")
-                if measured:
-                    results[variant] = dict(zip(("median", "min", "max"), measured))
+                results[variant] = dict(zip(("median", "min", "max"), measured))
             except Exception as failure:
                 out.fail(f"{name} {case_name(case)}, {variant}", failure)
             peers.release()
