@@ -34,6 +34,7 @@ class DialectRegistry;
 
 namespace ingot::host {
 
+/// On a function whose zeros are to go past the caches: do its rows and blocks begin with a line?
 inline constexpr llvm::StringLiteral streamZerosAttr = "ingot.stream_zeros";
 
 struct HostImageOptions {

@@ -131,9 +131,10 @@ void codegen::makeUnpackInPlace(func::FuncOp func, std::optional<int64_t> mostBy
       tensor::EmptyOp::create(builder, loc, {count, widthAttr}, packedType.getElementType());
   int64_t most = chooseColumns(width);
   int64_t elementBytes = packedType.getElementTypeBitWidth() / 8;
-  if (mostBytes.value_or(0) > kCacheBytes && width * elementBytes % kLineBytes == 0 &&
-      most * elementBytes % kLineBytes == 0)
-    func->setAttr(host::streamZerosAttr, builder.getUnitAttr());
+  if (mostBytes.value_or(0) > kCacheBytes)
+    func->setAttr(host::streamZerosAttr,
+                  builder.getBoolAttr(width * elementBytes % kLineBytes == 0 &&
+                                      most * elementBytes % kLineBytes == 0));
   auto fillColumns = [&](OpBuilder &b, Location l, ValueRange arguments) {
     columns.column = arguments[0];
     AffineExpr column = b.getAffineDimExpr(0);
