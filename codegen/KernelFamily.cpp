@@ -13,6 +13,23 @@ using namespace ingot::codegen;
 
 KernelFamily::~KernelFamily() = default;
 
+Result<std::vector<Selection>> KernelFamily::candidates(exec::KernelOp kernel,
+                                                        const SelectContext &context) const {
+  Result<Selection> selection = select(kernel, context);
+  if (!selection.ok())
+    return selection.status();
+  std::vector<Selection> one;
+  one.push_back(std::move(*selection));
+  return one;
+}
+
+Sample KernelFamily::sample(exec::KernelOp kernel) const {
+  Sample sample;
+  for (auto symbol : kernel.getSizes().getAsRange<exec::SymbolAttr>())
+    sample.sizes.push_back(symbol.getMaximum());
+  return sample;
+}
+
 std::string codegen::nameOps(exec::KernelOp kernel) {
   llvm::SetVector<StringRef> names;
   Block &body = kernel.getBody().front();

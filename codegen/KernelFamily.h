@@ -86,6 +86,9 @@ void takeLayout(exec::KernelOp kernel, const WeightLayout &layout);
 /// "linear + bias + gelu, M=d0*d1 N=1536 K=384, f32".
 struct KernelDesc {
   std::string text;
+  /// What measurements of the kernel are kept under (runtime/format/Tuning.h): the same with bounds
+  /// in place of sizes, so that it is the same in another model. Empty where nothing is chosen.
+  std::string key;
 };
 
 /// Config: how. `attributes` is kept on the kernel, is all that `emit` may depend on besides the
@@ -101,6 +104,13 @@ struct KernelConfig {
 struct KernelLaunch {
   std::array<exec::SizeAttr, 3> grid;
   std::array<uint32_t, 3> block = {0, 0, 0};
+};
+
+/// What a launch that is only measured gets where random numbers would not do.
+struct Sample {
+  llvm::SmallVector<int64_t> sizes; // values of the kernel's size parameters
+  /// Contents of its inputs of integers, which index memory.
+  llvm::SmallVector<std::pair<unsigned, std::vector<int32_t>>> integers;
 };
 
 /// What `select` decides.
@@ -188,6 +198,15 @@ public:
   /// Chooses for a kernel that `match` took. Doesn't change `kernel`. The error's code is
   /// Unsupported or Internal.
   virtual Result<Selection> select(exec::KernelOp kernel, const SelectContext &context) const = 0;
+
+  /// The ways to run a kernel that `match` took, the one that `select` chooses first, then others that
+  /// the cost model does not rule out and that test/gpu has run. They differ in config and launch only.
+  /// A family without a choice gives the one.
+  virtual Result<std::vector<Selection>> candidates(exec::KernelOp kernel,
+                                                    const SelectContext &context) const;
+
+  /// What a kernel that `match` took is measured with: by default its largest sizes.
+  virtual Sample sample(exec::KernelOp kernel) const;
 
   /// Makes the code of `kernels`, all of this family and of `target`. Called once a target, so that
   /// a family can put many kernels in one image. Doesn't change the kernels; their context may be

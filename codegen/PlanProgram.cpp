@@ -216,8 +216,15 @@ Result<Offset<format::Program>> ProgramBuilder::build() {
     unpadding = format::CreateUnpadding(
         fbb, getInteger(given, "flops_per_token", 0), getInteger(given, "flops_per_pair", 0),
         getInteger(given, "packed_ops", 0), getInteger(given, "padded_ops", 0));
+  Offset<format::Candidate> candidate = 0;
+  if (auto given = program->getAttrOfType<DictionaryAttr>(exec::ExecDialect::kCandidateAttr)) {
+    auto kernel = plan.string(given.getAs<StringAttr>("kernel").getValue());
+    auto config = plan.string(given.getAs<StringAttr>("config").getValue());
+    candidate = format::CreateCandidate(fbb, kernel, config,
+                                        given.getAs<BoolAttr>("modelled").getValue());
+  }
   return format::CreateProgram(fbb, name, symbolVector, limitVector, bufferVector, inputVector,
-                               outputVector, stepVector, unpadding);
+                               outputVector, stepVector, unpadding, candidate);
 }
 
 Result<Offset<format::Program>> codegen::buildProgram(PlanContext &plan, exec::ProgramOp program) {

@@ -272,6 +272,10 @@ void Compilation::reportPlan() {
   }
   for (exec::KernelOp kernel : module->getOps<exec::KernelOp>())
     report.kernels += !kernel.getVariantOf();
+  for (exec::ProgramOp program : module->getOps<exec::ProgramOp>())
+    if (auto candidate =
+            program->getAttrOfType<DictionaryAttr>(exec::ExecDialect::kCandidateAttr))
+      report.measuredKernels += candidate.getAs<BoolAttr>("modelled").getValue();
   costs.report(*module,
                findCeiling(pipeline.target, options.dtype,
                            std::max(1u, std::thread::hardware_concurrency())),

@@ -39,6 +39,12 @@ struct CompileOptions {
   bool embedWeights = true;
   /// Name of the phase to stop after; its IR goes to `CompileReport::ir`.
   std::string stopAfter;
+  /// Files of measured choices (ingot-run tune); of two for one kernel the later file's counts.
+  std::vector<std::string> tuning;
+  /// Part of the name of the GPU whose measurements count; empty for all that fit the target.
+  std::string gpu;
+  /// Makes a pack for `ingot-run tune`: programs that measure candidates of the model's kernels.
+  bool tuningPack = false;
   /// Folder for NN-phase.mlir files, made if missing; empty for none.
   std::string dumpPhases;
   /// Folder for every kernel as generated (LLVM IR and assembly); empty for none.
@@ -117,6 +123,8 @@ struct CompileReport {
   uint64_t weightBytes = 0;
   uint64_t stateBytes = 0;
   uint64_t kernels = 0;
+  /// Of a tuning pack: the distinct kernels that `kernels` are candidates of.
+  uint64_t measuredKernels = 0;
   uint64_t codeBytes = 0;
   uint64_t fileBytes = 0;
   std::vector<ProgramReport> programs;

@@ -7,6 +7,7 @@
 #include "mlir/Transforms/Passes.h"
 #include "passes/AttentionRequest.h"
 #include "passes/Passes.h"
+#include "runtime/format/Tuning.h"
 
 using namespace mlir;
 
@@ -107,6 +108,8 @@ static void buildLower(OpPassManager &manager, const PipelineOptions &options) {
   convert.fuseEpilogues = options.runs("fuse-epilogues");
   manager.addPass(createConvertTransformerToExec(convert));
   SelectKernelsOptions select;
+  select.tuning.assign(options.tuning.begin(), options.tuning.end());
+  select.gpu = options.gpu;
   for (const Target &alternative : options.alternatives)
     select.alternatives.push_back(alternative.arch);
   // Behind the forming of kernels, so that a kernel that no family makes better is known by its
@@ -117,6 +120,9 @@ static void buildLower(OpPassManager &manager, const PipelineOptions &options) {
     fuse.alternatives = select.alternatives;
     manager.addPass(createFuseLaunches(fuse));
   }
+  // The kernels that the model would run, before one of their configs is chosen.
+  if (options.tuningPack)
+    manager.addPass(createMakeTuningPrograms());
   // Kernels are outlined and deduplicated by now, so each is decided on once.
   manager.addPass(createSelectKernels(select));
 }
@@ -159,6 +165,20 @@ Result<PipelineOptions> makePipelineOptions(const CompileOptions &options) {
     return request.status();
   pipeline.disabledPasses = options.disabledPasses;
   pipeline.packedInput = options.packedInput;
+  for (const std::string &file : options.tuning)
+    if (Status status = Tuning::read(file).status(); !status.ok())
+      return status.withContext("--tuning: ");
+  pipeline.tuning = options.tuning;
+  pipeline.gpu = options.gpu;
+  pipeline.tuningPack = options.tuningPack;
+  if (pipeline.tuningPack && pipeline.target.kind != "cuda")
+    return Status(ExitCode::Unsupported, "there is nothing to measure for target '" +
+                                             pipeline.target.arch +
+                                             "': only kernels of GPUs offer a choice; name one "
+                                             "with --target sm_90a");
+  if (pipeline.tuningPack && !pipeline.alternatives.empty())
+    return Status(ExitCode::Usage, "--target: a tuning pack is for one target, got " +
+                                       options.target);
   return pipeline;
 }
 

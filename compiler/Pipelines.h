@@ -21,6 +21,11 @@ struct PipelineOptions {
   bool packedInput = false;
   /// The request of select-attention; empty for auto.
   std::string attention;
+  /// Measured choices for select-kernels, and part of the name of the GPU whose count.
+  std::vector<std::string> tuning;
+  std::string gpu;
+  /// Programs that measure candidates of kernels take the place of the model's.
+  bool tuningPack = false;
   /// Optional passes that are left out.
   std::vector<std::string> disabledPasses;
 

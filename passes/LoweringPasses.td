@@ -282,6 +282,33 @@ def FuseLaunches : Pass<"fuse-launches", "::mlir::ModuleOp"> {
   let dependentDialects = ["::ingot::exec::ExecDialect"];
 }
 
+def MakeTuningPrograms : Pass<"make-tuning-programs", "::mlir::ModuleOp"> {
+  let summary = "Turns a model's programs into programs that measure its kernels' candidates";
+  let description = [{
+    Before: kernels without a family, and the programs that launch them.
+
+    After: for each kernel whose family offers several candidates, a program a candidate, which launches
+    a copy of the kernel over weights of its own at the largest sizes; as often as it takes for the
+    operands not to be found in a cache, and for a run to last some hundred microseconds. The model's
+    programs, weights and state are gone.
+
+    ```mlir
+    exec.kernel @linear.2 for @cuda … attributes {exec.takes_candidate = 2 : i64}
+    exec.program @linear.2 symbols() attributes {exec.candidate = {kernel = "cuda.linear: …", config =
+        "{…}", modelled = false}} {
+      exec.launch @linear.2 sizes(4096) ins(%0, %1 : …) outs(%2 : …)
+      exec.launch @linear.2 sizes(4096) ins(%3, %4 : …) outs(%2 : …)
+    }
+    ```
+
+    What a kernel reads is random, so kernels that index memory by what they read (integers) are left as
+    they are, with a missed remark, as are those that update an input.
+
+    Diagnoses (as unsupported): a module where no kernel offers a choice.
+  }];
+  let dependentDialects = ["::ingot::exec::ExecDialect"];
+}
+
 def SelectKernels : Pass<"select-kernels", "::mlir::ModuleOp"> {
   let summary = "Asks the kernel registry who realises each kernel, and how";
   let description = [{
@@ -305,6 +332,9 @@ def SelectKernels : Pass<"select-kernels", "::mlir::ModuleOp"> {
     agree, the weight stays as it is and the families choose again without (a missed remark). Two buffers
     may share bytes where every variant allows it.
 
+    With `tuning`, a kernel for which a file has an entry gets the config that was measured to be the fastest,
+    if its family still offers it; what does not fit is left aside with a missed remark of category `tuning`.
+
     Each choice is a passed remark of category `select-kernels` at the kernel's location; each family
     that was asked before and declined is a missed remark that says why.
 
@@ -314,6 +344,11 @@ def SelectKernels : Pass<"select-kernels", "::mlir::ModuleOp"> {
   let options = [
     ListOption<"alternatives", "alternatives", "std::string",
                "Architectures of the target's kind that there is to be code for, too">,
+    ListOption<"tuning", "tuning", "std::string",
+               "Files of measured choices (runtime/format/Tuning.h); of two for one kernel the later "
+               "file's counts">,
+    Option<"gpu", "gpu", "std::string", "\"\"",
+           "Part of the name of the GPU whose measurements count; empty for all that fit the target">,
   ];
   let dependentDialects = ["::ingot::exec::ExecDialect", "::mlir::arith::ArithDialect",
                            "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];

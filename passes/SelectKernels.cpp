@@ -4,6 +4,7 @@
 #include "codegen/KernelRegistry.h"
 #include "dialects/Exec/ExecOps.h"
 #include "dialects/Exec/SizeExpr.h"
+#include "passes/TuningChoice.h"
 
 #include "mlir/IR/Remarks.h"
 #include "llvm/ADT/MapVector.h"
@@ -30,8 +31,8 @@ struct Choice {
 
 class Selector {
 public:
-  Selector(ModuleOp module, ArrayRef<std::string> alternatives)
-      : module(module), symbols(module), alternatives(alternatives) {}
+  Selector(ModuleOp module, ArrayRef<std::string> alternatives, const TuningChoice &tuning)
+      : module(module), symbols(module), alternatives(alternatives), tuning(tuning) {}
 
   LogicalResult run();
 
@@ -40,6 +41,8 @@ private:
   LogicalResult select(exec::KernelOp kernel);
   codegen::SelectContext makeContext(exec::KernelOp kernel);
   FailureOr<Choice> choose(exec::KernelOp kernel, const codegen::SelectContext &context);
+  Result<Selection> chooseConfig(const KernelFamily &family, exec::KernelOp kernel,
+                                 const codegen::SelectContext &context);
   FailureOr<std::vector<Choice>> chooseAlike(MutableArrayRef<exec::KernelOp> variants);
   LogicalResult apply(exec::KernelOp kernel, const Choice &choice);
   void applyLayout(exec::KernelOp kernel, const WeightLayout &layout);
@@ -53,6 +56,7 @@ private:
   ModuleOp module;
   SymbolTable symbols;
   ArrayRef<std::string> alternatives;
+  const TuningChoice &tuning;
   /// The targets of the variants of a target's kernels, by that target's name.
   llvm::StringMap<SmallVector<exec::TargetOp>> others;
   llvm::MapVector<exec::KernelOp, SmallVector<exec::LaunchOp>> launches;
@@ -67,7 +71,13 @@ struct SelectKernels : ingot::impl::SelectKernelsBase<SelectKernels> {
 
   void runOnOperation() override {
     SmallVector<std::string> archs(alternatives.begin(), alternatives.end());
-    if (failed(Selector(getOperation(), archs).run()))
+    Result<TuningChoice> measured = TuningChoice::read({tuning.begin(), tuning.end()}, gpu);
+    if (!measured.ok()) {
+      emitError(getOperation().getLoc()) << measured.status().message();
+      return signalPassFailure();
+    }
+    measured->reportUnread(getOperation().getLoc());
+    if (failed(Selector(getOperation(), archs, *measured).run()))
       signalPassFailure();
   }
 };
@@ -207,6 +217,28 @@ LogicalResult Selector::apply(exec::KernelOp kernel, const Choice &choice) {
   return success();
 }
 
+/// The candidate that the kernel asks for, else the one that was measured to be the fastest, else
+/// the family's own choice.
+Result<Selection> Selector::chooseConfig(const KernelFamily &family, exec::KernelOp kernel,
+                                         const codegen::SelectContext &context) {
+  auto takes = kernel->getAttrOfType<IntegerAttr>(exec::ExecDialect::kTakesAttr);
+  if (!takes && tuning.empty())
+    return family.select(kernel, context);
+  Result<std::vector<Selection>> candidates = family.candidates(kernel, context);
+  if (!candidates.ok())
+    return candidates.status();
+  if (takes) {
+    size_t index = takes.getInt();
+    if (index >= candidates->size())
+      return Status(ExitCode::Internal, "expected a candidate below " +
+                                            std::to_string(candidates->size()) + ", got " +
+                                            std::to_string(index));
+    kernel->removeAttr(exec::ExecDialect::kTakesAttr);
+    return std::move((*candidates)[index]);
+  }
+  return tuning.choose(family, kernel, context.target, std::move(*candidates));
+}
+
 /// Asks the families for one kernel.
 FailureOr<Choice> Selector::choose(exec::KernelOp kernel, const codegen::SelectContext &context) {
   std::string declined;
@@ -224,7 +256,7 @@ FailureOr<Choice> Selector::choose(exec::KernelOp kernel, const codegen::SelectC
                    " declined: " + match.reason;
       continue;
     }
-    Result<Selection> selection = family->select(kernel, context);
+    Result<Selection> selection = chooseConfig(*family, kernel, context);
     if (!selection.ok())
       return emitError(kernel.getLoc())
              << (selection.status().code() == ExitCode::Unsupported ? kUnsupportedPrefix.str() : "")

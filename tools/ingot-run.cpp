@@ -23,6 +23,7 @@ static const char *const kHelp = R"(ingot-run - runs compiled transformer models
   ingot-run run FILE       runs a program of FILE once
   ingot-run generate FILE  continues prompts
   ingot-run bench FILE     times decode steps, prefills, batches
+  ingot-run tune PACK      measures which way to run each kernel is the fastest here
   ingot-run inspect FILE   shows what is in FILE
   ingot-run extract-weights FILE  restores the checkpoint that FILE was compiled from
   ingot-run --version
@@ -96,6 +97,22 @@ Inputs are random within their ranges; results stay on the device.
 Examples:
   ingot-run bench smollm2.ingot --decode 1x100 --decode 8x100 --prefill 1x256
   ingot-run bench minilm.ingot --forward 8x128 --forward 8x128@50 --json
+)";
+
+static const char *const kTuneHelp = R"(ingot-run tune PACK -o FILE [flags] - measures candidates of kernels
+
+  -o FILE              the tuning file (JSON); what it has of this GPU is not measured again, so an
+                       interrupted run goes on where it was, and packs of several models share it
+  --again              measure all the same
+  --rounds N           counted runs of each candidate that is not clearly behind [15]
+  --json               print JSON
+
+PACK comes from `ingot tune MODEL --target sm_90a -o PACK`. Operands are random; a candidate that
+computes something else than the others is left out. What was measured is used by `ingot compile
+MODEL --tuning FILE`.
+
+Example:
+  ingot-run tune llama.pack -o tuning.json
 )";
 
 static const char *const kInspectHelp = R"(ingot-run inspect FILE [flags] - shows what is in a file
@@ -197,6 +214,28 @@ Result<std::string> benchCommand(std::span<const std::string> arguments) {
   return commands::bench(options);
 }
 
+Result<std::string> tuneCommand(std::span<const std::string> arguments) {
+  commands::TuneOptions options;
+  commands::Flags flags;
+  flags.addPositional("PACK, a file of ingot tune", options.model.file);
+  flags.add("-o", options.output);
+  flags.addSwitch("--again", options.again);
+  flags.add("--rounds", options.rounds, 1, 10'000);
+  flags.addSwitch("--json", options.json);
+  if (Status status = flags.parse(arguments); !status.ok())
+    return status;
+  if (options.output.empty())
+    return Status(ExitCode::Usage, "expected -o FILE, the tuning file to write");
+  options.onKernel = [](size_t index, size_t count, const std::string &kernel) {
+    std::fprintf(stderr, "[%zu/%zu] %s\n", index + 1, count, quoted(kernel).c_str());
+  };
+  options.onWrong = [](const std::string &kernel, const std::string &what) {
+    std::fprintf(stderr, "warning: %s: left out, it computes something else: %s\n",
+                 quoted(kernel).c_str(), quoted(what).c_str());
+  };
+  return commands::tune(options);
+}
+
 Result<std::string> inspectCommand(std::span<const std::string> arguments) {
   commands::InspectOptions options;
   commands::Flags flags;
@@ -241,6 +280,7 @@ const Command kCommands[] = {
     {"generate", generateCommand,
      [] { return text(kGenerateHelp, kModelHelp, kGenerateExamples); }},
     {"bench", benchCommand, [] { return text(kBenchHelp, kModelHelp, kBenchExamples); }},
+    {"tune", tuneCommand, [] { return std::string(kTuneHelp); }},
     {"inspect", inspectCommand, inspectHelp},
     {"extract-weights", extractCommand, [] { return std::string(kExtractHelp); }},
 };
@@ -292,7 +332,7 @@ bool contains(std::span<const std::string> arguments, std::string_view a, std::s
 int main(int argc, char **argv) {
   std::vector<std::string> arguments(argv + (argc > 0), argv + argc);
   if (arguments.empty())
-    return fail(Status(ExitCode::Usage, "expected a command: run, generate, bench, inspect or extract-weights; "
+    return fail(Status(ExitCode::Usage, "expected a command: run, generate, bench, tune, inspect or extract-weights; "
                                         "ingot-run --help shows more"),
                 false);
   std::string name = arguments[0];
@@ -311,6 +351,6 @@ int main(int argc, char **argv) {
     return out.ok() ? print(*out) : fail(out.status(), json);
   }
   return fail(Status(ExitCode::Usage,
-                     text("expected a command: run, generate, bench, inspect or extract-weights, got ", quoted(name))),
+                     text("expected a command: run, generate, bench, tune, inspect or extract-weights, got ", quoted(name))),
               json);
 }

@@ -74,6 +74,7 @@ static int run(int argc, char **argv) {
   cli::addRunCommand(app, invocation);
   cli::addGenerateCommand(app, invocation);
   cli::addBenchCommand(app, invocation);
+  cli::addTuneCommand(app, invocation);
   cli::addInspectCommand(app, invocation);
   cli::addExtractCommand(app, invocation);
   cli::addVerifyCommand(app, invocation);

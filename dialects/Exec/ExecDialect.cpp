@@ -28,6 +28,20 @@ LogicalResult ExecDialect::verifyOperationAttribute(Operation *op, NamedAttribut
       return success();
     return op->emitOpError("expects '") << name << "' to be counts on a program";
   }
+  if (name == kCandidateAttr) {
+    auto candidate = dyn_cast<DictionaryAttr>(attribute.getValue());
+    if (isa<ProgramOp>(op) && candidate && candidate.getAs<StringAttr>("kernel") &&
+        candidate.getAs<StringAttr>("config") && candidate.getAs<BoolAttr>("modelled"))
+      return success();
+    return op->emitOpError("expects '")
+           << name << "' to be a kernel, a config and whether the model chooses it, on a program";
+  }
+  if (name == kTakesAttr) {
+    auto index = dyn_cast<IntegerAttr>(attribute.getValue());
+    if (isa<KernelOp>(op) && index && index.getValue().isNonNegative())
+      return success();
+    return op->emitOpError("expects '") << name << "' to be an index, on a kernel";
+  }
   if (name != kModelAttr && name != kGenerationAttr)
     return op->emitOpError("has unknown attribute '")
            << name << "'; expected '" << kModelAttr << "' or '" << kGenerationAttr << "'";

@@ -26,6 +26,10 @@ def Exec_Dialect : Dialect {
     A program may say what it leaves out by working on packed tokens: `exec.unpadding = {packed_ops,
     padded_ops, flops_per_token, flops_per_pair}`, the keys of `Unpadding` in `plan.fbs`.
 
+    A program of a tuning pack says what it measures: `exec.candidate = {kernel, config, modelled}`, the
+    keys of `Candidate`. `exec.takes_candidate = 2` on its kernel has `select-kernels` take that one of the
+    family's candidates.
+
     Module attributes:
 
     * `exec.model = {model_type, architecture, config_sha256, provenance = {…}}`: about the model,
@@ -41,6 +45,9 @@ def Exec_Dialect : Dialect {
     static constexpr ::llvm::StringLiteral kModelAttr = "exec.model";
     static constexpr ::llvm::StringLiteral kGenerationAttr = "exec.generation";
     static constexpr ::llvm::StringLiteral kUnpaddingAttr = "exec.unpadding";
+    static constexpr ::llvm::StringLiteral kCandidateAttr = "exec.candidate";
+    /// On a kernel of a tuning pack: which of its family's candidates select-kernels is to take.
+    static constexpr ::llvm::StringLiteral kTakesAttr = "exec.takes_candidate";
 
     void registerAttributes();
     void registerTypes();

@@ -1,4 +1,4 @@
-//===- Commands.h - run, generate, bench and inspect --------------*- C++ -*-===//
+//===- Commands.h - run, generate, bench, tune and inspect --------*- C++ -*-===//
 //
 // The runtime's commands as functions, for `ingot-run` and `ingot`: options in, the text for stdout
 // out. Flags are parsed by the callers. The strings of options are the command line's own.
@@ -59,6 +59,18 @@ struct BenchOptions {
   bool json = false;
 };
 
+struct TuneOptions {
+  ModelOptions model;   // a tuning pack; its operands are random
+  std::string output;   // -o: the tuning file; what it has of this GPU is not measured again
+  bool again = false;   // --again: it is
+  uint64_t rounds = 15; // --rounds: counted runs of each candidate that is not given up
+  bool json = false;
+  /// Called before each kernel, for progress, and for each candidate that computes something else than
+  /// the others; may be empty.
+  std::function<void(size_t index, size_t count, const std::string &kernel)> onKernel;
+  std::function<void(const std::string &kernel, const std::string &what)> onWrong;
+};
+
 struct InspectOptions {
   std::string file;
   std::vector<std::string> sections; // --section; empty: the summary (text), everything (JSON)
@@ -80,6 +92,9 @@ const std::vector<std::string> &inspectSections();
 Result<std::string> run(const RunOptions &options);
 Result<std::string> generate(const GenerateOptions &options);
 Result<std::string> bench(const BenchOptions &options);
+/// Measures the candidates of each kernel of a pack (ingot tune) in turn and keeps the fastest in the
+/// tuning file, which is written after every kernel.
+Result<std::string> tune(const TuneOptions &options);
 Result<std::string> inspect(const InspectOptions &options);
 /// Writes OUTPUT/model.safetensors: every checkpoint tensor that the ingot's weights were made of,
 /// under the name, in the type and with the bytes it had there. What the model does not read

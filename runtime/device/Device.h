@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
+#include "runtime/format/Tuning.h"
 #include "runtime/support/Status.h"
 #include "runtime/weights/ElementType.h"
 #include "runtime/weights/RandomFill.h"
@@ -114,6 +115,10 @@ public:
   virtual size_t archIndex() const { return 0; }
   /// Free and total memory; nothing where that is not a fixed amount.
   virtual std::optional<DeviceMemoryInfo> memoryInfo() { return std::nullopt; }
+
+  /// What measurements on it hold for; nothing where that is no GPU. `arch` is left to the caller,
+  /// who knows which code runs.
+  virtual std::optional<GpuDescription> gpu() { return std::nullopt; }
 
   // Load. Errors: DeviceMismatch when the device cannot run code for `arch` (the message names what
   // it needs and what there is), MalformedInput when the image is not well formed or has no such

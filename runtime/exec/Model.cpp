@@ -260,6 +260,15 @@ Status Model::checkMemory() const {
   return {};
 }
 
+std::optional<GpuDescription> Model::gpu() const {
+  for (const LoadedDevice &loaded : devices_)
+    if (std::optional<GpuDescription> gpu = loaded.device->gpu()) {
+      gpu->arch = artifact_->plan().targets()->Get(loaded.target)->arch()->str();
+      return gpu;
+    }
+  return std::nullopt;
+}
+
 std::vector<DeviceMemory> Model::memory() const {
   std::vector<DeviceMemory> out;
   for (size_t i = 0; i < devices_.size(); ++i) {

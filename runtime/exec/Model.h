@@ -67,6 +67,8 @@ public:
   /// Zeroes all state.
   Status reset();
   std::vector<DeviceMemory> memory() const;
+  /// What the first GPU is, with the architecture whose code runs on it; nothing on a CPU.
+  std::optional<GpuDescription> gpu() const;
   unsigned threads() const { return pool_->threads(); }
   const std::vector<LoadStage> &loadStages() const { return stages_; }
 

@@ -194,6 +194,13 @@ int main(int argc, char **) {
   run<f16, Config<f16, 112, 2, 2, kCausalBit, Two, 70>>("f16", ragged, {}, 2e-3);
   run<bf16, Config<bf16, 160, 1, 2, kCausalBit, How<2, 64, 2>>>("bf16", ragged, {}, 6e-3);
   run<bf16, Config<bf16, 64, 4, 2, kCausalBit | kAlibiBit, Two>>("bf16", ragged, {}, 6e-3);
+  // What tuning may choose instead.
+  using Fewer = How<2, 96, 2>;
+  run<bf16, Config<bf16, 128, 4, 2, kCausalBit, Fewer>>("bf16", ragged, {}, 6e-3);
+  run<bf16, Config<bf16, 128, 4, 8, kCausalBit | kPagedBit, Fewer>>("bf16", mixed, few, 6e-3);
+  run<f16, Config<f16, 80, 1, 3, kFull, Fewer, 50>>("f16", ragged, {}, 2e-3);
+  run<bf16, Config<bf16, 192, 2, 2, kCausalBit, Fewer>>("bf16", ragged, {}, 6e-3);
+  run<bf16, Config<bf16, 64, 4, 2, kCausalBit | kPagedBit, Two, 100>>("bf16", mixed, few, 6e-3);
   run<f16, Config<f16, 64, 4, 2, kCausalBit, Two, 0, 30>>("f16", ragged, {}, 2e-3);
   run<bf16, Config<bf16, 128, 2, 2, kCausalBit | kAlibiBit, Two, 90, 20>>("bf16", ragged, {}, 6e-3);
   if (argc == 1) {

@@ -236,6 +236,8 @@ int main(int argc, char **) {
     runSm90<384, 384, bf16, Narrow, 8>("bf16", rows, 6e-3);
     runSm90<384, 384, bf16, Wide, 8>("bf16", rows, 6e-3);
     runSm90<200, 72, bf16, WidePairs, 8>("bf16", rows, 6e-3);
+    runSm90<416, 328, bf16, WidePairs, 8, true>("bf16", rows, 6e-3);
+    runSm90<416, 328, f16, Narrow, 8, true>("f16", rows, 2e-3);
     runSm90<97, 56, bf16, Turns, 1>("bf16", rows, 6e-3);
     runSm90<1000, 1096, f16, Wide, 8>("f16", rows, 2e-3);
     runSm90<1024, 1096, f16, Middle, 8>("f16", rows, 2e-3);

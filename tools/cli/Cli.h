@@ -30,6 +30,7 @@ void addRunCommand(CLI::App &app, Invocation &invocation);
 void addGenerateCommand(CLI::App &app, Invocation &invocation);
 void addInspectCommand(CLI::App &app, Invocation &invocation);
 void addExtractCommand(CLI::App &app, Invocation &invocation);
+void addTuneCommand(CLI::App &app, Invocation &invocation);
 void addVerifyCommand(CLI::App &app, Invocation &invocation);
 
 /// Checks for options: a text that is there, a number without a sign (CLI11 wraps -1 around).

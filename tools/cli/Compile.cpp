@@ -220,6 +220,17 @@ void addCompileCommand(CLI::App &app, Invocation &invocation) {
       ->check(notEmpty())
       ->allow_extra_args(false);
   command
+      ->add_option("--tuning", options.tuning,
+                   "File of measured choices, from ingot-run tune; may be repeated, the last one "
+                   "for a kernel counts")
+      ->check(notEmpty())
+      ->allow_extra_args(false);
+  command
+      ->add_option("--gpu", options.gpu,
+                   "Of --tuning, what was measured on GPUs of this name, as in h200 [all that fit "
+                   "the target]")
+      ->check(notEmpty());
+  command
       ->add_option(
           "--disable", options.disabledPasses,
           "Passes to leave out, as in fuse-attention; for finding out which one is to blame")

@@ -23,23 +23,21 @@ Match AttentionFamily::match(exec::KernelOp kernel, const TargetInfo &target) co
   auto desc = describeAttention(kernel);
   if (auto *reason = std::get_if<std::string>(&desc))
     return Match::no(*reason);
-  auto config = chooseAttentionConfig(std::get<AttentionDesc>(desc), *arch);
-  if (auto *reason = std::get_if<std::string>(&config))
+  auto configs = listAttentionConfigs(std::get<AttentionDesc>(desc), *arch);
+  if (auto *reason = std::get_if<std::string>(&configs))
     return Match::no(*reason);
   return Match::yes();
 }
 
-Result<Selection> AttentionFamily::select(exec::KernelOp kernel,
-                                          const SelectContext &context) const {
-  cuda::ArchInfo arch = *cuda::getArchInfo(context.target.arch);
-  AttentionDesc desc = std::get<AttentionDesc>(describeAttention(kernel));
-  AttentionConfig config = std::get<AttentionConfig>(chooseAttentionConfig(desc, arch));
+static Selection makeSelection(exec::KernelOp kernel, const AttentionDesc &desc,
+                               const AttentionConfig &config) {
   Builder builder(kernel.getContext());
   auto number = [&](StringRef name, int64_t value) {
     return builder.getNamedAttr(name, builder.getI64IntegerAttr(value));
   };
   Selection selection;
   selection.desc.text = desc.str();
+  selection.desc.key = desc.key();
   selection.config.attributes = builder.getDictionaryAttr(
       {number("threads", config.threads), number("cluster", config.cluster),
        number("row_tiles", config.rowTiles), number("shared", config.sharedBytes),
@@ -50,6 +48,53 @@ Result<Selection> AttentionFamily::select(exec::KernelOp kernel,
   selection.launch.grid = {exec::SizeAttr::get(kernel.getContext(), config.blocks), one, one};
   selection.launch.block = {config.threads, 1, 1};
   return selection;
+}
+
+Result<std::vector<Selection>> AttentionFamily::candidates(exec::KernelOp kernel,
+                                                           const SelectContext &context) const {
+  cuda::ArchInfo arch = *cuda::getArchInfo(context.target.arch);
+  AttentionDesc desc = std::get<AttentionDesc>(describeAttention(kernel));
+  std::vector<Selection> selections;
+  for (const AttentionConfig &config :
+       std::get<std::vector<AttentionConfig>>(listAttentionConfigs(desc, arch)))
+    selections.push_back(makeSelection(kernel, desc, config));
+  return selections;
+}
+
+Result<Selection> AttentionFamily::select(exec::KernelOp kernel,
+                                          const SelectContext &context) const {
+  Result<std::vector<Selection>> selections = candidates(kernel, context);
+  if (!selections.ok())
+    return selections.status();
+  return std::move(selections->front());
+}
+
+/// As many tokens as there may be, in rows of the same length; none in a cache before. Rows of a
+/// cache have blocks of their own while there are enough.
+Sample AttentionFamily::sample(exec::KernelOp kernel) const {
+  AttentionDesc desc = std::get<AttentionDesc>(describeAttention(kernel));
+  Sample sample = KernelFamily::sample(kernel);
+  auto count = [&](unsigned input) {
+    return exec::SizeBounds::get(kernel.getSizes())
+        .maximumProduct(kernel.getInputType(input).getShape())
+        .value_or(0);
+  };
+  if (desc.cu) {
+    std::vector<int32_t> offsets;
+    for (int64_t row = 0, entries = count(*desc.cu); row < entries; ++row)
+      offsets.push_back(desc.mostTokens * std::min(row, desc.mostRows) / desc.mostRows);
+    sample.integers.emplace_back(*desc.cu, std::move(offsets));
+  }
+  if (desc.past)
+    sample.integers.emplace_back(*desc.past, std::vector<int32_t>(count(*desc.past)));
+  if (desc.table) {
+    std::vector<int32_t> blocks;
+    // Block 0 is nobody's.
+    for (int64_t i = 0, entries = count(*desc.table); i < entries; ++i)
+      blocks.push_back(desc.blocks > 1 ? 1 + i % (desc.blocks - 1) : 0);
+    sample.integers.emplace_back(*desc.table, std::move(blocks));
+  }
+  return sample;
 }
 
 /// Boxes of 64 columns of a head and `boxRows` tokens of packed rows [tokens, heads, D].

@@ -16,6 +16,9 @@ public:
   llvm::StringRef getTargetKind() const override { return "cuda"; }
   Match match(exec::KernelOp kernel, const TargetInfo &target) const override;
   Result<Selection> select(exec::KernelOp kernel, const SelectContext &context) const override;
+  Result<std::vector<Selection>> candidates(exec::KernelOp kernel,
+                                            const SelectContext &context) const override;
+  Sample sample(exec::KernelOp kernel) const override;
   Result<Code> emit(llvm::ArrayRef<exec::KernelOp> kernels, const TargetInfo &target,
                     const EmitOptions &options) const override;
 };

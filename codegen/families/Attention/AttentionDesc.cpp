@@ -12,12 +12,30 @@ using namespace ingot::codegen;
 static constexpr int64_t kMostBatch = 4096;
 static constexpr int64_t kMostWidth = 256;
 
-std::string AttentionDesc::str() {
+// The accessors of an op are no const functions; reading is.
+std::string AttentionDesc::str(const std::string &more) const {
+  transformer::AttentionOp attention = op;
   std::string type;
   llvm::raw_string_ostream(type) << elementType;
-  return std::string("attention, ") + (op.isPacked() ? "packed" : "padded") +
-         (op.isPaged() ? ", paged" : "") + ", heads=" + std::to_string(op.getHeads()) + "/" +
-         std::to_string(op.getKvHeads()) + " D=" + std::to_string(width) + ", " + type;
+  return std::string("attention, ") + (attention.isPacked() ? "packed" : "padded") +
+         (attention.isPaged() ? ", paged" : "") + more +
+         ", heads=" + std::to_string(attention.getHeads()) + "/" +
+         std::to_string(attention.getKvHeads()) + " D=" + std::to_string(width) + ", " + type;
+}
+
+std::string AttentionDesc::key() const {
+  transformer::AttentionOp attention = op;
+  std::string more = attention.getCausal() ? ", causal" : "";
+  if (attention.getWindow())
+    more += ", window=" + std::to_string(*attention.getWindow());
+  if (attention.getSoftcap())
+    more += ", softcap";
+  if (slopes)
+    more += ", alibi";
+  if (sinks)
+    more += ", sinks";
+  return str(more + ", B<=" + std::to_string(mostRows) + " T<=" + std::to_string(mostTokens) +
+             (paged ? " block=" + std::to_string(block) : ""));
 }
 
 /// The argument (and its columns) that an operand is.

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 namespace ingot::codegen {
 
@@ -30,7 +31,12 @@ struct AttentionDesc {
   bool paged = false;
   int64_t block = 1, blocks = 1; // of the cache
 
-  std::string str();
+  std::string str() const { return str(""); }
+  /// With the bounds and the options that take time: what measurements are kept under.
+  std::string key() const;
+
+private:
+  std::string str(const std::string &more) const;
 };
 
 /// Reads the desc of a body, or says why it is no attention for this family.
@@ -53,8 +59,9 @@ struct AttentionConfig {
   unsigned consumers() const { return threads / 128 - 1; }
 };
 
-/// The heuristics: a config, or why there is none.
-std::variant<AttentionConfig, std::string> chooseAttentionConfig(const AttentionDesc &desc,
-                                                                 const cuda::ArchInfo &arch);
+/// The heuristics: the config that they choose and others that are worth measuring behind it, or why
+/// there is none.
+std::variant<std::vector<AttentionConfig>, std::string>
+listAttentionConfigs(const AttentionDesc &desc, const cuda::ArchInfo &arch);
 
 } // namespace ingot::codegen

@@ -11,22 +11,14 @@ using namespace ingot::codegen;
 /// Fewer tokens than this leave most of a warpgroup's rows empty.
 static constexpr int64_t kFewTokens = 64;
 
-/// Many queries: 64 of them a warpgroup, a block a multiprocessor. A reason if there is no such
-/// form.
-static std::variant<AttentionConfig, std::string> chooseWarpgroups(const AttentionDesc &desc,
-                                                                   const cuda::ArchInfo &arch) {
-  if (desc.elementType.isF32())
-    return std::string("elements are f32");
-  if (desc.mostTokens < kFewTokens || desc.mostTokens <= desc.mostRows)
-    return std::string("there are few queries");
-  if (!desc.queryRows || desc.chunkBytes % 16)
-    return std::string("rows of heads are no multiples of 16 bytes");
+/// A form of many queries: so many threads, keys a tile. A reason if there is none.
+static std::variant<AttentionConfig, std::string> makeWarpgroups(const AttentionDesc &desc,
+                                                                 const cuda::ArchInfo &arch,
+                                                                 unsigned threads, unsigned keys) {
   AttentionConfig config;
   config.warpgroups = true;
-  // Narrow heads leave registers for a third warpgroup of queries, whose exponentials are what
-  // takes the time there; accumulators of the widest leave few for scores.
-  config.threads = desc.width <= 64 ? 512 : 384;
-  config.keys = desc.width <= 128 ? 128 : 64;
+  config.threads = threads;
+  config.keys = keys;
   config.stages = 2;
   config.blocks = arch.multiprocessors;
   // Boxes of a cache block are whole patterns of eight rows.
@@ -40,13 +32,39 @@ static std::variant<AttentionConfig, std::string> chooseWarpgroups(const Attenti
   return config;
 }
 
-std::variant<AttentionConfig, std::string>
-codegen::chooseAttentionConfig(const AttentionDesc &desc, const cuda::ArchInfo &arch) {
+/// Many queries: 64 of them a warpgroup, a block a multiprocessor. A reason if there is no such
+/// form.
+static std::variant<std::vector<AttentionConfig>, std::string>
+listWarpgroups(const AttentionDesc &desc, const cuda::ArchInfo &arch) {
+  if (desc.elementType.isF32())
+    return std::string("elements are f32");
+  if (desc.mostTokens < kFewTokens || desc.mostTokens <= desc.mostRows)
+    return std::string("there are few queries");
+  if (!desc.queryRows || desc.chunkBytes % 16)
+    return std::string("rows of heads are no multiples of 16 bytes");
+  // Narrow heads leave registers for a third warpgroup of queries, whose exponentials are what
+  // takes the time there; accumulators of the widest leave few for scores.
+  auto first = makeWarpgroups(desc, arch, desc.width <= 64 ? 512 : 384, desc.width <= 128 ? 128 : 64);
+  if (auto *reason = std::get_if<std::string>(&first))
+    return *reason;
+  std::vector<AttentionConfig> configs{std::get<AttentionConfig>(first)};
+  // Soft caps and ALiBi spill with three. Of the widths between, some gained by 96 keys (README.md).
+  if (desc.width <= 192) {
+    auto other = makeWarpgroups(desc, arch, 384, desc.width <= 64 ? 128 : 96);
+    if (auto *config = std::get_if<AttentionConfig>(&other);
+        config && config->sharedBytes <= uint32_t(arch.sharedBytesPerBlock))
+      configs.push_back(*config);
+  }
+  return configs;
+}
+
+std::variant<std::vector<AttentionConfig>, std::string>
+codegen::listAttentionConfigs(const AttentionDesc &desc, const cuda::ArchInfo &arch) {
   std::string without;
   if (arch.number == 90 && arch.specific) {
-    auto warpgroups = chooseWarpgroups(desc, arch);
-    if (auto *taken = std::get_if<AttentionConfig>(&warpgroups))
-      return *taken;
+    auto warpgroups = listWarpgroups(desc, arch);
+    if (auto *taken = std::get_if<std::vector<AttentionConfig>>(&warpgroups))
+      return std::move(*taken);
     without = "; no warpgroup instructions: " + std::get<std::string>(warpgroups);
   }
   AttentionConfig config;
@@ -82,5 +100,5 @@ codegen::chooseAttentionConfig(const AttentionDesc &desc, const cuda::ArchInfo &
   if (config.cluster > 1)
     config.reason += ", clusters of 8 share the keys of few rows";
   config.reason += without;
-  return config;
+  return std::vector<AttentionConfig>{config};
 }

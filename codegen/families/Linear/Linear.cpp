@@ -35,11 +35,10 @@ static BlockArgument traceWeight(Value value) {
   }
 }
 
-std::string LinearDesc::str() const {
+std::string LinearDesc::str(const std::string &rows) const {
   std::string type;
   llvm::raw_string_ostream(type) << elementType;
-  return std::string(gated ? "gated_linear" : "linear") + ", M=" + rows.str() +
-         " N=" + std::to_string(gated ? columns / 2 : columns) + " K=" + std::to_string(k) + ", " +
+  return std::string(gated ? "gated_linear" : "linear") + ", " + rows + " N=" + std::to_string(gated ? columns / 2 : columns) + " K=" + std::to_string(k) + ", " +
          type;
 }
 
@@ -124,15 +123,13 @@ Match LinearFamily::match(exec::KernelOp kernel, const TargetInfo &target) const
   return Match::yes();
 }
 
-Result<Selection> LinearFamily::select(exec::KernelOp kernel, const SelectContext &context) const {
-  LinearDesc desc = std::get<LinearDesc>(describeLinear(kernel));
-  cuda::ArchInfo arch = *cuda::getArchInfo(context.target.arch);
-  exec::SizeBounds bounds = exec::SizeBounds::get(kernel.getSizes());
-  int64_t mostRows = bounds.maximum(desc.rows).value_or(1 << 20);
-  LinearConfig config = chooseLinearConfig(desc, mostRows, arch);
+/// A config as a selection, its weight layouts left out.
+static Selection makeSelection(exec::KernelOp kernel, const LinearDesc &desc, int64_t mostRows,
+                               const LinearConfig &config, const cuda::ArchInfo &arch) {
   Builder builder(kernel.getContext());
   Selection selection;
   selection.desc.text = desc.str();
+  selection.desc.key = desc.str(mostRows);
   auto number = [&](StringRef name, int64_t value) {
     return builder.getNamedAttr(name, builder.getI64IntegerAttr(value));
   };
@@ -147,11 +144,6 @@ Result<Selection> LinearFamily::select(exec::KernelOp kernel, const SelectContex
        builder.getNamedAttr("columns_in_order", builder.getBoolAttr(config.columnsInOrder)),
        number("blocks", config.blocksPerMultiprocessor), number("shared", config.sharedBytes)});
   selection.config.text = config.str();
-  if (desc.gated) {
-    if (!context.weightInputs[desc.weight])
-      return Status(ExitCode::Unsupported, "the weight of a gated linear layer is no weight");
-    selection.weightLayouts.push_back(interleaveGate(kernel, desc));
-  }
   exec::SizeAttr one = exec::SizeAttr::get(kernel.getContext(), 1);
   selection.launch.grid = {
       exec::SizeAttr::get(kernel.getContext(),
@@ -159,6 +151,30 @@ Result<Selection> LinearFamily::select(exec::KernelOp kernel, const SelectContex
       one, one};
   selection.launch.block = {config.threads, 1, 1};
   return selection;
+}
+
+Result<std::vector<Selection>> LinearFamily::candidates(exec::KernelOp kernel,
+                                                        const SelectContext &context) const {
+  LinearDesc desc = std::get<LinearDesc>(describeLinear(kernel));
+  if (desc.gated && !context.weightInputs[desc.weight])
+    return Status(ExitCode::Unsupported, "the weight of a gated linear layer is no weight");
+  cuda::ArchInfo arch = *cuda::getArchInfo(context.target.arch);
+  exec::SizeBounds bounds = exec::SizeBounds::get(kernel.getSizes());
+  int64_t mostRows = bounds.maximum(desc.rows).value_or(1 << 20);
+  std::vector<Selection> selections;
+  for (const LinearConfig &config : listLinearConfigs(desc, mostRows, arch)) {
+    selections.push_back(makeSelection(kernel, desc, mostRows, config, arch));
+    if (desc.gated)
+      selections.back().weightLayouts.push_back(interleaveGate(kernel, desc));
+  }
+  return selections;
+}
+
+Result<Selection> LinearFamily::select(exec::KernelOp kernel, const SelectContext &context) const {
+  Result<std::vector<Selection>> selections = candidates(kernel, context);
+  if (!selections.ok())
+    return selections.status();
+  return std::move(selections->front());
 }
 
 /// Columns [offset, offset + K) of a buffer's rows, in boxes of 64 x `boxRows`.

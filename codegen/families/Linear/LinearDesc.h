@@ -6,6 +6,7 @@
 
 #include <string>
 #include <variant>
+#include <vector>
 
 namespace ingot::codegen {
 
@@ -22,7 +23,12 @@ struct LinearDesc {
   int64_t offset = 0;         // of x's first column
   exec::SizeAttr rows;        // M
 
-  std::string str() const;
+  std::string str() const { return str("M=" + rows.str()); }
+  /// The same for at most so many rows: what measurements are kept under.
+  std::string str(int64_t mostRows) const { return str("M<=" + std::to_string(mostRows)); }
+
+private:
+  std::string str(const std::string &rows) const;
 };
 
 /// Reads the desc of a body, or says why it is no linear layer for this family.
@@ -52,11 +58,13 @@ struct LinearConfig {
   std::string str() const;
 };
 
-/// The heuristics: a config for a shape on an architecture.
-LinearConfig chooseLinearConfig(const LinearDesc &desc, int64_t mostRows,
-                                const cuda::ArchInfo &arch);
+/// The ways to run a shape on an architecture that are worth measuring: first what the model chooses,
+/// then others in the order of their modelled time.
+std::vector<LinearConfig> listLinearConfigs(const LinearDesc &desc, int64_t mostRows,
+                                            const cuda::ArchInfo &arch);
 
 /// The part of them for many rows on sm_90a.
-LinearConfig chooseWarpgroups(const LinearDesc &desc, int64_t mostRows, const cuda::ArchInfo &arch);
+std::vector<LinearConfig> listWarpgroups(const LinearDesc &desc, int64_t mostRows,
+                                         const cuda::ArchInfo &arch);
 
 } // namespace ingot::codegen

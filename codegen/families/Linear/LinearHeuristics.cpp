@@ -27,37 +27,13 @@ static int chooseTilesAtOnce(int64_t columns, unsigned groups, const cuda::ArchI
   return columns >= 16 * all * groups && most(2) * 20 <= most(1) * 21 ? 2 : 1;
 }
 
-LinearConfig codegen::chooseLinearConfig(const LinearDesc &desc, int64_t mostRows,
-                                         const cuda::ArchInfo &arch) {
-  if (arch.number == 90 && arch.specific && !desc.elementType.isF32() && mostRows > 64) {
-    LinearConfig config = chooseWarpgroups(desc, mostRows, arch);
-    config.tilesAtOnce = chooseTilesAtOnce(desc.columns, config.threads / 128, arch);
-    return config;
-  }
-  LinearConfig config;
-  config.tilesAtOnce = chooseTilesAtOnce(desc.columns, 2 * config.threads / 128, arch);
+/// Gives the config what the shared memory of a multiprocessor, for two blocks if they fit, has room
+/// for.
+static void fitSharedMemory(LinearConfig &config, const cuda::ArchInfo &arch) {
   auto bytes = [&] {
     uint32_t stages = (config.tileM + config.tileN) * 128 * config.stages;
     return std::max(stages, skinnyBytes(config.threads, config.ringStages, config.tilesAtOnce));
   };
-  int64_t tiles =
-      llvm::divideCeil(mostRows, int64_t(128)) * llvm::divideCeil(desc.columns, int64_t(128));
-  // Accumulators of a 128 x 128 tile fill the registers of two blocks; smaller ones only pay where
-  // there would be too few.
-  if (desc.elementType.isF32()) {
-    config.tileM = config.tileN = 64;
-    config.warpsM = 4;
-    config.stages = 3;
-    config.reason = "three tf32 products an element need the registers";
-  } else if (tiles < arch.multiprocessors) {
-    config.tileM = 64;
-    config.tileN = 128;
-    config.stages = 4;
-    config.reason = std::to_string(tiles) + " tiles of 128 x 128 would leave multiprocessors idle";
-  } else {
-    config.reason = "each element of a tile is used 128 times";
-  }
-  // Two blocks of a multiprocessor share its shared memory.
   uint32_t perMultiprocessor = arch.sharedBytesPerBlock + 1024;
   if (2 * (bytes() + 1024) > perMultiprocessor)
     config.ringStages = 1;
@@ -65,5 +41,42 @@ LinearConfig codegen::chooseLinearConfig(const LinearDesc &desc, int64_t mostRow
     --config.stages;
   config.blocksPerMultiprocessor = 2 * (bytes() + 1024) <= perMultiprocessor ? 2 : 1;
   config.sharedBytes = bytes();
-  return config;
+}
+
+std::vector<LinearConfig> codegen::listLinearConfigs(const LinearDesc &desc, int64_t mostRows,
+                                                     const cuda::ArchInfo &arch) {
+  if (arch.number == 90 && arch.specific && !desc.elementType.isF32() && mostRows > 64) {
+    std::vector<LinearConfig> configs = listWarpgroups(desc, mostRows, arch);
+    for (LinearConfig &config : configs)
+      config.tilesAtOnce = chooseTilesAtOnce(desc.columns, config.threads / 128, arch);
+    return configs;
+  }
+  LinearConfig config;
+  config.tilesAtOnce = chooseTilesAtOnce(desc.columns, 2 * config.threads / 128, arch);
+  int64_t tiles =
+      llvm::divideCeil(mostRows, int64_t(128)) * llvm::divideCeil(desc.columns, int64_t(128));
+  bool few = tiles < arch.multiprocessors;
+  // Accumulators of a 128 x 128 tile fill the registers of two blocks; smaller ones only pay where
+  // there would be too few.
+  if (desc.elementType.isF32()) {
+    config.tileM = config.tileN = 64;
+    config.warpsM = 4;
+    config.stages = 3;
+    config.reason = "three tf32 products an element need the registers";
+    fitSharedMemory(config, arch);
+    return {config};
+  }
+  LinearConfig low = config;
+  low.tileM = 64;
+  low.tileN = 128;
+  low.stages = 4;
+  low.reason = few ? std::to_string(tiles) + " tiles of 128 x 128 would leave multiprocessors idle"
+                   : "half of the tile that each element is used most often in";
+  config.reason = few ? "multiprocessors idle, but each element of a tile is used 128 times"
+                      : "each element of a tile is used 128 times";
+  fitSharedMemory(low, arch);
+  fitSharedMemory(config, arch);
+  if (few)
+    return {low, config};
+  return {config, low};
 }

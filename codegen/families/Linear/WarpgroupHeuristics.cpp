@@ -30,6 +30,14 @@ static constexpr Way kWays[] = {
     {192, 5, 2, false, 2, 0.92},
     {128, 7, 2, true, 0, 0.88},
 };
+/// Ways that the model does not tell from those, so that only a measurement chooses them: of pairs, and
+/// of sharing a tile of 128 columns. Where there is no pair they are none.
+static constexpr Way kOtherWays[] = {
+    {256, 4, 2, false, 1, 0.92},
+    {128, 7, 2, false, 3, 0.88},
+};
+/// A way that is modelled to take so many times what the best takes is not measured.
+static constexpr double kHopeless = 1.6;
 static constexpr int kTileM = 128, kTileK = 64;
 /// Products (multiply and add) of a multiprocessor in a clock.
 static constexpr double kProductsPerClock = 2048;
@@ -55,8 +63,8 @@ static double modelClocks(const Way &way, const LinearDesc &desc, int64_t mostRo
   return turns * (products + std::max(0.0, epilogue - way.lead * way.tileN * 2));
 }
 
-LinearConfig codegen::chooseWarpgroups(const LinearDesc &desc, int64_t mostRows,
-                                       const cuda::ArchInfo &arch) {
+static LinearConfig makeConfig(const Way &way, const LinearDesc &desc, int cluster, double waves,
+                               double clocks) {
   LinearConfig config;
   config.warpgroups = true;
   config.threads = 384;
@@ -64,23 +72,41 @@ LinearConfig codegen::chooseWarpgroups(const LinearDesc &desc, int64_t mostRows,
   config.blocksPerMultiprocessor = 1;
   config.ringStages = 3;
   config.columnsInOrder = desc.columns % 32 == 0;
-  double best = 0;
-  for (const Way &way : kWays) {
+  config.tileN = way.tileN;
+  config.stages = way.stages;
+  config.cluster = cluster;
+  config.inTurn = way.inTurn;
+  config.lead = way.lead;
+  config.reason =
+      llvm::formatv("warpgroup instructions, {0}; {1:F1} waves, {2:F0} clocks modelled",
+                    way.inTurn ? "tiles in turn" : "sharing tiles", waves, clocks);
+  config.sharedBytes = 1024 + config.stages * ((config.tileM + config.tileN) * 128 + 16) + 16;
+  return config;
+}
+
+std::vector<LinearConfig> codegen::listWarpgroups(const LinearDesc &desc, int64_t mostRows,
+                                                  const cuda::ArchInfo &arch) {
+  std::vector<std::pair<double, LinearConfig>> chosen, measured;
+  auto add = [&](std::vector<std::pair<double, LinearConfig>> &list, const Way &way) {
     // A block without a neighbour below would only copy for itself what it never uses.
     int cluster = mostRows > kTileM ? way.cluster : 1;
     double waves, clocks = modelClocks(way, desc, mostRows, cluster, arch, waves);
-    if (best != 0 && clocks >= best)
-      continue;
-    best = clocks;
-    config.tileN = way.tileN;
-    config.stages = way.stages;
-    config.cluster = cluster;
-    config.inTurn = way.inTurn;
-    config.lead = way.lead;
-    config.reason =
-        llvm::formatv("warpgroup instructions, {0}; {1:F1} waves, {2:F0} clocks modelled",
-                      way.inTurn ? "tiles in turn" : "sharing tiles", waves, clocks);
-  }
-  config.sharedBytes = 1024 + config.stages * ((config.tileM + config.tileN) * 128 + 16) + 16;
-  return config;
+    list.emplace_back(clocks, makeConfig(way, desc, cluster, waves, clocks));
+  };
+  for (const Way &way : kWays)
+    add(chosen, way);
+  for (const Way &way : kOtherWays)
+    if (mostRows > kTileM)
+      add(measured, way);
+  auto least = llvm::min_element(
+      chosen, [](const auto &a, const auto &b) { return a.first < b.first; });
+  std::vector<LinearConfig> configs{least->second};
+  double most = least->first * kHopeless;
+  chosen.erase(least);
+  llvm::append_range(chosen, std::move(measured));
+  llvm::stable_sort(chosen, [](const auto &a, const auto &b) { return a.first < b.first; });
+  for (auto &[clocks, config] : chosen)
+    if (clocks <= most)
+      configs.push_back(std::move(config));
+  return configs;
 }

@@ -35,9 +35,14 @@ static std::optional<int64_t> fewRows(exec::KernelOp kernel, const LinearDesc &d
   return most && *most >= 1 && *most <= kMostRows ? most : std::nullopt;
 }
 
-/// Tiles of that height that leave the busiest multiprocessor the fewest rows of W; of several that
-/// are within a twentieth of it the highest, which reads the tokens least often.
-static int chooseTileRows(int64_t columns, int tokenTiles, const cuda::ArchInfo &arch) {
+/// A tile's height that leaves the busiest multiprocessor at most so many times the fewest rows of W
+/// is worth measuring.
+constexpr double kHopeless = 1.5;
+
+/// Heights of tiles that are worth measuring. First that which leaves the busiest multiprocessor the
+/// fewest rows of W; of several that are within a twentieth of it the highest, which reads the tokens
+/// least often.
+static SmallVector<int> listTileRows(int64_t columns, int tokenTiles, const cuda::ArchInfo &arch) {
   auto busiest = [&](int64_t rows) {
     return llvm::divideCeil(llvm::divideCeil(columns, rows), arch.multiprocessors) * rows;
   };
@@ -52,22 +57,31 @@ static int chooseTileRows(int64_t columns, int tokenTiles, const cuda::ArchInfo 
   for (int rows : choices)
     if (busiest(rows) * 20 <= least * 21)
       best = rows;
-  return best;
+  SmallVector<int> listed{best};
+  for (int rows : choices)
+    if (rows != best && double(busiest(rows)) <= kHopeless * double(least))
+      listed.push_back(rows);
+  return listed;
 }
 
-static FewConfig chooseConfig(const LinearDesc &desc, int64_t mostRows,
-                              const cuda::ArchInfo &arch) {
-  FewConfig config;
-  config.tokenTiles = mostRows <= 16 ? 1 : mostRows <= 32 ? 2 : 4;
-  config.tileRows = chooseTileRows(desc.columns, config.tokenTiles, arch);
-  int warps = config.threads / 32, box = config.tileRows * 128;
-  config.ringStages = std::min(8, kRingBytes / (warps * box));
-  config.sharedBytes = 1024 + warps * config.ringStages * (box + 8) +
-                       warps * config.tokenTiles * 16 * config.tileRows * 4;
-  // So much that no two blocks of these kernels share a multiprocessor: the next kernel's would
-  // take places beside this one's and leave others empty.
-  config.sharedBytes = std::max(config.sharedBytes, (arch.sharedBytesPerBlock + 1024) / 2);
-  return config;
+static std::vector<FewConfig> listConfigs(const LinearDesc &desc, int64_t mostRows,
+                                          const cuda::ArchInfo &arch) {
+  int tokenTiles = mostRows <= 16 ? 1 : mostRows <= 32 ? 2 : 4;
+  std::vector<FewConfig> configs;
+  for (int tileRows : listTileRows(desc.columns, tokenTiles, arch)) {
+    FewConfig config;
+    config.tokenTiles = tokenTiles;
+    config.tileRows = tileRows;
+    int warps = config.threads / 32, box = config.tileRows * 128;
+    config.ringStages = std::min(8, kRingBytes / (warps * box));
+    config.sharedBytes = 1024 + warps * config.ringStages * (box + 8) +
+                         warps * config.tokenTiles * 16 * config.tileRows * 4;
+    // So much that no two blocks of these kernels share a multiprocessor: the next kernel's would
+    // take places beside this one's and leave others empty.
+    config.sharedBytes = std::max(config.sharedBytes, (arch.sharedBytesPerBlock + 1024) / 2);
+    configs.push_back(config);
+  }
+  return configs;
 }
 
 Match LinearFewFamily::match(exec::KernelOp kernel, const TargetInfo &target) const {
@@ -91,17 +105,15 @@ Match LinearFewFamily::match(exec::KernelOp kernel, const TargetInfo &target) co
   return Match::yes();
 }
 
-Result<Selection> LinearFewFamily::select(exec::KernelOp kernel,
-                                          const SelectContext &context) const {
-  LinearDesc desc = std::get<LinearDesc>(describeLinear(kernel));
-  cuda::ArchInfo arch = *cuda::getArchInfo(context.target.arch);
-  FewConfig config = chooseConfig(desc, *fewRows(kernel, desc), arch);
+static Selection makeSelection(exec::KernelOp kernel, const LinearDesc &desc, int64_t mostRows,
+                               const FewConfig &config, const cuda::ArchInfo &arch) {
   Builder builder(kernel.getContext());
   auto number = [&](StringRef name, int64_t value) {
     return builder.getNamedAttr(name, builder.getI64IntegerAttr(value));
   };
   Selection selection;
   selection.desc.text = desc.str();
+  selection.desc.key = desc.str(mostRows);
   selection.config.attributes = builder.getDictionaryAttr(
       {number("threads", config.threads), number("tile_rows", config.tileRows),
        number("ring_stages", config.ringStages), number("token_tiles", config.tokenTiles),
@@ -109,16 +121,34 @@ Result<Selection> LinearFewFamily::select(exec::KernelOp kernel,
   selection.config.text = "tiles of " + std::to_string(config.tileRows) + " rows of W, " +
                           std::to_string(config.ringStages) +
                           " boxes a warp on their way: the weight's bytes are the time";
-  if (desc.gated) {
-    if (!context.weightInputs[desc.weight])
-      return Status(ExitCode::Unsupported, "the weight of a gated linear layer is no weight");
+  if (desc.gated)
     selection.weightLayouts.push_back(interleaveGate(kernel, desc));
-  }
   exec::SizeAttr one = exec::SizeAttr::get(kernel.getContext(), 1);
   selection.launch.grid = {exec::SizeAttr::get(kernel.getContext(), arch.multiprocessors), one,
                            one};
   selection.launch.block = {config.threads, 1, 1};
   return selection;
+}
+
+Result<std::vector<Selection>> LinearFewFamily::candidates(exec::KernelOp kernel,
+                                                           const SelectContext &context) const {
+  LinearDesc desc = std::get<LinearDesc>(describeLinear(kernel));
+  if (desc.gated && !context.weightInputs[desc.weight])
+    return Status(ExitCode::Unsupported, "the weight of a gated linear layer is no weight");
+  cuda::ArchInfo arch = *cuda::getArchInfo(context.target.arch);
+  int64_t mostRows = *fewRows(kernel, desc);
+  std::vector<Selection> selections;
+  for (const FewConfig &config : listConfigs(desc, mostRows, arch))
+    selections.push_back(makeSelection(kernel, desc, mostRows, config, arch));
+  return selections;
+}
+
+Result<Selection> LinearFewFamily::select(exec::KernelOp kernel,
+                                          const SelectContext &context) const {
+  Result<std::vector<Selection>> selections = candidates(kernel, context);
+  if (!selections.ok())
+    return selections.status();
+  return std::move(selections->front());
 }
 
 Result<Code> LinearFewFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetInfo &target,

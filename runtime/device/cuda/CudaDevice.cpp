@@ -117,6 +117,18 @@ std::string CudaDevice::description() const {
               driverVersion_ / 1000, ".", driverVersion_ % 1000 / 10, ")");
 }
 
+std::optional<GpuDescription> CudaDevice::gpu() {
+  int clock = 0, memoryClock = 0, busWidth = 0; // kHz, kHz, bits
+  const std::pair<int, int *> attributes[] = {
+      {kClockRate, &clock}, {kMemoryClockRate, &memoryClock}, {kMemoryBusWidth, &busWidth}};
+  for (auto [attribute, value] : attributes)
+    if (driver_.deviceGetAttribute(value, attribute, device_) != kSuccess)
+      *value = 0;
+  // Data goes over the bus twice a clock.
+  return GpuDescription{name_, {}, multiprocessors_,
+                        int64_t(memoryClock) * busWidth / 8 * 2 / 1'000'000, clock / 1000};
+}
+
 Status CudaDevice::enter() { return check(driver_.contextSetCurrent(context_), "using " + name_); }
 
 std::optional<DeviceMemoryInfo> CudaDevice::memoryInfo() {

@@ -33,6 +33,7 @@ public:
   bool hostAccessible() const override { return false; }
   size_t archIndex() const override { return archIndex_; }
   std::optional<DeviceMemoryInfo> memoryInfo() override;
+  std::optional<GpuDescription> gpu() override;
 
   Result<uint32_t> loadImage(std::span<const std::byte> image, std::string_view arch) override;
   Result<uint32_t> resolveKernel(const KernelSpec &spec) override;

@@ -49,7 +49,10 @@ enum : CUresult {
 };
 
 enum : int { // CUdevice_attribute
+  kClockRate = 13,
   kMultiprocessorCount = 16,
+  kMemoryClockRate = 36,
+  kMemoryBusWidth = 37,
   kComputeCapabilityMajor = 75,
   kComputeCapabilityMinor = 76,
   kMaxSharedBytesOptin = 97,

@@ -27,9 +27,13 @@ struct AttentionHeuristics : testing::Test {
     return desc;
   }
   AttentionConfig choose(const AttentionDesc &desc, const cuda::ArchInfo &arch) {
-    auto config = chooseAttentionConfig(desc, arch);
-    EXPECT_TRUE(std::holds_alternative<AttentionConfig>(config)) << std::get<std::string>(config);
-    return std::get<AttentionConfig>(config);
+    return list(desc, arch).front();
+  }
+  std::vector<AttentionConfig> list(const AttentionDesc &desc, const cuda::ArchInfo &arch) {
+    auto configs = listAttentionConfigs(desc, arch);
+    auto *taken = std::get_if<std::vector<AttentionConfig>>(&configs);
+    EXPECT_TRUE(taken) << std::get<std::string>(configs);
+    return *taken;
   }
 };
 
@@ -39,11 +43,13 @@ TEST_F(AttentionHeuristics, FitSharedMemoryOfEveryArchitecture) {
       for (int64_t tokens : {1, 4096})
         for (bool wide : {false, true}) {
           cuda::ArchInfo arch = *cuda::getArchInfo(name);
-          AttentionConfig taken = choose(describe(width, tokens, 16, wide), arch);
-          EXPECT_LE(taken.sharedBytes + 17 * 4 + 1024, arch.sharedBytesPerBlock)
-              << name.str() << " " << width;
-          EXPECT_FALSE(taken.reason.empty());
-          EXPECT_EQ(taken.keys % 16, 0u);
+          for (const AttentionConfig &taken :
+               list(describe(width, tokens, 16, wide), arch)) {
+            EXPECT_LE(taken.sharedBytes + 17 * 4 + 1024, arch.sharedBytesPerBlock)
+                << name.str() << " " << width;
+            EXPECT_FALSE(taken.reason.empty());
+            EXPECT_EQ(taken.keys % 16, 0u);
+          }
         }
 }
 
@@ -91,3 +97,17 @@ TEST_F(AttentionHeuristics, SayWhyNoWarpgroups) {
 }
 
 } // namespace
+
+TEST_F(AttentionHeuristics, ListOtherWarpgroupsAndKeys) {
+  auto ways = [&](int64_t width) {
+    std::vector<std::pair<unsigned, unsigned>> ways;
+    for (const AttentionConfig &config : list(describe(width, 4096, 4), hopper))
+      ways.emplace_back(config.consumers(), config.keys);
+    return ways;
+  };
+  using Ways = std::vector<std::pair<unsigned, unsigned>>;
+  EXPECT_EQ(ways(64), (Ways{{3, 128}, {2, 128}}));
+  EXPECT_EQ(ways(128), (Ways{{2, 128}, {2, 96}}));
+  EXPECT_EQ(ways(192), (Ways{{2, 64}, {2, 96}}));
+  EXPECT_EQ(ways(256), (Ways{{2, 64}}));
+}

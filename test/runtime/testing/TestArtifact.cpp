@@ -300,6 +300,23 @@ void addResidentSize(ProgramT &program) {
             sizes(size({2}, 1, 4), size({}), size({})));
 }
 
+void addCandidate(PlanT &plan, const std::string &kernel, const std::string &config,
+                  const char *entry, bool modelled, unsigned launches) {
+  auto program = std::make_unique<ProgramT>();
+  program->name = "measure " + kernel + " " + config;
+  uint32_t x = addBuffer(*program, Space::Weights, 0, 16, DType::F32, sizes(size({}, 4)));
+  uint32_t y = addBuffer(*program, Space::Arena, 0, 16, DType::F32, sizes(size({}, 4)));
+  addKernel(plan, entry, {0, 1}, 1);
+  for (unsigned i = 0; i < launches; ++i)
+    addLaunch(*program, uint32_t(plan.kernels.size() - 1), {x, y}, sizes(size({}, 4)),
+              sizes(size({}), size({}), size({})));
+  program->candidate = std::make_unique<CandidateT>();
+  program->candidate->kernel = kernel;
+  program->candidate->config = config;
+  program->candidate->modelled = modelled;
+  plan.programs.push_back(std::move(program));
+}
+
 std::vector<std::byte> packPlan(const PlanT &plan) {
   flatbuffers::FlatBufferBuilder builder;
   FinishPlanBuffer(builder, Plan::Pack(builder, &plan));

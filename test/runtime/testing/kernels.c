@@ -64,3 +64,29 @@ KERNEL void sample(void *const *buffers, const int64_t *sizes, void *scratch, in
       best = i;
   tokens[row] = temperature[row] == 0.0f ? best : (int32_t)((seed[row] * 7 + draw[row] * 3) % sizes[0]);
 }
+
+/* Candidates of one kernel, y = 2 x over n elements: two that are right, one that computes something
+ * else, one that computes nothing, one that leaves the numbers. */
+KERNEL void twice(void *const *buffers, const int64_t *sizes, void *scratch, int64_t x, int64_t y,
+                  int64_t z) {
+  for (int64_t i = 0; i < sizes[0]; ++i)
+    ((float *)buffers[1])[i] = 2 * ((const float *)buffers[0])[i];
+}
+KERNEL void sum(void *const *buffers, const int64_t *sizes, void *scratch, int64_t x, int64_t y,
+                int64_t z) {
+  for (int64_t i = 0; i < sizes[0]; ++i)
+    ((float *)buffers[1])[i] =
+        ((const float *)buffers[0])[i] + 1.000001f * ((const float *)buffers[0])[i];
+}
+KERNEL void thrice(void *const *buffers, const int64_t *sizes, void *scratch, int64_t x, int64_t y,
+                   int64_t z) {
+  for (int64_t i = 0; i < sizes[0]; ++i)
+    ((float *)buffers[1])[i] = (i == 2 ? 3 : 2) * ((const float *)buffers[0])[i];
+}
+KERNEL void nothing(void *const *buffers, const int64_t *sizes, void *scratch, int64_t x, int64_t y,
+                    int64_t z) {}
+KERNEL void infinite(void *const *buffers, const int64_t *sizes, void *scratch, int64_t x, int64_t y,
+                     int64_t z) {
+  for (int64_t i = 0; i < sizes[0]; ++i)
+    ((float *)buffers[1])[i] = ((const float *)buffers[0])[i] / 0.0f;
+}
