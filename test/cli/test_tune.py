@@ -8,7 +8,7 @@ import os
 import subprocess
 import unittest
 
-from support import (DEVICE, INTEGRITY, MALFORMED, OK, RESOURCES, ROOT, UNSUPPORTED, USAGE, CliTest,
+from support import (DEVICE, MALFORMED, OK, RESOURCES, ROOT, UNSUPPORTED, USAGE, CliTest,
                      model, shared_folder)
 
 LLAMA = "llama-default"
@@ -61,7 +61,7 @@ class TuneErrors(CliTest):
         fails(USAGE, "this ingot measures nothing; expected a pack", ingot, "-o", tuning)
         fails(USAGE, "--rounds", ingot, "-o", tuning, "--rounds", "0")
         self.assertFalse(os.path.exists(tuning))
-        fails(INTEGRITY, "no ingot|magic", self.write("hello" * 100, "hello.pack"), "-o", tuning)
+        fails(MALFORMED, "not an .ingot file", self.write("hello" * 100, "hello.pack"), "-o", tuning)
         fails(MALFORMED, "no/such.pack", "no/such.pack", "-o", tuning)
         # What is there is not written over by what is not like it.
         fails(MALFORMED, "-o: .*tuning.json", ingot, "-o", self.write("no JSON"))

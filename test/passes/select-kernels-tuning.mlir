@@ -8,10 +8,11 @@
 // CHECK: remark: [Passed] Tuning | Category:tuning | {{.*}}@measured: measured on NVIDIA H100 80GB HBM3: 20.50 us, 25.25 by the cost model's choice, 5 candidates
 // CHECK: remark: [Missed] Tuning | Category:tuning | {{.*}}@elsewhere: goes by the cost model, no measurement fits cuda.linear: linear, M<=512 N=4096 K=4096, bf16; linear; what {{.*}}tuning.json has of NVIDIA H100 PCIe is left aside: it has 114 multiprocessors, the code is for 132; what {{.*}}tuning.json has of NVIDIA A100 is left aside: it ran code for sm_80
 // CHECK: remark: [Missed] Tuning | Category:tuning | {{.*}}@unknown: goes by the cost model, {{.*}}is left aside: cuda.linear has no config {tile_n = 1000 : i64} (any more); measure again
-// CHECK: remark: [Missed] Tuning | Category:tuning | {{.*}}@unmeasured: goes by the cost model, no measurement fits cuda.linear: linear, M<=512 N=768 K=768, bf16; linear{{$}}
+// CHECK: remark: [Missed] Tuning | Category:tuning | {{.*}}@unmeasured: goes by the cost model, no measurement fits cuda.linear: linear, M<=512 N=768 K=768, bf16; linear"
 // CHECK-NOT: remark
 
 // CHECK: exec.kernel @measured
+// CHECK-SAME: cluster = 2 : i64
 // CHECK-SAME: tile_n = 256 : i64
 // CHECK-SAME: measured on NVIDIA H100 80GB HBM3
 // LATER: exec.kernel @measured
@@ -20,6 +21,7 @@
 // GPU: exec.kernel @measured
 // GPU-SAME: tile_n = 192 : i64
 // MODEL: exec.kernel @measured
+// MODEL-SAME: cluster = 1 : i64
 // MODEL-SAME: tile_n = 256 : i64
 
 exec.target @cuda kind("cuda") arch("sm_90a")

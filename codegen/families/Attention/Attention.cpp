@@ -55,8 +55,8 @@ Result<std::vector<Selection>> AttentionFamily::candidates(exec::KernelOp kernel
   cuda::ArchInfo arch = *cuda::getArchInfo(context.target.arch);
   AttentionDesc desc = std::get<AttentionDesc>(describeAttention(kernel));
   std::vector<Selection> selections;
-  for (const AttentionConfig &config :
-       std::get<std::vector<AttentionConfig>>(listAttentionConfigs(desc, arch)))
+  auto configs = listAttentionConfigs(desc, arch);
+  for (const AttentionConfig &config : std::get<std::vector<AttentionConfig>>(configs))
     selections.push_back(makeSelection(kernel, desc, config));
   return selections;
 }
