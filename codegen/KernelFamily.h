@@ -199,9 +199,9 @@ public:
   /// Unsupported or Internal.
   virtual Result<Selection> select(exec::KernelOp kernel, const SelectContext &context) const = 0;
 
-  /// The ways to run a kernel that `match` took, the one that `select` chooses first, then others that
-  /// the cost model does not rule out and that test/gpu has run. They differ in config and launch only.
-  /// A family without a choice gives the one.
+  /// The ways to run a kernel that `match` took, the one that `select` chooses first, then others
+  /// that the cost model does not rule out and that test/gpu has run. They differ in config and
+  /// launch only. A family without a choice gives the one.
   virtual Result<std::vector<Selection>> candidates(exec::KernelOp kernel,
                                                     const SelectContext &context) const;
 

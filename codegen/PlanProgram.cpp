@@ -211,8 +211,7 @@ Result<Offset<format::Program>> ProgramBuilder::build() {
   auto outputVector = fbb.CreateVector(outputs);
   auto stepVector = fbb.CreateVector(steps);
   Offset<format::Unpadding> unpadding = 0;
-  if (auto given =
-          program->getAttrOfType<DictionaryAttr>(exec::ExecDialect::kUnpaddingAttr))
+  if (auto given = program->getAttrOfType<DictionaryAttr>(exec::ExecDialect::kUnpaddingAttr))
     unpadding = format::CreateUnpadding(
         fbb, getInteger(given, "flops_per_token", 0), getInteger(given, "flops_per_pair", 0),
         getInteger(given, "packed_ops", 0), getInteger(given, "padded_ops", 0));
@@ -220,8 +219,8 @@ Result<Offset<format::Program>> ProgramBuilder::build() {
   if (auto given = program->getAttrOfType<DictionaryAttr>(exec::ExecDialect::kCandidateAttr)) {
     auto kernel = plan.string(given.getAs<StringAttr>("kernel").getValue());
     auto config = plan.string(given.getAs<StringAttr>("config").getValue());
-    candidate = format::CreateCandidate(fbb, kernel, config,
-                                        given.getAs<BoolAttr>("modelled").getValue());
+    candidate =
+        format::CreateCandidate(fbb, kernel, config, given.getAs<BoolAttr>("modelled").getValue());
   }
   return format::CreateProgram(fbb, name, symbolVector, limitVector, bufferVector, inputVector,
                                outputVector, stepVector, unpadding, candidate);

@@ -273,8 +273,7 @@ void Compilation::reportPlan() {
   for (exec::KernelOp kernel : module->getOps<exec::KernelOp>())
     report.kernels += !kernel.getVariantOf();
   for (exec::ProgramOp program : module->getOps<exec::ProgramOp>())
-    if (auto candidate =
-            program->getAttrOfType<DictionaryAttr>(exec::ExecDialect::kCandidateAttr))
+    if (auto candidate = program->getAttrOfType<DictionaryAttr>(exec::ExecDialect::kCandidateAttr))
       report.measuredKernels += candidate.getAs<BoolAttr>("modelled").getValue();
   costs.report(*module,
                findCeiling(pipeline.target, options.dtype,

@@ -177,8 +177,8 @@ Result<PipelineOptions> makePipelineOptions(const CompileOptions &options) {
                                              "': only kernels of GPUs offer a choice; name one "
                                              "with --target sm_90a");
   if (pipeline.tuningPack && !pipeline.alternatives.empty())
-    return Status(ExitCode::Usage, "--target: a tuning pack is for one target, got " +
-                                       options.target);
+    return Status(ExitCode::Usage,
+                  "--target: a tuning pack is for one target, got " + options.target);
   return pipeline;
 }
 

@@ -65,7 +65,8 @@ exec::DeviceOp MakeTuningPrograms::findDevice(exec::KernelOp kernel) {
   return {};
 }
 
-/// The kernel's buffers at given values of its size parameters; a type is null that has no such form.
+/// The kernel's buffers at given values of its size parameters; a type is null that has no such
+/// form.
 static SmallVector<BufferType> getTypes(exec::KernelOp kernel, ArrayRef<int64_t> sizes) {
   llvm::DenseMap<StringAttr, SizeAttr> values;
   for (auto [symbol, size] :
@@ -119,7 +120,8 @@ std::string MakeTuningPrograms::findObstacle(const Subject &subject) {
 }
 
 std::optional<MakeTuningPrograms::Subject> MakeTuningPrograms::study(exec::KernelOp kernel) {
-  auto target = SymbolTable::lookupNearestSymbolFrom<exec::TargetOp>(kernel, kernel.getTargetAttr());
+  auto target =
+      SymbolTable::lookupNearestSymbolFrom<exec::TargetOp>(kernel, kernel.getTargetAttr());
   codegen::SelectContext context;
   context.target = {target.getKind().str(), target.getArch().str()};
   // Every operand of a program made here is a weight.
@@ -212,13 +214,12 @@ void MakeTuningPrograms::makeProgram(const Subject &subject, size_t index) {
 
   auto program = exec::ProgramOp::create(builder, loc, "measure." + name, builder.getArrayAttr({}),
                                          builder.getArrayAttr({}));
-  program->setAttr(
-      exec::ExecDialect::kCandidateAttr,
-      builder.getDictionaryAttr(
-          {builder.getNamedAttr("kernel", builder.getStringAttr(subject.key)),
-           builder.getNamedAttr("config",
-                                builder.getStringAttr(printConfig(subject.candidates[index]))),
-           builder.getNamedAttr("modelled", builder.getBoolAttr(index == 0))}));
+  program->setAttr(exec::ExecDialect::kCandidateAttr,
+                   builder.getDictionaryAttr(
+                       {builder.getNamedAttr("kernel", builder.getStringAttr(subject.key)),
+                        builder.getNamedAttr("config", builder.getStringAttr(
+                                                           printConfig(subject.candidates[index]))),
+                        builder.getNamedAttr("modelled", builder.getBoolAttr(index == 0))}));
   builder.setInsertionPointToStart(&program.getBody().emplaceBlock());
 
   ArrayRef<BufferType> types = subject.types;
@@ -234,7 +235,8 @@ void MakeTuningPrograms::makeProgram(const Subject &subject, size_t index) {
   auto deviceRef = FlatSymbolRefAttr::get(device.getSymNameAttr());
   SmallVector<Value> outs;
   for (BufferType type : types.drop_front(inputs))
-    outs.push_back(exec::BufferOp::create(builder, loc, type, deviceRef, IntegerAttr(), IntegerAttr()));
+    outs.push_back(
+        exec::BufferOp::create(builder, loc, type, deviceRef, IntegerAttr(), IntegerAttr()));
   SmallVector<Attribute> sizes;
   for (int64_t size : subject.sample.sizes)
     sizes.push_back(SizeAttr::get(context, size));

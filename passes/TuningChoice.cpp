@@ -61,8 +61,8 @@ std::string TuningChoice::whyUnfit(const GpuDescription &entry,
   if (entry.arch != target.arch || !arch)
     return "it ran code for " + entry.arch;
   if (entry.multiprocessors != arch->multiprocessors)
-    return "it has " + std::to_string(entry.multiprocessors) + " multiprocessors, the code is for " +
-           std::to_string(arch->multiprocessors);
+    return "it has " + std::to_string(entry.multiprocessors) +
+           " multiprocessors, the code is for " + std::to_string(arch->multiprocessors);
   if (!StringRef(entry.name).contains_insensitive(gpu))
     return "the code is for a GPU called '" + gpu + "'";
   return {};

@@ -99,7 +99,8 @@ Examples:
   ingot-run bench minilm.ingot --forward 8x128 --forward 8x128@50 --json
 )";
 
-static const char *const kTuneHelp = R"(ingot-run tune PACK -o FILE [flags] - measures candidates of kernels
+static const char *const kTuneHelp =
+    R"(ingot-run tune PACK -o FILE [flags] - measures candidates of kernels
 
   -o FILE              the tuning file (JSON); what it has of this GPU is not measured again, so an
                        interrupted run goes on where it was, and packs of several models share it
@@ -129,7 +130,8 @@ Examples:
   ingot-run inspect smollm2.ingot --section memory --json
 )";
 
-static const char *const kExtractHelp = R"(ingot-run extract-weights FILE -o DIR - restores the checkpoint
+static const char *const kExtractHelp =
+    R"(ingot-run extract-weights FILE -o DIR - restores the checkpoint
 
   -o DIR               folder for model.safetensors; made if missing
   --json               print JSON
@@ -332,9 +334,11 @@ bool contains(std::span<const std::string> arguments, std::string_view a, std::s
 int main(int argc, char **argv) {
   std::vector<std::string> arguments(argv + (argc > 0), argv + argc);
   if (arguments.empty())
-    return fail(Status(ExitCode::Usage, "expected a command: run, generate, bench, tune, inspect or extract-weights; "
-                                        "ingot-run --help shows more"),
-                false);
+    return fail(
+        Status(ExitCode::Usage,
+               "expected a command: run, generate, bench, tune, inspect or extract-weights; "
+               "ingot-run --help shows more"),
+        false);
   std::string name = arguments[0];
   if (name == "--help" || name == "-h" || name == "help")
     return print(kHelp);
@@ -350,7 +354,10 @@ int main(int argc, char **argv) {
     Result<std::string> out = command.run(arguments);
     return out.ok() ? print(*out) : fail(out.status(), json);
   }
-  return fail(Status(ExitCode::Usage,
-                     text("expected a command: run, generate, bench, tune, inspect or extract-weights, got ", quoted(name))),
-              json);
+  return fail(
+      Status(
+          ExitCode::Usage,
+          text("expected a command: run, generate, bench, tune, inspect or extract-weights, got ",
+               quoted(name))),
+      json);
 }

@@ -65,8 +65,8 @@ struct TuneOptions {
   bool again = false;   // --again: it is
   uint64_t rounds = 15; // --rounds: counted runs of each candidate that is not given up
   bool json = false;
-  /// Called before each kernel, for progress, and for each candidate that computes something else than
-  /// the others; may be empty.
+  /// Called before each kernel, for progress, and for each candidate that computes something else
+  /// than the others; may be empty.
   std::function<void(size_t index, size_t count, const std::string &kernel)> onKernel;
   std::function<void(const std::string &kernel, const std::string &what)> onWrong;
 };
@@ -74,7 +74,7 @@ struct TuneOptions {
 struct InspectOptions {
   std::string file;
   std::vector<std::string> sections; // --section; empty: the summary (text), everything (JSON)
-  std::string format; // of section graph: dot (as text the default) or json
+  std::string format;                // of section graph: dot (as text the default) or json
   bool verifyChecksums = true;
   bool json = false;
 };
@@ -92,8 +92,8 @@ const std::vector<std::string> &inspectSections();
 Result<std::string> run(const RunOptions &options);
 Result<std::string> generate(const GenerateOptions &options);
 Result<std::string> bench(const BenchOptions &options);
-/// Measures the candidates of each kernel of a pack (ingot tune) in turn and keeps the fastest in the
-/// tuning file, which is written after every kernel.
+/// Measures the candidates of each kernel of a pack (ingot tune) in turn and keeps the fastest in
+/// the tuning file, which is written after every kernel.
 Result<std::string> tune(const TuneOptions &options);
 Result<std::string> inspect(const InspectOptions &options);
 /// Writes OUTPUT/model.safetensors: every checkpoint tensor that the ingot's weights were made of,

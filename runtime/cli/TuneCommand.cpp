@@ -79,7 +79,7 @@ Result<std::string> tune(const TuneOptions &options) {
   if (!gpu)
     return Status(ExitCode::DeviceMismatch,
                   text(options.model.file, ": its code is for a processor, and measurements are "
-                       "kept for GPUs"));
+                                           "kept for GPUs"));
   // Nothing is measured that could not be kept.
   INGOT_TRY(tuning.write(options.output));
   std::vector<TuningEntry> entries;

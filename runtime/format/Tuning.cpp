@@ -7,6 +7,7 @@
 #include "runtime/weights/JsonWriter.h"
 
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <unistd.h>
@@ -22,8 +23,8 @@ static Result<GpuDescription> readGpu(const JsonView &view) {
   auto multiprocessors = view["multiprocessors"].asPositiveInt();
   auto memory = view["memory_gb_per_second"].asNonNegativeInt();
   auto clock = view["clock_mhz"].asNonNegativeInt();
-  for (const Status &status : {name.status(), arch.status(), multiprocessors.status(),
-                               memory.status(), clock.status()})
+  for (const Status &status :
+       {name.status(), arch.status(), multiprocessors.status(), memory.status(), clock.status()})
     INGOT_TRY(status);
   return GpuDescription{*name, *arch, *multiprocessors, *memory, *clock};
 }
@@ -31,7 +32,7 @@ static Result<GpuDescription> readGpu(const JsonView &view) {
 /// A time: positive.
 static Result<double> readMicroseconds(const JsonView &view) {
   auto time = view.asDouble();
-  if (time.ok() && !(*time > 0))
+  if (time.ok() && !(*time > 0 && std::isfinite(*time)))
     return view.expected("a positive number of microseconds");
   return time;
 }
@@ -44,9 +45,8 @@ static Result<TuningEntry> readEntry(const JsonView &view) {
   auto modelledConfig = view["modelled"]["config"].asString();
   auto modelledTime = readMicroseconds(view["modelled"]["microseconds"]);
   auto candidates = view["candidates"].asPositiveInt();
-  for (const Status &status :
-       {gpu.status(), kernel.status(), config.status(), time.status(), modelledConfig.status(),
-        modelledTime.status(), candidates.status()})
+  for (const Status &status : {gpu.status(), kernel.status(), config.status(), time.status(),
+                               modelledConfig.status(), modelledTime.status(), candidates.status()})
     INGOT_TRY(status);
   return TuningEntry{*gpu, *kernel, *config, *time, *modelledConfig, *modelledTime, *candidates};
 }
@@ -106,8 +106,8 @@ std::string Tuning::text() const {
 Status Tuning::write(const std::string &path) const {
   std::string temporary = ingot::text(path, ".", int64_t(::getpid()), ".tmp"), bytes = text();
   auto fail = [&] {
-    Status status(ExitCode::OutOfResources, ingot::text("cannot write ", quoted(path), ": ",
-                                                        std::strerror(errno)));
+    Status status(ExitCode::OutOfResources,
+                  ingot::text("cannot write ", quoted(path), ": ", std::strerror(errno)));
     ::unlink(temporary.c_str());
     return status;
   };

@@ -4,7 +4,8 @@
 // here; `ingot compile --tuning` chooses by it. JSON that a person can read, edit and merge:
 //
 //   {"version": 1,
-//    "entries": [{"gpu": {"name": "NVIDIA H100 80GB HBM3", "arch": "sm_90a", "multiprocessors": 132,
+//    "entries": [{"gpu": {"name": "NVIDIA H100 80GB HBM3", "arch": "sm_90a", "multiprocessors":
+//    132,
 //                         "memory_gb_per_second": 3352, "clock_mhz": 1980},
 //                 "kernel": "cuda.linear: linear, M<=4096 N=4096 K=4096, bf16; linear",
 //                 "config": "{cluster = 2 : i64, ...}", "microseconds": 205.1,

@@ -21,19 +21,17 @@ public:
 
   Status before(const LaunchView &launch) override {
     // What an earlier candidate left there must not be taken for this one's.
-    return visit(launch, [&](size_t i) {
-      return launch.device.zero(launch.buffers[i], launch.bytes[i]);
-    });
+    return visit(launch,
+                 [&](size_t i) { return launch.device.zero(launch.buffers[i], launch.bytes[i]); });
   }
 
   Status after(const LaunchView &launch) override {
     const auto &step = *table_.steps()->Get(unsigned(launch.step))->action_as_Launch();
     INGOT_TRY(visit(launch, [&](size_t i) {
-      outputs_.types.push_back(
-          table_.buffers()->Get(step.buffers()->Get(unsigned(i)))->dtype());
+      outputs_.types.push_back(table_.buffers()->Get(step.buffers()->Get(unsigned(i)))->dtype());
       outputs_.bytes.emplace_back(launch.bytes[i]);
-      INGOT_TRY(launch.device.download(outputs_.bytes.back().data(), launch.buffers[i],
-                                       launch.bytes[i]));
+      INGOT_TRY(
+          launch.device.download(outputs_.bytes.back().data(), launch.buffers[i], launch.bytes[i]));
       return launch.device.synchronize();
     }));
     done_ = true;
@@ -76,7 +74,8 @@ float elementAt(format::DType type, const std::byte *bytes, size_t index) {
   return type == format::DType::BF16 ? bf16ToF32(bits) : f16ToF32(bits);
 }
 
-std::string findDifference(size_t output, format::DType type, const std::vector<std::byte> &expected,
+std::string findDifference(size_t output, format::DType type,
+                           const std::vector<std::byte> &expected,
                            const std::vector<std::byte> &got) {
   if (isInteger(type))
     return text("output ", output, ": other integers");

@@ -53,7 +53,8 @@ Result<Tuner> Tuner::create(Model &model, GpuDescription gpu, TunerOptions optio
       if (candidate.modelled() != (&candidate == kernel.candidates.data()) ||
           !candidate.table->steps() || candidate.table->steps()->size() == 0)
         return Status(ExitCode::MalformedInput,
-                      text("kernel ", quoted(kernel.key), ": expected one candidate that the cost "
+                      text("kernel ", quoted(kernel.key),
+                           ": expected one candidate that the cost "
                            "model chooses, and launches of each; make the pack again"));
   return tuner;
 }
@@ -98,8 +99,7 @@ Status Tuner::run(Kernel &kernel) {
         continue;
       double begin = options_.clock();
       INGOT_TRY(candidate.program->execute());
-      candidate.times.push_back((options_.clock() - begin) /
-                                double(candidate.program->numSteps()));
+      candidate.times.push_back((options_.clock() - begin) / double(candidate.program->numSteps()));
     }
     if (round + 1 != kTrialRounds)
       continue;

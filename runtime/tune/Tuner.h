@@ -34,9 +34,9 @@ public:
   size_t size() const { return kernels_.size(); }
   const std::string &key(size_t kernel) const { return kernels_[kernel].key; }
 
-  /// Measures the candidates of a kernel. Those that compute something else than what the cost model
-  /// chooses are named in `wrong`. Errors: those of the device; AccuracyMismatch if what the cost
-  /// model chooses computes no numbers.
+  /// Measures the candidates of a kernel. Those that compute something else than what the cost
+  /// model chooses are named in `wrong`. Errors: those of the device; AccuracyMismatch if what the
+  /// cost model chooses computes no numbers.
   Result<TuningEntry> measure(size_t kernel, std::vector<std::string> &wrong);
 
 private:

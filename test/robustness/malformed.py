@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Feeds malformed files to the tools: every one ends with its documented exit code and message.
 
-    malformed.py --tools build/bin --work DIR {config,safetensors,index,artifact,tensor}
+    malformed.py --tools build/bin --work DIR {config,safetensors,index,artifact,tensor,tuning}
 """
 import argparse
 import os
@@ -13,6 +13,7 @@ import config_corpus
 import index_corpus
 import safetensors_corpus
 import tensor_corpus
+import tuning_corpus
 from harness import GOLDEN, Judge, copy_model
 
 SINGLE, SHARDED = "llama-default", "llama-biases"
@@ -97,8 +98,21 @@ def tensor(judge):
                        "--output", f"logits=@{output}"], expected, output)
 
 
+def tuning(judge):
+    output = os.path.join(judge.work, "out", "model.ingot")
+    model = copy_model(SINGLE, os.path.join(judge.work, "model"))
+    ingot = judge.compile_golden(SINGLE, "good.ingot")
+    path = os.path.join(judge.work, "tuning.json")
+    for case, data, expected in tuning_corpus.corpus():
+        write(path, data)
+        judge.run(case, [judge.tool("ingot"), "compile", model, "-o", output, "--tuning", path], expected, output)
+        judge.run(case + " (resume)", [judge.tool("ingot-run"), "tune", ingot, "-o", path], expected)
+        if read(path) != data:
+            judge.fail(case, "the file was written over")
+
+
 GROUPS = {"config": config, "safetensors": safetensors, "index": index, "artifact": artifact,
-          "tensor": tensor}
+          "tensor": tensor, "tuning": tuning}
 
 
 def main():

@@ -59,8 +59,8 @@ struct AttentionConfig {
   unsigned consumers() const { return threads / 128 - 1; }
 };
 
-/// The heuristics: the config that they choose and others that are worth measuring behind it, or why
-/// there is none.
+/// The heuristics: the config that they choose and others that are worth measuring behind it, or
+/// why there is none.
 std::variant<std::vector<AttentionConfig>, std::string>
 listAttentionConfigs(const AttentionDesc &desc, const cuda::ArchInfo &arch);
 

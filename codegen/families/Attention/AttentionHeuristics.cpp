@@ -44,11 +44,13 @@ listWarpgroups(const AttentionDesc &desc, const cuda::ArchInfo &arch) {
     return std::string("rows of heads are no multiples of 16 bytes");
   // Narrow heads leave registers for a third warpgroup of queries, whose exponentials are what
   // takes the time there; accumulators of the widest leave few for scores.
-  auto first = makeWarpgroups(desc, arch, desc.width <= 64 ? 512 : 384, desc.width <= 128 ? 128 : 64);
+  auto first =
+      makeWarpgroups(desc, arch, desc.width <= 64 ? 512 : 384, desc.width <= 128 ? 128 : 64);
   if (auto *reason = std::get_if<std::string>(&first))
     return *reason;
   std::vector<AttentionConfig> configs{std::get<AttentionConfig>(first)};
-  // Soft caps and ALiBi spill with three. Of the widths between, some gained by 96 keys (README.md).
+  // Soft caps and ALiBi spill with three. Of the widths between, some gained by 96 keys
+  // (README.md).
   if (desc.width <= 192) {
     auto other = makeWarpgroups(desc, arch, 384, desc.width <= 64 ? 128 : 96);
     if (auto *config = std::get_if<AttentionConfig>(&other);

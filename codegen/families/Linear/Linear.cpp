@@ -38,7 +38,8 @@ static BlockArgument traceWeight(Value value) {
 std::string LinearDesc::str(const std::string &rows) const {
   std::string type;
   llvm::raw_string_ostream(type) << elementType;
-  return std::string(gated ? "gated_linear" : "linear") + ", " + rows + " N=" + std::to_string(gated ? columns / 2 : columns) + " K=" + std::to_string(k) + ", " +
+  return std::string(gated ? "gated_linear" : "linear") + ", " + rows +
+         " N=" + std::to_string(gated ? columns / 2 : columns) + " K=" + std::to_string(k) + ", " +
          type;
 }
 

@@ -58,8 +58,8 @@ struct LinearConfig {
   std::string str() const;
 };
 
-/// The ways to run a shape on an architecture that are worth measuring: first what the model chooses,
-/// then others in the order of their modelled time.
+/// The ways to run a shape on an architecture that are worth measuring: first what the model
+/// chooses, then others in the order of their modelled time.
 std::vector<LinearConfig> listLinearConfigs(const LinearDesc &desc, int64_t mostRows,
                                             const cuda::ArchInfo &arch);
 

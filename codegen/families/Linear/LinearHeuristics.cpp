@@ -27,8 +27,8 @@ static int chooseTilesAtOnce(int64_t columns, unsigned groups, const cuda::ArchI
   return columns >= 16 * all * groups && most(2) * 20 <= most(1) * 21 ? 2 : 1;
 }
 
-/// Gives the config what the shared memory of a multiprocessor, for two blocks if they fit, has room
-/// for.
+/// Gives the config what the shared memory of a multiprocessor, for two blocks if they fit, has
+/// room for.
 static void fitSharedMemory(LinearConfig &config, const cuda::ArchInfo &arch) {
   auto bytes = [&] {
     uint32_t stages = (config.tileM + config.tileN) * 128 * config.stages;

@@ -30,8 +30,8 @@ static constexpr Way kWays[] = {
     {192, 5, 2, false, 2, 0.92},
     {128, 7, 2, true, 0, 0.88},
 };
-/// Ways that the model does not tell from those, so that only a measurement chooses them: of pairs, and
-/// of sharing a tile of 128 columns. Where there is no pair they are none.
+/// Ways that the model does not tell from those, so that only a measurement chooses them: of pairs,
+/// and of sharing a tile of 128 columns. Where there is no pair they are none.
 static constexpr Way kOtherWays[] = {
     {256, 4, 2, false, 1, 0.92},
     {128, 7, 2, false, 3, 0.88},
@@ -77,9 +77,8 @@ static LinearConfig makeConfig(const Way &way, const LinearDesc &desc, int clust
   config.cluster = cluster;
   config.inTurn = way.inTurn;
   config.lead = way.lead;
-  config.reason =
-      llvm::formatv("warpgroup instructions, {0}; {1:F1} waves, {2:F0} clocks modelled",
-                    way.inTurn ? "tiles in turn" : "sharing tiles", waves, clocks);
+  config.reason = llvm::formatv("warpgroup instructions, {0}; {1:F1} waves, {2:F0} clocks modelled",
+                                way.inTurn ? "tiles in turn" : "sharing tiles", waves, clocks);
   config.sharedBytes = 1024 + config.stages * ((config.tileM + config.tileN) * 128 + 16) + 16;
   return config;
 }
@@ -98,8 +97,8 @@ std::vector<LinearConfig> codegen::listWarpgroups(const LinearDesc &desc, int64_
   for (const Way &way : kOtherWays)
     if (mostRows > kTileM)
       add(measured, way);
-  auto least = llvm::min_element(
-      chosen, [](const auto &a, const auto &b) { return a.first < b.first; });
+  auto least =
+      llvm::min_element(chosen, [](const auto &a, const auto &b) { return a.first < b.first; });
   std::vector<LinearConfig> configs{least->second};
   double most = least->first * kHopeless;
   chosen.erase(least);

@@ -35,13 +35,13 @@ static std::optional<int64_t> fewRows(exec::KernelOp kernel, const LinearDesc &d
   return most && *most >= 1 && *most <= kMostRows ? most : std::nullopt;
 }
 
-/// A tile's height that leaves the busiest multiprocessor at most so many times the fewest rows of W
-/// is worth measuring.
+/// A tile's height that leaves the busiest multiprocessor at most so many times the fewest rows of
+/// W is worth measuring.
 constexpr double kHopeless = 1.5;
 
-/// Heights of tiles that are worth measuring. First that which leaves the busiest multiprocessor the
-/// fewest rows of W; of several that are within a twentieth of it the highest, which reads the tokens
-/// least often.
+/// Heights of tiles that are worth measuring. First that which leaves the busiest multiprocessor
+/// the fewest rows of W; of several that are within a twentieth of it the highest, which reads the
+/// tokens least often.
 static SmallVector<int> listTileRows(int64_t columns, int tokenTiles, const cuda::ArchInfo &arch) {
   auto busiest = [&](int64_t rows) {
     return llvm::divideCeil(llvm::divideCeil(columns, rows), arch.multiprocessors) * rows;

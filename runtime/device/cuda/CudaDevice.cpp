@@ -125,8 +125,11 @@ std::optional<GpuDescription> CudaDevice::gpu() {
     if (driver_.deviceGetAttribute(value, attribute, device_) != kSuccess)
       *value = 0;
   // Data goes over the bus twice a clock.
-  return GpuDescription{name_, {}, multiprocessors_,
-                        int64_t(memoryClock) * busWidth / 8 * 2 / 1'000'000, clock / 1000};
+  return GpuDescription{name_,
+                        {},
+                        multiprocessors_,
+                        int64_t(memoryClock) * busWidth / 8 * 2 / 1'000'000,
+                        clock / 1000};
 }
 
 Status CudaDevice::enter() { return check(driver_.contextSetCurrent(context_), "using " + name_); }

@@ -124,7 +124,7 @@ enum : int { // CUtensorMapDataType
     (CUfunction * function, CUmodule module, const char *name))                                    \
   X(functionGetAttribute, cuFuncGetAttribute, (int *value, int attribute, CUfunction function))    \
   X(functionSetAttribute, cuFuncSetAttribute, (CUfunction function, int attribute, int value))     \
-  X(memGetInfo, cuMemGetInfo_v2, (size_t * free, size_t * total))                                  \
+  X(memGetInfo, cuMemGetInfo_v2, (size_t *free, size_t *total))                                    \
   X(memAlloc, cuMemAlloc_v2, (CUdeviceptr * address, size_t bytes))                                \
   X(memFree, cuMemFree_v2, (CUdeviceptr address))                                                  \
   X(memHostAlloc, cuMemHostAlloc, (void **address, size_t bytes, unsigned flags))                  \

@@ -43,8 +43,7 @@ TEST_F(AttentionHeuristics, FitSharedMemoryOfEveryArchitecture) {
       for (int64_t tokens : {1, 4096})
         for (bool wide : {false, true}) {
           cuda::ArchInfo arch = *cuda::getArchInfo(name);
-          for (const AttentionConfig &taken :
-               list(describe(width, tokens, 16, wide), arch)) {
+          for (const AttentionConfig &taken : list(describe(width, tokens, 16, wide), arch)) {
             EXPECT_LE(taken.sharedBytes + 17 * 4 + 1024, arch.sharedBytesPerBlock)
                 << name.str() << " " << width;
             EXPECT_FALSE(taken.reason.empty());

@@ -45,14 +45,10 @@ TEST_F(LinearHeuristics, FitSharedMemoryOfEveryArchitecture) {
 }
 
 TEST_F(LinearHeuristics, TakeWarpgroupsForManyRowsOnHopperOnly) {
-  EXPECT_TRUE(
-      choose(describe(4096, 4096), 4096, *cuda::getArchInfo("sm_90a")).warpgroups);
-  EXPECT_FALSE(
-      choose(describe(4096, 4096), 4096, *cuda::getArchInfo("sm_90")).warpgroups);
-  EXPECT_FALSE(
-      choose(describe(4096, 4096), 8, *cuda::getArchInfo("sm_90a")).warpgroups);
-  EXPECT_FALSE(choose(describe(4096, 4096, true), 4096, *cuda::getArchInfo("sm_90a"))
-                   .warpgroups);
+  EXPECT_TRUE(choose(describe(4096, 4096), 4096, *cuda::getArchInfo("sm_90a")).warpgroups);
+  EXPECT_FALSE(choose(describe(4096, 4096), 4096, *cuda::getArchInfo("sm_90")).warpgroups);
+  EXPECT_FALSE(choose(describe(4096, 4096), 8, *cuda::getArchInfo("sm_90a")).warpgroups);
+  EXPECT_FALSE(choose(describe(4096, 4096, true), 4096, *cuda::getArchInfo("sm_90a")).warpgroups);
 }
 
 TEST_F(LinearHeuristics, ReadTwoTilesAtOnceWhereNoGroupStaysWithout) {

@@ -8,8 +8,13 @@ using namespace ingot;
 namespace {
 
 TuningEntry makeEntry(const std::string &kernel, const std::string &gpu = "NVIDIA H100") {
-  return {{gpu, "sm_90a", 132, 3352, 1980}, kernel, "{tile_n = 128 : i64}", 2.5,
-          "{tile_n = 256 : i64}", 3.25, 4};
+  return {{gpu, "sm_90a", 132, 3352, 1980},
+          kernel,
+          "{tile_n = 128 : i64}",
+          2.5,
+          "{tile_n = 256 : i64}",
+          3.25,
+          4};
 }
 
 std::string change(std::string text, const std::string &from, const std::string &to) {
@@ -66,9 +71,11 @@ TEST(Tuning, SaysWhereItIsMalformed) {
     return read.status().message();
   };
   EXPECT_EQ(message("[]"), "t.json: version: expected a positive integer, got nothing (not set)");
-  EXPECT_EQ(message(R"({"version": 1})"), "t.json: entries: expected an array, got nothing (not set)");
-  EXPECT_EQ(message(change(good, "2.5", "-2.5")),
-            "t.json: entries[0].microseconds: expected a positive number of microseconds, got -2.5");
+  EXPECT_EQ(message(R"({"version": 1})"),
+            "t.json: entries: expected an array, got nothing (not set)");
+  EXPECT_EQ(
+      message(change(good, "2.5", "-2.5")),
+      "t.json: entries[0].microseconds: expected a positive number of microseconds, got -2.5");
   EXPECT_EQ(message(change(good, "132", "0")),
             "t.json: entries[0].gpu.multiprocessors: expected a positive integer, got 0");
   EXPECT_NE(message(change(good, "\"kernel\"", "\"colonel\"")).find("entries[0].kernel: expected"),

@@ -35,11 +35,11 @@ void addDecode(format::PlanT &plan);
 std::unique_ptr<format::PlanT> makePlan();
 /// Lets the plan's step program sample (kernels.c's sample), by ports named as in plan.fbs.
 void addSampling(format::PlanT &plan);
-/// Adds to "forward" a size T of at most B * S, read from what the state counts (the number of calls),
-/// and a launch that computes the first T elements of "copy" again, doubled input and all.
+/// Adds to "forward" a size T of at most B * S, read from what the state counts (the number of
+/// calls), and a launch that computes the first T elements of "copy" again, doubled input and all.
 void addResidentSize(format::ProgramT &program);
-/// Adds what a tuning pack has: a program that launches `entry` (twice, sum, ... of kernels.c) `launches`
-/// times over the weight, as a candidate of a kernel.
+/// Adds what a tuning pack has: a program that launches `entry` (twice, sum, ... of kernels.c)
+/// `launches` times over the weight, as a candidate of a kernel.
 void addCandidate(format::PlanT &plan, const std::string &kernel, const std::string &config,
                   const char *entry, bool modelled, unsigned launches = 2);
 /// The bytes of a plan section.

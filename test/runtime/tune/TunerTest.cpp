@@ -182,6 +182,7 @@ TEST_F(TunerTest, RefusesWhatIsNoPack) {
     addCandidate(plan, "k", "b", "sum", true);
   });
   EXPECT_EQ(Tuner::create(*two.model, {}, options()).status().code(), ExitCode::MalformedInput);
-  LoadedModel none = load([](format::PlanT &plan) { addCandidate(plan, "k", "a", "twice", false); });
+  LoadedModel none =
+      load([](format::PlanT &plan) { addCandidate(plan, "k", "a", "twice", false); });
   EXPECT_EQ(Tuner::create(*none.model, {}, options()).status().code(), ExitCode::MalformedInput);
 }
