@@ -13,6 +13,9 @@ namespace ingot {
 
 namespace {
 
+/// What is looked at of an output at most.
+constexpr uint64_t kPieces = 128, kPieceBytes = uint64_t(1) << 20;
+
 /// Looks at the first launch, and ends the run behind it.
 class FirstLaunch final : public LaunchObserver {
 public:
@@ -29,10 +32,7 @@ public:
     const auto &step = *table_.steps()->Get(unsigned(launch.step))->action_as_Launch();
     INGOT_TRY(visit(launch, [&](size_t i) {
       outputs_.types.push_back(table_.buffers()->Get(step.buffers()->Get(unsigned(i)))->dtype());
-      outputs_.bytes.emplace_back(launch.bytes[i]);
-      INGOT_TRY(
-          launch.device.download(outputs_.bytes.back().data(), launch.buffers[i], launch.bytes[i]));
-      return launch.device.synchronize();
+      return read(launch, i);
     }));
     done_ = true;
     return Status(ExitCode::Internal, "the first launch is all that is looked at");
@@ -42,6 +42,22 @@ public:
   Outputs &outputs() { return outputs_; }
 
 private:
+  /// Of a large output pieces from its first to its last byte: wrong tiles come in numbers.
+  Status read(const LaunchView &launch, size_t i) {
+    uint64_t bytes = launch.bytes[i], piece = bytes, pieces = 1, stride = 0;
+    if (bytes > kPieces * kPieceBytes) {
+      piece = kPieceBytes;
+      pieces = kPieces;
+      stride = (bytes - piece) / (pieces - 1) / 64 * 64;
+    }
+    auto *source = static_cast<const std::byte *>(launch.buffers[i]);
+    std::vector<std::byte> &to = outputs_.bytes.emplace_back(piece * pieces);
+    for (uint64_t k = 0; k < pieces; ++k)
+      INGOT_TRY(launch.device.download(
+          to.data() + k * piece, source + (k + 1 < pieces ? k * stride : bytes - piece), piece));
+    return launch.device.synchronize();
+  }
+
   /// Calls `function` with the index of each buffer that the launch writes.
   template <typename Function> Status visit(const LaunchView &launch, Function function) {
     const auto &written = *plan_.kernels()->Get(launch.kernel)->written();

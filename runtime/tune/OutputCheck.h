@@ -9,7 +9,7 @@
 
 namespace ingot {
 
-/// What a launch wrote, a buffer an entry.
+/// What a launch wrote, a buffer an entry: all of it, or 128 MiB in evenly spread pieces.
 struct Outputs {
   std::vector<format::DType> types;
   std::vector<std::vector<std::byte>> bytes;
