@@ -62,7 +62,7 @@ class TuneErrors(CliTest):
         fails(USAGE, "--rounds", ingot, "-o", tuning, "--rounds", "0")
         self.assertFalse(os.path.exists(tuning))
         fails(MALFORMED, "not an .ingot file", self.write("hello" * 100, "hello.pack"), "-o", tuning)
-        fails(MALFORMED, "no/such.pack", "no/such.pack", "-o", tuning)
+        fails(USAGE, "no/such.pack", "no/such.pack", "-o", tuning)
         # What is there is not written over by what is not like it.
         fails(MALFORMED, "-o: .*tuning.json", ingot, "-o", self.write("no JSON"))
         fails(MALFORMED, "expected a tuning file of version 1, got version 7", ingot, "-o",

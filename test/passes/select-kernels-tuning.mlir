@@ -18,6 +18,7 @@
 // LATER: exec.kernel @measured
 // LATER-SAME: tile_n = 192 : i64
 // GPU: @measured: measured on NVIDIA H200: 19.00 us
+// GPU: module {
 // GPU: exec.kernel @measured
 // GPU-SAME: tile_n = 192 : i64
 // MODEL: exec.kernel @measured
