@@ -83,7 +83,7 @@ KERNEL void thrice(void *const *buffers, const int64_t *sizes, void *scratch, in
   for (int64_t i = 0; i < sizes[0]; ++i)
     ((float *)buffers[1])[i] = (i == 2 ? 3 : 2) * ((const float *)buffers[0])[i];
 }
-KERNEL void nothing(void *const *buffers, const int64_t *sizes, void *scratch, int64_t x, int64_t y,
+KERNEL void idle(void *const *buffers, const int64_t *sizes, void *scratch, int64_t x, int64_t y,
                     int64_t z) {}
 KERNEL void infinite(void *const *buffers, const int64_t *sizes, void *scratch, int64_t x, int64_t y,
                      int64_t z) {

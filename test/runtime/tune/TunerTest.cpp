@@ -27,7 +27,7 @@ struct TunerTest : ::testing::Test {
   void TearDown() override { resetFakeDriver(); }
 
   /// Microseconds of a launch.
-  std::map<std::string, double> prices = {{"twice", 3}, {"sum", 2}, {"thrice", 1}, {"nothing", 1}};
+  std::map<std::string, double> prices = {{"twice", 3}, {"sum", 2}, {"thrice", 1}, {"idle", 1}};
   std::vector<std::string> wrong;
 
   LoadedModel load(const std::function<void(format::PlanT &)> &change) {
@@ -98,7 +98,7 @@ TEST_F(TunerTest, LeavesOutWhatComputesSomethingElse) {
   LoadedModel loaded = load([](format::PlanT &plan) {
     addCandidate(plan, "k", "wrong", "thrice", false);
     addCandidate(plan, "k", "as modelled", "twice", true);
-    addCandidate(plan, "k", "writes nothing", "nothing", false);
+    addCandidate(plan, "k", "writes nothing", "idle", false);
   });
   ASSERT_TRUE(loaded.model);
   auto tuner = Tuner::create(*loaded.model, {}, options());
