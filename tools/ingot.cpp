@@ -1,6 +1,6 @@
 //===- ingot.cpp - The command line -----------------------------------------===//
 //
-//   ingot compile | run | generate | bench | inspect | extract-weights
+//   ingot compile | run | generate | bench | tune | inspect | extract-weights | verify
 //
 // Exit codes are those of runtime/support/Status.h. Command lines are parsed by CLI11, which reports
 // through exceptions; they end here.
