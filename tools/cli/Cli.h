@@ -15,6 +15,11 @@
 
 #include "runtime/support/Status.h"
 
+namespace ingot {
+struct CompileOptions;
+struct CompileReport;
+} // namespace ingot
+
 namespace ingot::cli {
 
 struct Invocation {
@@ -42,6 +47,9 @@ void addJsonFlag(CLI::App &command, Invocation &invocation);
 
 /// Prints an error to stderr, and with --json as an object to stdout; returns the exit code.
 int reportError(const Status &status, bool json);
+
+/// compile(), with its progress and then its remarks on stderr.
+Status compileShown(const CompileOptions &options, CompileReport &report);
 
 /// Writes the result of a command to stdout; a closed or full stdout is an error.
 Status writeResult(std::string_view text);

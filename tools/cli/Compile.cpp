@@ -148,17 +148,21 @@ static std::string asText(const CompileOptions &options, const CompileReport &re
   return text;
 }
 
-static Status compileModel(CompileArguments &arguments, bool json) {
-  CompileOptions &options = arguments.options;
+Status compileShown(const CompileOptions &options, CompileReport &report) {
   Terminal &terminal = Terminal::standardError();
-  CompileReport report;
   Status status = compile(options, report, [&](Phase phase) {
     terminal.progress(static_cast<unsigned>(phase) + 1, phaseTable.size(), phaseName(phase));
   });
   terminal.clearProgress();
   for (const std::string &remark : report.remarks)
     terminal.note(remark);
-  if (!status.ok())
+  return status;
+}
+
+static Status compileModel(CompileArguments &arguments, bool json) {
+  CompileOptions &options = arguments.options;
+  CompileReport report;
+  if (Status status = compileShown(options, report); !status.ok())
     return status;
   if (json)
     return writeResult(asJson(options, report));

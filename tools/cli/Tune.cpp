@@ -5,20 +5,12 @@
 #include "compiler/Compiler.h"
 #include "runtime/weights/JsonWriter.h"
 #include "tools/cli/Cli.h"
-#include "tools/cli/Terminal.h"
 
 namespace ingot::cli {
 
 static Status makePack(const CompileOptions &options, bool json) {
-  Terminal &terminal = Terminal::standardError();
   CompileReport report;
-  Status status = compile(options, report, [&](Phase phase) {
-    terminal.progress(static_cast<unsigned>(phase) + 1, phaseTable.size(), phaseName(phase));
-  });
-  terminal.clearProgress();
-  for (const std::string &remark : report.remarks)
-    terminal.note(remark);
-  if (!status.ok())
+  if (Status status = compileShown(options, report); !status.ok())
     return status;
   if (json) {
     JsonWriter writer;

@@ -163,13 +163,19 @@ TEST_F(TunerTest, PassesOnWhatTheDeviceSays) {
   ASSERT_TRUE(tuner.ok());
   uint64_t loadCalls = fakeGpu().calls;
   ASSERT_TRUE(tuner->measure(0, wrong).ok());
+  int refused = 0;
   for (uint64_t call = 1, calls = fakeGpu().calls - loadCalls; call <= calls; call += 7) {
     fakeGpu().failAt = fakeGpu().calls + call;
     auto entry = tuner->measure(0, wrong);
     fakeGpu().failAt = 0;
-    EXPECT_TRUE(entry.ok() || entry.status().code() != ExitCode::Ok);
+    if (!entry.ok()) {
+      ++refused;
+      EXPECT_NE(entry.status().message().find("CUDA"), std::string::npos)
+          << call << " " << entry.status().message();
+    }
     ASSERT_TRUE(tuner->measure(0, wrong).ok()) << call << " " << fakeGpu().failed;
   }
+  EXPECT_GT(refused, 0);
 }
 
 TEST_F(TunerTest, RefusesWhatIsNoPack) {
