@@ -203,6 +203,13 @@ int main(int argc, char **) {
   run<bf16, Config<bf16, 64, 4, 2, kCausalBit | kPagedBit, Two, 100>>("bf16", mixed, few, 6e-3);
   run<f16, Config<f16, 64, 4, 2, kCausalBit, Two, 0, 30>>("f16", ragged, {}, 2e-3);
   run<bf16, Config<bf16, 128, 2, 2, kCausalBit | kAlibiBit, Two, 90, 20>>("bf16", ragged, {}, 6e-3);
+  run<bf16, Config<bf16, 128, 2, 2, kAlibiBit | kSinksBit, Two>>("bf16", ragged, {}, 6e-3);
+  // Tiles of keys of which not every warpgroup sees some.
+  run<bf16, Config<bf16, 64, 2, 2, kCausalBit | kAlibiBit | kSinksBit, Three>>("bf16", ragged, {},
+                                                                              6e-3);
+  run<bf16, Config<bf16, 64, 1, 3, kCausalBit, Three>>("bf16", {1024, 191, 192, 193, 385}, {},
+                                                       6e-3);
+  run<bf16, Config<bf16, 192, 1, 2, kCausalBit, How<2, 96, 1>>>("bf16", ragged, {}, 6e-3);
   if (argc == 1) {
     std::vector<int> one{4096}, sixteen{16384}, batch(64, 272), short_(16, 1024);
     run<bf16, Config<bf16, 128, 4, 8, kCausalBit, Two>>("bf16", one, {}, 0, true);

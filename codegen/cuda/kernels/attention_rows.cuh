@@ -69,16 +69,33 @@ template <typename Config, typename T> struct AttentionRows {
       out[i] = 0;
   }
 
+  /// Of ALiBi without a soft cap, what is the same for a whole row of a tile goes to `base`.
+  static constexpr bool kShifted = Config::kAlibi && !(Config::kSoftcap > 0);
+
   /// Transforms the scores of keys from `firstKey` on. Distances are counted from a lane's first
-  /// key: a conversion a row, not one a score.
+  /// key: a conversion a row, not one a score. With kShifted, scores are powers of two after it, but
+  /// for the `shift` of a row: one multiplication for the two rows of a lane, and one for a score.
   template <int Scores>
-  INGOT_DEVICE void transform(float (&scores)[Scores], i32 firstKey, float slope) const {
+  INGOT_DEVICE void transform(float (&scores)[Scores], i32 firstKey, float slope,
+                              float (&shift)[2]) const {
+    const i32 column = static_cast<i32>(threadIdx.x % 4) * 2;
+    if constexpr (kShifted) {
+      constexpr float kScale = kLog2e * static_cast<float>(Config::kScale);
+      const float step = slope * (Hooks::kAlibiFirst ? kScale : kLog2e);
+      const float mine = step * static_cast<float>(column);
+#pragma unroll
+      for (int half = 0; half < 2; ++half)
+        shift[half] = step * static_cast<float>(firstKey - position - half * 8);
+#pragma unroll
+      for (int i = 0; i < Scores; ++i)
+        scores[i] = fmaf(scores[i], kScale, fmaf(step, static_cast<float>(i / 4 * 8 + i % 2), mine));
+      return;
+    }
     float first[2] = {};
     if constexpr (Config::kAlibi)
 #pragma unroll
       for (int half = 0; half < 2; ++half)
-        first[half] = slope * static_cast<float>(firstKey + static_cast<i32>(threadIdx.x % 4) * 2 -
-                                                 position - half * 8);
+        first[half] = slope * static_cast<float>(firstKey + column - position - half * 8);
 #pragma unroll
     for (int i = 0; i < Scores; ++i)
       scores[i] = Hooks::template transform<T>(
@@ -103,7 +120,9 @@ template <typename Config, typename T> struct AttentionRows {
 
   /// Scores become probabilities; true if what is summed in `out` must be multiplied by
   /// `correction` (of the whole warp).
-  template <int Scores> INGOT_DEVICE bool soften(float (&scores)[Scores]) {
+  template <int Scores>
+  INGOT_DEVICE bool soften(float (&scores)[Scores], const float (&shift)[2]) {
+    constexpr float kExponent = kShifted ? 1.0f : Hooks::kExponent;
     float maximum[2];
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
@@ -115,7 +134,9 @@ template <typename Config, typename T> struct AttentionRows {
       }
       even = fmaxf(even, odd);
       even = fmaxf(even, __shfl_xor_sync(kAllLanes, even, 1));
-      maximum[half] = fmaxf(even, __shfl_xor_sync(kAllLanes, even, 2)) * Hooks::kExponent;
+      maximum[half] = fmaxf(even, __shfl_xor_sync(kAllLanes, even, 2)) * kExponent;
+      if constexpr (kShifted)
+        maximum[half] += shift[half];
     }
     const bool raise =
         __any_sync(kAllLanes, maximum[0] > base[0] + kSlack || maximum[1] > base[1] + kSlack);
@@ -130,11 +151,13 @@ template <typename Config, typename T> struct AttentionRows {
       }
       // A row that has seen nothing yet keeps its zeros.
       used[half] = base[half] == nothing() ? 0.0f : base[half];
+      if constexpr (kShifted)
+        used[half] -= shift[half];
     }
     float sums[4] = {};
 #pragma unroll
     for (int i = 0; i < Scores; ++i) {
-      scores[i] = ptx::exp2_fast(scores[i] * Hooks::kExponent - used[i / 2 % 2]);
+      scores[i] = ptx::exp2_fast(scores[i] * kExponent - used[i / 2 % 2]);
       sums[i % 4] += scores[i];
     }
     sum[0] += sums[0] + sums[1];

@@ -233,6 +233,8 @@ template <typename Config, typename T> struct AttentionConsumer {
   float slope;
   u32 probabilities[Traits::kKeys / 16][4];
 
+  /// Without a window an item begins with the first tile: a register less.
+  INGOT_DEVICE i32 firstTile() const { return Config::kWindow > 0 ? work.firstTile : 0; }
   INGOT_DEVICE i32 highest() const { return lowest + Traits::kGroupRows - 1; }
   INGOT_DEVICE bool isFirst() const { return threadIdx.x % Traits::kGroupThreads == 0; }
   INGOT_DEVICE int myTurn() const { return 1 + group; }
@@ -261,11 +263,12 @@ template <typename Config, typename T> struct AttentionConsumer {
   /// Masked and transformed scores become probabilities; true if `rows.out` must be rescaled.
   template <int Scores> INGOT_DEVICE bool soften(float (&scores)[Scores], int tile) {
     const i32 firstKey = tile * Traits::kKeys;
+    float shift[2] = {};
     if constexpr (!Hooks::kPlain)
-      rows.transform(scores, firstKey, slope);
+      rows.transform(scores, firstKey, slope, shift);
     if (!Hooks::allVisible(lowest, highest(), firstKey, firstKey + Traits::kKeys, work.keys))
       rows.mask(scores, firstKey, work.keys);
-    return rows.soften(scores);
+    return rows.soften(scores, shift);
   }
   INGOT_DEVICE u64 waitForKeys() const {
     ptx::wait_barrier(ring.keysFull(stageOf(taken)), parityOf(taken));
@@ -287,10 +290,36 @@ template <typename Config, typename T> struct AttentionConsumer {
     passTurn();
     ptx::wgmma_wait<0>();
     releaseKeys();
-    if (tile == work.firstTile)
+    if (tile == firstTile())
       release(ring.queriesFull(group));
     soften(scores, tile);
     pack_probabilities<T>(probabilities, scores);
+  }
+
+  /// Takes the last tiles of an item, of whose keys only other warpgroups see some, from `work`, and
+  /// says how many they are.
+  INGOT_DEVICE int cutTiles() {
+    if constexpr (!Config::kCausal)
+      return 0;
+    const i32 last = min_of(work.keys, highest() + 1);
+    const i32 after = max_of(min_of(work.afterTile, ceil_div(last, Traits::kKeys)), work.firstTile);
+    const int cut = work.afterTile - after;
+    work.afterTile = after;
+    return cut;
+  }
+  /// Lets tiles go by of which this warpgroup sees nothing, and its turns with them. Its warps stay
+  /// together, as in skip().
+  INGOT_DEVICE void passTiles(int count) {
+#pragma unroll 1
+    for (; count > 0; --count) {
+      takeTurn();
+      passTurn();
+      waitForKeys();
+      ptx::wait_barrier(ring.valuesFull(stageOf(taken)), parityOf(taken));
+      ptx::sync_at(ownBarrier(), Traits::kGroupThreads);
+      releaseValues(taken);
+      releaseKeys();
+    }
   }
 
   INGOT_DEVICE void attend() {
@@ -303,7 +332,7 @@ template <typename Config, typename T> struct AttentionConsumer {
       scoreLast<Traits::kHalfKeys>(queries, tile);
     else
       scoreLast<Traits::kKeys>(queries, tile);
-    for (--tile; tile >= work.firstTile; --tile) {
+    for (--tile; tile >= firstTile(); --tile) {
       float scores[Traits::kKeys / 2];
       const u64 keys = waitForKeys(), values = waitForValues(taken - 1, tile + 1);
       takeTurn();
@@ -316,7 +345,7 @@ template <typename Config, typename T> struct AttentionConsumer {
       passTurn();
       ptx::wgmma_wait<1>();
       releaseKeys();
-      if (tile == work.firstTile)
+      if (tile == firstTile())
         release(ring.queriesFull(group));
       const bool raised = soften(scores, tile);
       ptx::hold_back(rows.sum[0] + rows.sum[1]);
@@ -326,7 +355,7 @@ template <typename Config, typename T> struct AttentionConsumer {
       if (raised)
         rows.rescale();
     }
-    const u64 values = waitForValues(taken - 1, work.firstTile);
+    const u64 values = waitForValues(taken - 1, firstTile());
     if (half)
       start_values<Config, T, Traits::kHalfKeys>(rows, probabilities, values);
     else
@@ -340,6 +369,7 @@ template <typename Config, typename T> struct AttentionConsumer {
   INGOT_DEVICE void skip() {
     ptx::sync_at(ownBarrier(), Traits::kGroupThreads);
     release(ring.queriesFull(group));
+#pragma unroll 1
     for (int tile = work.firstTile; tile < work.afterTile; ++tile) {
       waitForKeys();
       ptx::sync_at(ownBarrier(), Traits::kGroupThreads);
@@ -367,7 +397,8 @@ template <typename Config, typename T> struct AttentionConsumer {
       }
       rows.start(work.past + warpRow + lane / 4);
       slope = Config::kAlibi ? a.slopes[work.head] : 0;
-      if (work.firstTile < work.afterTile)
+      passTiles(cutTiles());
+      if (firstTile() < work.afterTile)
         attend();
       else
         release(ring.queriesFull(group));
