@@ -14,24 +14,35 @@
 // tile's groups of 32 rows, by a map of the dimensions K, e, j, c, g. Otherwise quads exchange
 // their sums.
 //
-// Constants of a stub: kN, kK, kTileN (128, 192 or 256; 128 in turn), kStages, kCluster, kInTurn,
-// kLead, kColumnsInOrder, kEpilogueVector.
+// Results are stored by the epilogue, or by the tensor copy engine (gemm_out_sm90.cuh) where there
+// are kOutPanels for them.
+//
+// Products of 8-bit floats: the matrix units keep 14 bits or so of what they add up. With kPromote,
+// sums of that many stages (128 elements of K each) are added up in f32, in registers of their own.
+//
+// Constants of a stub: kN, kK, kTileN (128, 192 or 256; 128 or 192 in turn), kStages, kCluster,
+// kInTurn, kLead, kColumnsInOrder, kEpilogueVector, kOutPanels (of a warpgroup; 0: none), kPromote
+// (0: never).
 #pragma once
 
+#include "codegen/cuda/kernels/gemm_out_sm90.cuh"
 #include "codegen/cuda/mma/fragments.cuh"
 #include "codegen/cuda/ptx/barrier.cuh"
 #include "codegen/cuda/ptx/cluster.cuh"
 #include "codegen/cuda/ptx/copy.cuh"
 #include "codegen/cuda/ptx/wgmma.cuh"
+#include "codegen/cuda/ptx/wgmma_wide.cuh"
 
 namespace ingot {
 
 template <typename Config, typename T> struct GemmSm90Traits {
-  static constexpr int kTileM = 128, kTileK = 64, kRowBytes = 128;
+  static constexpr int kTileM = 128, kRowBytes = 128, kTileK = kRowBytes / sizeof(T);
   static constexpr int kBytesA = kTileM * kRowBytes, kBytesB = Config::kTileN * kRowBytes;
   static constexpr int kStageBytes = kBytesA + kBytesB;
-  /// Stages start at multiples of 1024 bytes; barriers are behind them.
-  static constexpr int kSharedBytes = 1024 + Config::kStages * (kStageBytes + 16) + 16;
+  /// Panels of results of both warpgroups.
+  static constexpr int kOutBytes = 2 * Config::kOutPanels * 64 * kRowBytes;
+  /// Stages start at multiples of 1024 bytes; panels and then barriers are behind them.
+  static constexpr int kSharedBytes = 1024 + Config::kStages * (kStageBytes + 16) + kOutBytes + 16;
   static constexpr int kKTiles = (Config::kK + kTileK - 1) / kTileK;
   static constexpr int kTilesN = (Config::kN + Config::kTileN - 1) / Config::kTileN;
   /// Rows of W that a block copies of each tile.
@@ -42,11 +53,15 @@ template <typename Config, typename T> struct GemmSm90Traits {
   static constexpr int kReaders = Config::kInTurn ? 1 : 2, kParts = Config::kInTurn ? 2 : 1;
   /// Tiles of rows (of all blocks of a cluster together) that share W's tiles in L2.
   static constexpr int kBandRows = 16 / Config::kCluster;
-  static_assert(sizeof(T) == 2, "warpgroup instructions multiply 16-bit elements here");
-  static_assert(Config::kTileN == 128 || (!Config::kInTurn && Config::kTileN == 192) ||
-                    (!Config::kInTurn && Config::kTileN == 256) ||
-                    (!Config::kInTurn && Config::kTileN == 64),
-                "a tile has 64, 128, 192 or 256 columns, 128 where warpgroups take tiles in turn");
+  /// Of a thread: what the multiplying warpgroups have, and what is left for the one that copies.
+  static constexpr bool kManySums = Config::kInTurn && Config::kTileN == 192;
+  static constexpr int kMoreRegisters = kManySums ? 240 : 232, kFewerRegisters = kManySums ? 24 : 40;
+  static_assert(sizeof(T) <= 2, "warpgroup instructions multiply 8- or 16-bit elements here");
+  static_assert(Config::kTileN == 128 || Config::kTileN == 192 ||
+                    (!Config::kInTurn && (Config::kTileN == 64 || Config::kTileN == 256)),
+                "a tile has 64 to 256 columns, 128 or 192 where warpgroups take tiles in turn");
+  static_assert(Config::kPromote == 0 || (!Config::kInTurn && Config::kTileN <= 192),
+                "sums in f32 beside those of the matrix units take as many registers");
   static_assert(Config::kThreads == 384, "a producer and two consumer warpgroups");
   static_assert(Config::kLead < Config::kStages, "what the second warpgroup waits for is copied");
   static_assert(!Config::kColumnsInOrder || Config::kN % 32 == 0, "W is whole groups of 32 rows");
@@ -64,27 +79,17 @@ INGOT_DEVICE void raster_tile(int tile, int tilesM, int &tileM, int &tileN) {
   tileN = within / rows;
 }
 
-template <typename T, int N>
-INGOT_DEVICE void wgmma_step(float (&sums)[N / 2], u64 a, u64 b, bool add) {
-  if constexpr (N == 256)
-    ptx::wgmma_64x256x16<T>(sums, a, b, add);
-  else if constexpr (N == 192)
-    ptx::wgmma_64x192x16<T>(sums, a, b, add);
-  else
-    ptx::wgmma_64x128x16<T>(sums, a, b, add);
-}
-
 /// The ring of stages: which one is next, and the parity of the phase that it is in.
 template <typename Config, typename T> struct GemmRing {
   using Traits = GemmSm90Traits<Config, T>;
-  u32 stages, full, empty;
+  u32 stages, panels, full, empty;
   u32 turns; // a barrier for each warpgroup that multiplies
   int stage = 0;
   u32 parity = 0;
 
   INGOT_DEVICE explicit GemmRing(u32 stages)
-      : stages(stages), full(stages + Config::kStages * Traits::kStageBytes),
-        empty(full + Config::kStages * 8), turns(empty + Config::kStages * 8) {}
+      : stages(stages), panels(stages + Config::kStages * Traits::kStageBytes),
+        full(panels + Traits::kOutBytes), empty(full + Config::kStages * 8), turns(empty + Config::kStages * 8) {}
   INGOT_DEVICE u32 address() const { return stages + stage * Traits::kStageBytes; }
   INGOT_DEVICE void next() {
     if (++stage == Config::kStages) {
@@ -182,10 +187,20 @@ INGOT_DEVICE void gemm_sm90_finish(const float (&sums)[Config::kTileN / 2], i64 
     }
 }
 
+/// The sums of a tile: of the matrix units, or in f32.
+template <typename Config, int N, int Totals>
+INGOT_DEVICE const float (&pickResults(const float (&sums)[N], const float (&totals)[Totals]))[N] {
+  if constexpr (Config::kPromote > 0)
+    return totals;
+  else
+    return sums;
+}
+
 /// A warpgroup that multiplies.
 template <typename Config, typename T, typename Epilogue>
-INGOT_DEVICE void gemm_sm90_multiply(GemmRing<Config, T> ring, int which, i64 m, int tilesM,
-                                     int tiles, u32 rank, const Epilogue &epilogue) {
+INGOT_DEVICE void gemm_sm90_multiply(GemmRing<Config, T> ring, int which, const TensorMap *mapOut,
+                                     i64 m, int tilesM, int tiles, u32 rank,
+                                     const Epilogue &epilogue) {
   using Traits = GemmSm90Traits<Config, T>;
   constexpr int kTurns = Config::kInTurn ? 2 : 1;
   const int thread = threadIdx.x % 128;
@@ -210,6 +225,7 @@ INGOT_DEVICE void gemm_sm90_multiply(GemmRing<Config, T> ring, int which, i64 m,
   // A warpgroup waits for its first stage only when the other has seen all of its own full: it
   // could take the phase before the last for the last.
   u32 turn = which ^ 1;
+  [[maybe_unused]] int nextPanel = 0;
   float sums[Traits::kParts][Config::kTileN / 2];
   for (int tile = blockIdx.x / Config::kCluster + (Config::kInTurn ? which * clusters : 0);
        tile < tiles; tile += kTurns * clusters) {
@@ -220,50 +236,108 @@ INGOT_DEVICE void gemm_sm90_multiply(GemmRing<Config, T> ring, int which, i64 m,
       ptx::wait_barrier(ring.turns + which * 8, turn);
       turn ^= 1;
     }
-    for (int kTile = 0; kTile < Traits::kKTiles; ++kTile) {
+    // With kPromote: what has been added up in f32.
+    [[maybe_unused]] float totals[Config::kPromote ? Config::kTileN / 2 : 1] = {};
+    auto multiplyStage = [&](int kTile) {
       ptx::wait_barrier(ring.full + ring.stage * 8, ring.parity);
       const u32 a = ring.address() + rowsA, b = ring.address() + Traits::kBytesA;
+      const bool add = Config::kPromote ? kTile % max_of(Config::kPromote, 1) > 0 : kTile > 0;
       ptx::wgmma_fence();
 #pragma unroll
-      for (int step = 0; step < Traits::kTileK / 16; ++step)
+      for (int step = 0; step < Traits::kRowBytes / 32; ++step)
 #pragma unroll
         for (int part = 0; part < Traits::kParts; ++part)
-          wgmma_step<T, Config::kTileN>(
+          ptx::WgmmaShared<T, Config::kTileN>::run(
               sums[part], ptx::describe_matrix(a + part * 64 * Traits::kRowBytes + step * 32),
-              ptx::describe_matrix(b + step * 32), kTile > 0 || step > 0);
+              ptx::describe_matrix(b + step * 32), add || step > 0);
       ptx::wgmma_commit();
+      if constexpr (Config::kPromote > 0) {
+        if (kTile % max_of(Config::kPromote, 1) == Config::kPromote - 1 ||
+            kTile == Traits::kKTiles - 1) {
+          ptx::wgmma_wait<0>();
+          if (previous >= 0)
+            release(previous);
+          release(ring.stage);
+          previous = -1;
+          ring.next();
+#pragma unroll
+          for (int i = 0; i < Config::kTileN / 2; ++i)
+            totals[i] += sums[0][i];
+          return;
+        }
+      }
       // The instructions of the stage before have ended: it can be filled again.
       ptx::wgmma_wait<1>();
       if (previous >= 0)
         release(previous);
       previous = ring.stage;
       ring.next();
-    }
-    if (Config::kInTurn && thread == 0)
-      ptx::arrive(ring.turns + (which ^ 1) * 8);
-    ptx::wgmma_wait<0>();
-    release(previous);
-    if (Config::kInTurn)
-      ring.skipTile();
+    };
+    for (int kTile = 0; kTile < Traits::kKTiles - 1; ++kTile)
+      multiplyStage(kTile);
     const i64 firstRow = static_cast<i64>(tileM * Config::kCluster + rank) * Traits::kTileM +
                          (Config::kInTurn ? 0 : which * 64);
     const i64 row = firstRow + thread / 32 * 16 + thread % 32 / 4;
     const int column = tileN * Config::kTileN;
-    if (firstRow + 64 * Traits::kParts <= m && column + Config::kTileN <= Config::kN) {
+    auto finishProducts = [&] {
+      multiplyStage(Traits::kKTiles - 1);
+      if (Config::kInTurn && thread == 0)
+        ptx::arrive(ring.turns + (which ^ 1) * 8);
+      ptx::wgmma_wait<0>();
+      if (previous >= 0)
+        release(previous);
+      if (Config::kInTurn)
+        ring.skipTile();
+    };
+    if constexpr (Config::kOutPanels > 0) {
+      constexpr int kPanels = GemmOut<Config, Epilogue>::kPanels;
+      // In front of a wait: ptxas moves loads behind products that end, but not over a loop. In
+      // turn, the other warpgroup's products hide them.
+      constexpr int kAhead =
+          Config::kInTurn || Config::kPromote || !Epilogue::kBeside ? 0 : min_of(3, kPanels);
+      Fetched<Config::kTileN / 32, Epilogue::kResults / 2> fetched;
+      // Of two rows a part; what is past the last one is copied nowhere.
+      auto rowsOf = [&](int part, i64 (&rows)[2]) {
+        rows[0] = min_of(row + part * 64, m - 1);
+        rows[1] = min_of(row + part * 64 + 8, m - 1);
+      };
+      i64 rows[2];
+      rowsOf(0, rows);
 #pragma unroll
-      for (int part = 0; part < Traits::kParts; ++part)
-        gemm_sm90_finish<Config, true>(sums[part], row + part * 64, m, column, epilogue);
+      for (int panel = 0; panel < kAhead; ++panel)
+        gemm_out_fetch<Config>(fetched, panel, rows, column, epilogue);
+      finishProducts();
+      const u32 panels = ring.panels + which * Config::kOutPanels * 64 * Traits::kRowBytes;
+#pragma unroll
+      for (int part = 0; part < Traits::kParts; ++part) {
+        rowsOf(part, rows);
+        gemm_out_store<Config, kAhead>(pickResults<Config>(sums[part], totals), fetched, rows,
+                                       firstRow + part * 64, column, epilogue, mapOut, panels,
+                                       nextPanel, 1 + which);
+      }
     } else {
+      finishProducts();
+      const bool whole =
+          firstRow + 64 * Traits::kParts <= m && column + Config::kTileN <= Config::kN;
 #pragma unroll
-      for (int part = 0; part < Traits::kParts; ++part)
-        gemm_sm90_finish<Config, false>(sums[part], row + part * 64, m, column, epilogue);
+      for (int part = 0; part < Traits::kParts; ++part) {
+        const float(&results)[Config::kTileN / 2] = pickResults<Config>(sums[part], totals);
+        if (whole)
+          gemm_sm90_finish<Config, true>(results, row + part * 64, m, column, epilogue);
+        else
+          gemm_sm90_finish<Config, false>(results, row + part * 64, m, column, epilogue);
+      }
     }
   }
+  // Shared memory stays until it has been read.
+  if constexpr (Config::kOutPanels > 0)
+    if (thread == 0)
+      ptx::wait_stores_read<0>();
 }
 
 template <typename Config, typename T, typename Epilogue>
-INGOT_DEVICE void gemm_sm90(const TensorMap *mapX, const TensorMap *mapW, i64 m,
-                            const Epilogue &epilogue) {
+INGOT_DEVICE void gemm_sm90(const TensorMap *mapX, const TensorMap *mapW, const TensorMap *mapOut,
+                            i64 m, const Epilogue &epilogue) {
   using Traits = GemmSm90Traits<Config, T>;
   extern __shared__ __align__(128) unsigned char shared_bytes[];
   // Hidden from constant folding: NVRTC 13.0 ends in a signal on descriptors that are constants.
@@ -289,15 +363,15 @@ INGOT_DEVICE void gemm_sm90(const TensorMap *mapX, const TensorMap *mapW, i64 m,
     ptx::cluster_meet();
 
   if (group == 0) {
-    ptx::fewer_registers<40>();
+    ptx::fewer_registers<Traits::kFewerRegisters>();
     if (threadIdx.x == 0)
       gemm_sm90_copy<Config, T>(ring, mapX, mapW, tilesM, tiles, rank);
     // No block ends while another of the cluster may still write to it.
     if constexpr (Config::kCluster > 1)
       ptx::cluster_meet();
   } else {
-    ptx::more_registers<232>();
-    gemm_sm90_multiply<Config, T>(ring, group - 1, m, tilesM, tiles, rank, epilogue);
+    ptx::more_registers<Traits::kMoreRegisters>();
+    gemm_sm90_multiply<Config, T>(ring, group - 1, mapOut, m, tilesM, tiles, rank, epilogue);
     if constexpr (Config::kCluster > 1)
       ptx::cluster_meet();
   }

@@ -13,7 +13,8 @@ constexpr int kMostSkinnySm90 = 64;
 template <typename Config, typename T, typename Epilogue>
 INGOT_DEVICE void linear_sm90(LinearStart<Config, T> &start, const T *x, const T *w,
                               const TensorMap *mapX, const TensorMap *mapW, const TensorMap *map128,
-                              const TensorMap *map64, i64 m, i64 most, const Epilogue &epilogue) {
+                              const TensorMap *map64, const TensorMap *mapOut, i64 m, i64 most,
+                              const Epilogue &epilogue) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
   static_assert(GemmSm90Traits<Config, T>::kSharedBytes <= Config::kSharedBytes &&
                     SkinnyTraits<Config, T, 4>::kSharedBytes <= Config::kSharedBytes,
@@ -28,7 +29,7 @@ INGOT_DEVICE void linear_sm90(LinearStart<Config, T> &start, const T *x, const T
   else if (are_few_tiles<Config>(m))
     gemm_few_sm90<Config, T>(mapX, map128, map64, m, epilogue);
   else
-    gemm_sm90<Config, T>(mapX, mapW, m, epilogue);
+    gemm_sm90<Config, T>(mapX, mapW, mapOut, m, epilogue);
 #endif
 }
 

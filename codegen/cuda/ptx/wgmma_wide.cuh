@@ -23,7 +23,8 @@ INGOT_DEVICE void hold_back(float value) {
     asm volatile("nanosleep.u32 20;" ::: "memory");
 }
 
-/// d += A[64, 16] B[N, 16]^T, or = without `add`; both in shared memory, rows of K.
+/// d += A[64, 16] B[N, 16]^T, or = without `add`; both in shared memory, rows of K. Of 8-bit elements
+/// an instruction takes 32.
 template <typename T, int N> struct WgmmaShared;
 /// d += A[64, 16] B[16, N]: A in registers (as mma's A, a warp 16 rows), B as rows of N.
 template <typename T, int N> struct WgmmaRegisters;
@@ -122,6 +123,36 @@ INGOT_WGMMA_192(f16, "f16")
               "128", "129", "130", "128", "129", "130", "131", "132", "133")
 INGOT_WGMMA_256(bf16, "bf16")
 INGOT_WGMMA_256(f16, "f16")
+#define INGOT_WGMMA_E4M3(N, NAMES, VALUES, A, B, P)                                                \
+  template <> struct WgmmaShared<e4m3, N> {                                                        \
+    static INGOT_DEVICE void run(float (&d)[N / 2], u64 a, u64 b, bool add) {                      \
+      asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %" P ", 0;\n"                                 \
+                   "wgmma.mma_async.sync.aligned.m64n" #N "k32.f32.e4m3.e4m3 {" NAMES "}, %" A     \
+                   ", %" B ", p, 1, 1;\n}"                                                         \
+                   : VALUES                                                                        \
+                   : "l"(a), "l"(b), "r"(static_cast<u32>(add)));                                  \
+    }                                                                                              \
+  };
+INGOT_WGMMA_E4M3(64, INGOT_NAMES_0 ", " INGOT_NAMES_1,
+                 INGOT_LIST(INGOT_VALUES(0), INGOT_VALUES(16)), "32", "33", "34")
+INGOT_WGMMA_E4M3(128, INGOT_NAMES_0 ", " INGOT_NAMES_1 ", " INGOT_NAMES_2 ", " INGOT_NAMES_3,
+                 INGOT_LIST(INGOT_VALUES(0), INGOT_VALUES(16), INGOT_VALUES(32), INGOT_VALUES(48)),
+                 "64", "65", "66")
+INGOT_WGMMA_E4M3(192,
+                 INGOT_NAMES_0 ", " INGOT_NAMES_1 ", " INGOT_NAMES_2 ", " INGOT_NAMES_3
+                               ", " INGOT_NAMES_4 ", " INGOT_NAMES_5,
+                 INGOT_LIST(INGOT_VALUES(0), INGOT_VALUES(16), INGOT_VALUES(32), INGOT_VALUES(48),
+                            INGOT_VALUES(64), INGOT_VALUES(80)),
+                 "96", "97", "98")
+INGOT_WGMMA_E4M3(256,
+                 INGOT_NAMES_0 ", " INGOT_NAMES_1 ", " INGOT_NAMES_2 ", " INGOT_NAMES_3
+                               ", " INGOT_NAMES_4 ", " INGOT_NAMES_5 ", " INGOT_NAMES_6
+                               ", " INGOT_NAMES_7,
+                 INGOT_LIST(INGOT_VALUES(0), INGOT_VALUES(16), INGOT_VALUES(32), INGOT_VALUES(48),
+                            INGOT_VALUES(64), INGOT_VALUES(80), INGOT_VALUES(96),
+                            INGOT_VALUES(112)),
+                 "128", "129", "130")
+#undef INGOT_WGMMA_E4M3
 #undef INGOT_WGMMA_32
 #undef INGOT_WGMMA_64
 #undef INGOT_WGMMA_96
