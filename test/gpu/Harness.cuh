@@ -165,15 +165,24 @@ ingot::TensorMap makeTensorMap(const T *data, std::initializer_list<cuuint64_t> 
 }
 
 /// The epilogue y = x W^T + bias of linear kernels.
-template <typename T, int N, int Vector> struct StoreBias {
-  T *y;
+template <typename T, int N, int Vector, typename To = T *> struct StoreBias {
+  To y;
   const T *bias;
-  INGOT_DEVICE void operator()(ingot::i64 m, int n, float (&v)[Vector]) const {
+  INGOT_DEVICE void operator()(ingot::i64 m, int n, const float (&v)[Vector]) const {
     ingot::Pack<T, Vector> p, b = ingot::load_pack<T, Vector>(bias + n);
 #pragma unroll
     for (int i = 0; i < Vector; ++i)
       p[i] = T(v[i] + float(b[i]));
-    ingot::store_pack(y + m * N + n, p);
+    store_pack(y + (m * N + n), p);
+  }
+  // For gemm_out_sm90.cuh.
+  using Result = T;
+  static constexpr int kResults = 8;
+  static constexpr bool kBeside = false;
+  INGOT_DEVICE const T *beside(ingot::i64, int) const { return nullptr; }
+  template <typename Taker, typename Giver>
+  INGOT_DEVICE StoreBias<T, N, Vector, Taker> staged(Taker taker, Giver) const {
+    return {taker, bias};
   }
 };
 

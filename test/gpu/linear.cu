@@ -59,8 +59,10 @@ void run(const char *type, std::vector<i64> rows, double limit, std::vector<i64>
 }
 
 /// How warpgroups multiply: constants of gemm_sm90.cuh.
-template <int TileN, int Stages, int Cluster, bool InTurn, int Lead> struct Ways {
+template <int TileN, int Stages, int Cluster, bool InTurn, int Lead, int OutPanels = 0>
+struct Ways {
   static constexpr int kTileN = TileN, kStages = Stages, kCluster = Cluster, kLead = Lead;
+  static constexpr int kOutPanels = OutPanels, kPromote = 0;
   static constexpr bool kInTurn = InTurn;
 };
 using Wide = Ways<256, 4, 1, false, 0>;
@@ -69,38 +71,81 @@ using Middle = Ways<192, 5, 2, false, 2>;
 using Narrow = Ways<128, 7, 2, false, 3>;
 using Turns = Ways<128, 7, 2, true, 0>;
 using TurnsAlone = Ways<128, 3, 1, true, 0>;
+using WideOut = Ways<256, 4, 1, false, 0, 2>;
+using WidePairsOut = Ways<256, 3, 2, false, 1, 4>;
+using MiddleOut = Ways<192, 4, 2, false, 2, 3>;
+using TurnsOut = Ways<128, 6, 2, true, 0, 2>;
+using WideTurnsOut = Ways<192, 4, 2, true, 0, 2>;
+using FoursOut = Ways<128, 5, 4, false, 2, 2>;
 
 template <int N, int K, typename Way, int Vector, int Stride = K> struct ConfigSm90 : Way {
   static constexpr int kThreads = 384, kN = N, kK = K, kRowStride = Stride;
   static constexpr int kEpilogueVector = Vector;
   static constexpr bool kColumnsInOrder = N % 32 == 0;
   static constexpr int kSharedBytes =
-      std::max(1024 + Way::kStages * ((128 + Way::kTileN) * 128 + 16) + 16, 197000);
+      std::max(1024 + Way::kStages * ((128 + Way::kTileN) * 128 + 16) + Way::kOutPanels * 16384 + 16,
+               197000);
   static constexpr int kTilesAtOnce = N >= 8192 ? 2 : 1, kRingStages = 3;
 };
 
 /// SwiGLU of four columns of gate and of up in turn, plus what was there.
-template <typename T, int N, int Vector> struct Gate {
-  T *y;
-  const T *residual;
+template <typename T, int N, int Vector, typename To = T *, typename From = const T *> struct Gate {
+  To y;
+  From residual;
   INGOT_DEVICE void operator()(i64 m, int n, const float (&v)[Vector]) const {
     static_assert(Vector == 8, "four columns of each");
-    Pack<T, 4> p, r = load_pack<T, 4>(residual + m * (N / 2) + n / 2);
+    Pack<T, 4> p, r = load_pack<T, 4>(residual + (m * (N / 2) + n / 2));
 #pragma unroll
     for (int i = 0; i < 4; ++i)
       p[i] = T(v[i] / (1.0f + expf(-v[i])) * v[i + 4] + float(r[i]));
-    store_pack(y + m * (N / 2) + n / 2, p);
+    store_pack(y + (m * (N / 2) + n / 2), p);
+  }
+  using Result = T;
+  static constexpr int kResults = 4;
+  static constexpr bool kBeside = true;
+  INGOT_DEVICE const T *beside(i64 m, int n) const { return residual + (m * (N / 2) + n / 2); }
+  INGOT_DEVICE Gate<T, N, Vector, ResultTaker<T>, ResultGiver<T>>
+  staged(ResultTaker<T> taker, ResultGiver<T> giver) const {
+    return {taker, giver};
   }
 };
+
+/// What was there plus the sums.
+template <typename T, int N, int Vector, typename To = T *, typename From = const T *> struct Add {
+  To y;
+  From residual;
+  INGOT_DEVICE void operator()(i64 m, int n, const float (&v)[Vector]) const {
+    Pack<T, Vector> p, r = load_pack<T, Vector>(residual + (m * N + n));
+#pragma unroll
+    for (int i = 0; i < Vector; ++i)
+      p[i] = T(v[i] + float(r[i]));
+    store_pack(y + (m * N + n), p);
+  }
+  using Result = T;
+  static constexpr int kResults = 8;
+  static constexpr bool kBeside = true;
+  INGOT_DEVICE const T *beside(i64 m, int n) const { return residual + (m * N + n); }
+  INGOT_DEVICE Add<T, N, Vector, ResultTaker<T>, ResultGiver<T>>
+  staged(ResultTaker<T> taker, ResultGiver<T> giver) const {
+    return {taker, giver};
+  }
+};
+
+/// Epilogues of `kernel_sm90`.
+template <typename T, int N, int Vector> struct BiasOf : StoreBias<T, N, Vector> {};
+template <typename T, int N, int Vector> struct GateOf : Gate<T, N, Vector> {};
+template <typename T, int N, int Vector> struct AddOf : Add<T, N, Vector> {};
+enum class Then { Bias, Gate, Add };
 
 template <typename Config, typename T, template <typename, int, int> class Epilogue>
 __global__ void __launch_bounds__(384, 1)
     kernel_sm90(const T *x, const T *w, const T *__restrict__ other, T *__restrict__ y, i64 m,
                 const __grid_constant__ TensorMap mapX, const __grid_constant__ TensorMap mapW,
-                const __grid_constant__ TensorMap map128, const __grid_constant__ TensorMap map64) {
+                const __grid_constant__ TensorMap map128, const __grid_constant__ TensorMap map64,
+                const __grid_constant__ TensorMap mapOut) {
   LinearStart<Config, T> start(w, m);
-  linear_sm90(start, x, w, &mapX, &mapW, &map128, &map64, m, m,
-              Epilogue<T, Config::kN, Config::kEpilogueVector>{y, other});
+  linear_sm90(start, x, w, &mapX, &mapW, &map128, &map64, &mapOut, m, m,
+              Epilogue<T, Config::kN, Config::kEpilogueVector>{{y, other}});
 }
 
 /// A map of rows x columns 16-bit elements with boxes of 64 columns; W's rows in order for
@@ -115,6 +160,12 @@ static TensorMap makeMap(const T *data, u64 rows, u64 columns, u64 stride, unsig
   return makeTensorMap(data, {columns, rows}, {bytes}, {64, boxRows});
 }
 
+template <typename T>
+__global__ void reference_add(const float *sums, const T *residual, float *y, i64 count) {
+  i64 i = blockIdx.x * i64(blockDim.x) + threadIdx.x;
+  if (i < count)
+    y[i] = sums[i] + float(residual[i]);
+}
 template <typename T>
 __global__ void reference_gate(const float *sums, const T *residual, float *y, i64 m, int half) {
   i64 i = blockIdx.x * i64(blockDim.x) + threadIdx.x;
@@ -143,19 +194,22 @@ template <typename Config> void launchSm90(void (*entry)(), void **arguments) {
   CHECK_CUDA(cudaLaunchKernelExC(&launch, reinterpret_cast<const void *>(entry), arguments));
 }
 
-template <int N, int K, typename T, typename Way, int Vector, bool Gated = false, int Stride = K>
+template <int N, int K, typename T, typename Way, int Vector, Then Kind = Then::Bias, int Stride = K>
 void runSm90(const char *type, std::vector<i64> rows, double limit, std::vector<i64> timed = {}) {
   using Config = ConfigSm90<N, K, Way, Vector, Stride>;
   void (*entry)(const T *, const T *, const T *, T *, i64, TensorMap, TensorMap, TensorMap,
-                TensorMap);
-  if constexpr (Gated)
-    entry = kernel_sm90<Config, T, Gate>;
+                TensorMap, TensorMap);
+  constexpr bool kGated = Kind == Then::Gate, kBias = Kind == Then::Bias;
+  if constexpr (kGated)
+    entry = kernel_sm90<Config, T, GateOf>;
+  else if constexpr (kBias)
+    entry = kernel_sm90<Config, T, BiasOf>;
   else
-    entry = kernel_sm90<Config, T, StoreBias>;
+    entry = kernel_sm90<Config, T, AddOf>;
   CHECK_CUDA(cudaFuncSetAttribute(entry, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                   Config::kSharedBytes));
   size_t bytes = size_t(N) * K * sizeof(T);
-  constexpr i64 kColumns = Gated ? N / 2 : N;
+  constexpr i64 kColumns = kGated ? N / 2 : N;
   Buffer<T> w(size_t(N) * K), bias(N), zero(N);
   randomize(w, 1, 1.0f / std::sqrt(float(K)));
   randomize(bias, 2);
@@ -168,8 +222,11 @@ void runSm90(const char *type, std::vector<i64> rows, double limit, std::vector<
   rows.push_back((132 / ((N + 127) / 128) + 1) * 128 + 1);
   auto launch = [&](const T *x, const T *other, T *y, i64 m) {
     TensorMap mapX = makeMap<T>(x, m, K, Stride, 128);
+    TensorMap mapOut = mapX;
+    if constexpr (Config::kOutPanels > 0)
+      mapOut = makeMap<T>(y, m, kColumns, kColumns, 64);
     const T *weights = w.data;
-    void *arguments[] = {&x, &weights, &other, &y, &m, &mapX, &mapW, &map128, &map64};
+    void *arguments[] = {&x, &weights, &other, &y, &m, &mapX, &mapW, &map128, &map64, &mapOut};
     launchSm90<Config>(reinterpret_cast<void (*)()>(entry), arguments);
   };
   char what[160];
@@ -179,24 +236,28 @@ void runSm90(const char *type, std::vector<i64> rows, double limit, std::vector<
     randomize(x, unsigned(3 + m));
     randomize(residual, unsigned(4 + m));
     y.poison();
-    launch(x.data, Gated ? residual.data : bias.data, y.data, m);
-    linearReference<<<unsigned((m * N + 255) / 256), 256>>>(x.data, w.data, Gated ? zero.data : bias.data,
+    launch(x.data, kBias ? bias.data : residual.data, y.data, m);
+    linearReference<<<unsigned((m * N + 255) / 256), 256>>>(x.data, w.data, kBias ? bias.data : zero.data,
                                                       sums.data, m, N, K, Stride);
-    if constexpr (Gated)
+    if constexpr (Kind == Then::Add)
+      reference_add<<<unsigned((m * N + 255) / 256), 256>>>(sums.data, residual.data,
+                                                            expected.data, m * N);
+    else if constexpr (kGated)
       reference_gate<<<unsigned((m * N / 2 + 255) / 256), 256>>>(sums.data, residual.data,
                                                                  expected.data, m, N / 2);
     else
       CHECK_CUDA(
           cudaMemcpy(expected.data, sums.data, m * N * sizeof(float), cudaMemcpyDeviceToDevice));
-    snprintf(what, sizeof what, "linear_sm90 %s M=%lld N=%d K=%d%s tile %d %s", type, m, N, K,
-             Gated ? " gated" : "", Way::kTileN, Way::kInTurn ? "in turn" : "shared");
+    snprintf(what, sizeof what, "linear_sm90 %s M=%lld N=%d K=%d%s tile %d %s, %d panels", type, m, N, K,
+             kGated ? " gated" : kBias ? "" : " added", Way::kTileN, Way::kInTurn ? "in turn" : "shared",
+             Way::kOutPanels);
     expectClose(what, y, expected, limit);
   }
   for (i64 m : timed) {
     Buffer<T> x(m * Stride), residual(m * kColumns), y(m * kColumns);
     randomize(x, unsigned(3 + m));
     randomize(residual, unsigned(4 + m));
-    const T *other = Gated ? residual.data : bias.data;
+    const T *other = kBias ? bias.data : residual.data;
     double seconds = measure([&](int) { launch(x.data, other, y.data, m); });
     double flops = 2.0 * m * N * K, moved = double(bytes) + double(m) * (N + K) * sizeof(T);
     printf("linear_sm90 %-4s tile %d %s M=%-5lld N=%-6d K=%-5d %8.2f us  %7.1f GB/s  %6.1f "
@@ -243,14 +304,26 @@ int main(int argc, char **) {
     runSm90<1024, 1096, f16, Middle, 8>("f16", rows, 2e-3);
     runSm90<800, 200, f16, Turns, 8>("f16", rows, 2e-3);
     runSm90<800, 776, bf16, TurnsAlone, 8>("bf16", rows, 6e-3);
-    runSm90<416, 328, bf16, Turns, 8, true>("bf16", rows, 6e-3);
-    runSm90<416, 328, bf16, Wide, 8, true, 400>("bf16", rows, 6e-3);
-    runSm90<264, 136, f16, Middle, 4, false, 152>("f16", rows, 2e-3);
+    runSm90<416, 328, bf16, Turns, 8, Then::Gate>("bf16", rows, 6e-3);
+    runSm90<416, 328, bf16, Wide, 8, Then::Gate, 400>("bf16", rows, 6e-3);
+    // Results by the copy engine: tiles past the last row and the last column.
+    runSm90<384, 384, bf16, WideOut, 8, Then::Add>("bf16", rows, 6e-3);
+    runSm90<416, 328, bf16, WidePairsOut, 8, Then::Add>("bf16", rows, 6e-3);
+    runSm90<1024, 1096, f16, MiddleOut, 8>("f16", rows, 2e-3);
+    runSm90<480, 776, f16, MiddleOut, 8, Then::Add>("f16", rows, 2e-3);
+    runSm90<800, 200, f16, TurnsOut, 8>("f16", rows, 2e-3);
+    runSm90<416, 328, bf16, TurnsOut, 8, Then::Gate>("bf16", rows, 6e-3);
+    runSm90<448, 64, bf16, WideOut, 8, Then::Gate>("bf16", rows, 6e-3);
+    runSm90<800, 776, bf16, WideTurnsOut, 8, Then::Add>("bf16", rows, 6e-3);
+    runSm90<512, 1032, bf16, FoursOut, 8, Then::Add>("bf16", rows, 6e-3);
+    runSm90<2048, 520, bf16, FoursOut, 8, Then::Add>("bf16", {512, 500, 1030}, 6e-3);
+    runSm90<4096, 520, bf16, TurnsOut, 8>("bf16", {512, 400, 300, 4000}, 6e-3);
+    runSm90<264, 136, f16, Middle, 4, Then::Bias, 152>("f16", rows, 2e-3);
   }
   if (device.major == 9 && argc == 1) {
     runSm90<4096, 4096, bf16, Wide, 8>("bf16", {333}, 6e-3, {1, 16, 4096});
     runSm90<4096, 4096, bf16, Turns, 8>("bf16", {333}, 6e-3, {512, 4096});
-    runSm90<28672, 4096, bf16, Middle, 8, true>("bf16", {70}, 6e-3, {1, 512, 4096});
+    runSm90<28672, 4096, bf16, Middle, 8, Then::Gate>("bf16", {70}, 6e-3, {1, 512, 4096});
     runSm90<4096, 14336, bf16, Wide, 8>("bf16", {70}, 6e-3, {1, 4096});
     runSm90<3072, 768, f16, Turns, 8>("f16", {1030}, 2e-3, {128, 512, 4096, 34700});
     runSm90<768, 768, f16, Middle, 8>("f16", {70, 128, 512, 1030}, 2e-3, {128, 512, 1024});

@@ -21,7 +21,7 @@ namespace ingot {
 template <typename Config, int TileN> struct FewTiles : Config {
   static constexpr int kTileN = TileN, kCluster = 1, kLead = 0, kOutPanels = 0, kPromote = 0;
   static constexpr bool kInTurn = false;
-  static constexpr int kStages = (Config::kSharedBytes - 1024) / ((128 + TileN) * 128 + 16);
+  static constexpr int kStages = (Config::kSharedBytes - 1040) / ((128 + TileN) * 128 + 16);
   /// Groups of 32 columns of half a tile, and where the four sums of such a one are: 16 bytes i of
   /// a thread's, in the first half and in the second.
   static constexpr int kHalfGroups = TileN / 64, kHalfSums = 16 * kHalfGroups;
