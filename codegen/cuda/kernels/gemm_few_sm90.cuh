@@ -98,7 +98,8 @@ INGOT_DEVICE void gemm_few_tiles(const TensorMap *mapX, const TensorMap *mapW,
   static_assert(Few::kStages >= 4 && Traits::kSharedBytes <= Config::kSharedBytes,
                 "a ring of smaller tiles fits");
   extern __shared__ __align__(128) unsigned char shared_bytes[];
-  const int blocks = static_cast<int>(gridDim.x);
+  // Multiprocessors come in parts of 16 and 18: of clusters of four one may have to wait.
+  const int blocks = static_cast<int>(gridDim.x) - (Config::kCluster == 4 ? 4 : 0);
   const int tilesM = static_cast<int>(ceil_div<i64>(m, Traits::kTileM));
   const int tiles = tilesM * Traits::kTilesN, pairs = (tilesM + 1) / 2 * Traits::kTilesN;
   // Exchanging sums takes as long as four stages.

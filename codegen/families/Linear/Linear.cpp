@@ -143,12 +143,14 @@ static Selection makeSelection(exec::KernelOp kernel, const LinearDesc &desc, in
        number("cluster", config.cluster), number("lead", config.lead),
        builder.getNamedAttr("in_turn", builder.getBoolAttr(config.inTurn)),
        builder.getNamedAttr("columns_in_order", builder.getBoolAttr(config.columnsInOrder)),
+       number("out_panels", config.outPanels),
        number("blocks", config.blocksPerMultiprocessor), number("shared", config.sharedBytes)});
   selection.config.text = config.str();
   exec::SizeAttr one = exec::SizeAttr::get(kernel.getContext(), 1);
   selection.launch.grid = {
       exec::SizeAttr::get(kernel.getContext(),
-                          arch.multiprocessors * config.blocksPerMultiprocessor),
+                          arch.multiprocessors / config.cluster * config.cluster *
+                              config.blocksPerMultiprocessor),
       one, one};
   selection.launch.block = {config.threads, 1, 1};
   return selection;
@@ -162,6 +164,9 @@ Result<std::vector<Selection>> LinearFamily::candidates(exec::KernelOp kernel,
   cuda::ArchInfo arch = *cuda::getArchInfo(context.target.arch);
   exec::SizeBounds bounds = exec::SizeBounds::get(kernel.getSizes());
   int64_t mostRows = bounds.maximum(desc.rows).value_or(1 << 20);
+  std::string problem;
+  if (std::optional<std::string> statements = printEpilogue(kernel, desc, problem))
+    desc.panels = findPanels(kernel, desc, *statements).has_value();
   std::vector<Selection> selections;
   for (const LinearConfig &config : listLinearConfigs(desc, mostRows, arch)) {
     selections.push_back(makeSelection(kernel, desc, mostRows, config, arch));
@@ -252,36 +257,27 @@ Result<Code> LinearFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetIn
                       {"bool kInTurn", flag("in_turn") ? "true" : "false"},
                       {"int kLead", config("lead")},
                       {"bool kColumnsInOrder", ordered ? "true" : "false"},
+                      {"int kOutPanels", config("out_panels")},
+                      {"int kPromote", "0"},
                       {"int kSharedBytes", config("shared")}};
-    // The epilogue: a functor with the kernel's parameters.
-    std::string members, arguments, rows = std::to_string(desc.rows.getFactor()), most = rows;
-    SmallVector<bool> written = kernel.getWrittenBuffers();
-    for (auto [i, type] : llvm::enumerate(kernel.getBufferTypes())) {
-      std::string name = cuda::bufferName(i);
-      members += std::string("  ") + (written[i] ? "" : "const ") +
-                 elementName(type.getElementType()) + " *" + name + ";\n";
-      arguments += (i ? ", " : "") + name;
+    std::optional<ResultPanels> panels;
+    if (kernel.getConfig()->getAs<IntegerAttr>("out_panels").getInt() > 0)
+      panels = findPanels(kernel, desc, *epilogue);
+    EpilogueFunctor functor = panels ? makePanelEpilogue(kernel, desc, *panels, *epilogue)
+                                     : makeEpilogueFunctor(kernel, desc, *epilogue);
+    stub.declarations = functor.declaration;
+    std::string rows = std::to_string(desc.rows.getFactor()), most = rows;
+    for (unsigned i = 0; i < kernel.getBufferTypes().size(); ++i)
       // What only the epilogue knows: no output is written over an input (Selection::inPlace is
       // empty). Loads of x stay where the skinny path has them.
       if (i != desc.x && i != desc.weight)
         stub.restricted.push_back(i);
-    }
-    for (unsigned i = 0; i < kernel.getSizes().size(); ++i) {
-      members += "  ingot::i64 " + cuda::sizeName(kernel, i) + ";\n";
-      arguments += ", " + cuda::sizeName(kernel, i);
+    for (unsigned i = 0; i < kernel.getSizes().size(); ++i)
       stub.deviceSizes.push_back(i);
-    }
     for (StringAttr symbol : desc.rows.getSymbols()) {
       rows += " * " + symbol.str();
       most += " * " + symbol.str() + "_most";
     }
-    stub.declarations =
-        "/// What is made of the sums of neighbouring columns" +
-        std::string(desc.gated ? ": four of gate, four of up" : "") + ".\nstruct Epilogue {\n" +
-        members + "\n  INGOT_DEVICE void operator()(const ingot::i64 row, const int " +
-        (desc.gated ? "interleaved" : "column") + ", const float (&values)[" +
-        std::to_string(values) + "]) const {\n" +
-        (desc.gated ? "    const int column = interleaved / 2;\n" : "") + *epilogue + "  }\n};\n\n";
     stub.waitsItself = true;
     if (warpgroups) {
       MLIRContext *context = kernel.getContext();
@@ -295,16 +291,22 @@ Result<Code> LinearFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetIn
                 ? makeOrderedMap(context, desc.weight, desc.elementType, desc.k, desc.columns, rows)
                 : makeMap(context, desc.weight, desc.elementType, desc.k, desc.k, 0,
                           exec::SizeAttr::get(context, desc.columns), rows));
+      if (panels)
+        stub.tensorMaps.push_back(makeMap(context, panels->result,
+                                          kernel.getBufferTypes()[panels->result].getElementType(),
+                                          panels->columns, panels->columns, 0, desc.rows, 64));
     }
     std::string element = elementName(desc.elementType);
+    // Without panels, any map: it is not used.
+    std::string output = panels ? "&map4, " : "&map0, ";
     stub.prologue = "  const ingot::i64 most = " + most + ";\n  ingot::LinearStart<Config, " +
                     element + "> start(" + cuda::bufferName(desc.weight) + ", most);\n";
     stub.body = std::string("  ingot::linear") + (warpgroups ? "_sm90" : "") + "<Config, " +
                 element + ">(start, " + cuda::bufferName(desc.x) +
                 (desc.offset ? " + " + std::to_string(desc.offset) : std::string()) + ", " +
                 cuda::bufferName(desc.weight) + ", " +
-                (warpgroups ? "&map0, &map1, &map2, &map3, " : "") + rows + ", most, Epilogue{" +
-                arguments + "});\n";
+                (warpgroups ? "&map0, &map1, &map2, &map3, " + output : "") + rows +
+                ", most, Epilogue" + (panels ? "<>" : "") + "{" + functor.arguments + "});\n";
     stubs.push_back(std::move(stub));
   }
   return cuda::compileStubs(kernels, stubs, target, options);

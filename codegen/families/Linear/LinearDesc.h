@@ -15,6 +15,8 @@ struct LinearDesc {
   mlir::Operation *root = nullptr; // transformer.linear or gated_linear
   bool gated = false;
   bool activated = false; // gated, or an activation follows
+  /// Results can be copied by panels (findPanels in LinearEpilogue.h); a heuristic's input.
+  bool panels = false;
   mlir::Type elementType;
   int64_t columns = 0; // rows of the weight: N, or 2 F
   int64_t k = 0;
@@ -47,6 +49,8 @@ struct LinearConfig {
   bool inTurn = false;
   int lead = 0;
   bool columnsInOrder = false;
+  /// Panels of results of a warpgroup (gemm_out_sm90.cuh); 0: the epilogue stores.
+  int outPanels = 0;
   /// Tiles of eight rows of W that a block reads together when there are few tokens.
   int tilesAtOnce = 1;
   /// Steps of weights that are in flight there.

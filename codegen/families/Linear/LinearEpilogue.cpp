@@ -172,28 +172,140 @@ std::string codegen::elementName(Type type) {
   return type.isInteger(1) ? "ingot::i8" : cuda::Printer::typeName(type);
 }
 
-EpilogueFunctor codegen::makeEpilogueFunctor(exec::KernelOp kernel, const LinearDesc &desc,
-                                             const std::string &statements) {
-  EpilogueFunctor functor;
+/// What is read or written at in the calls of `function` with `buffer`, "function...(buffer + t3":
+/// the text behind the plus.
+static SmallVector<StringRef> findOffsets(StringRef statements, StringRef function,
+                                          StringRef buffer) {
+  SmallVector<StringRef> offsets;
+  for (size_t at = statements.find(function); at != StringRef::npos;
+       at = statements.find(function, at + 1)) {
+    StringRef call = statements.drop_front(at);
+    call = call.drop_front(call.find('(') + 1);
+    if (call.consume_front(buffer) && call.consume_front(" + "))
+      offsets.push_back(call.take_until([](char c) { return c == ',' || c == ')'; }));
+  }
+  return offsets;
+}
+
+std::optional<ResultPanels> codegen::findPanels(exec::KernelOp kernel, const LinearDesc &desc,
+                                                StringRef statements) {
+  ResultPanels panels;
+  panels.columns = desc.gated ? desc.columns / 2 : desc.columns;
+  if (desc.columns % 32 || statements.count("ingot::store_pack(") != 1 ||
+      (!desc.gated && epilogueColumns(kernel, desc) != 8))
+    return std::nullopt;
+  SmallVector<bool> written = kernel.getWrittenBuffers();
+  if (llvm::count(written, true) != 1)
+    return std::nullopt;
+  panels.result = llvm::find(written, true) - written.begin();
+  auto types = llvm::to_vector(kernel.getBufferTypes());
+  exec::BufferType type = types[panels.result];
+  Type element = type.getElementType();
+  if (!element.isBF16() && !element.isF16())
+    return std::nullopt;
+  // Both are rows of the same number of columns: an element of a row is where the sum is.
+  std::string place = "row * " + std::to_string(panels.columns) + " + column";
+  auto isPlace = [&](StringRef offset) {
+    return offset == place ||
+           statements.contains("const ingot::i64 " + offset.str() + " = " + place + ";");
+  };
+  SmallVector<StringRef> stores =
+      findOffsets(statements, "ingot::store_pack(", cuda::bufferName(panels.result));
+  if (stores.size() != 1 || !isPlace(stores[0]))
+    return std::nullopt;
+  for (auto [i, other] : llvm::enumerate(types)) {
+    if (i == desc.x || i == desc.weight || written[i] || other.getElementType() != element)
+      continue;
+    std::string name = cuda::bufferName(i);
+    SmallVector<StringRef> loads = findOffsets(statements, "ingot::load_pack<", name);
+    if (loads.size() == 1 && isPlace(loads[0]) && !statements.contains(name + "[")) {
+      panels.beside = i;
+      break;
+    }
+  }
+  return panels;
+}
+
+/// What both kinds of functors have: members, and the operator. `name` gives a buffer's type.
+static void declareMembers(exec::KernelOp kernel, const LinearDesc &desc,
+                           llvm::function_ref<std::string(unsigned)> name,
+                           const std::string &statements, EpilogueFunctor &functor) {
   functor.values = desc.gated ? 2 * kGateRows : epilogueColumns(kernel, desc);
   std::string members;
-  SmallVector<bool> written = kernel.getWrittenBuffers();
-  for (auto [i, type] : llvm::enumerate(kernel.getBufferTypes())) {
-    std::string name = cuda::bufferName(i);
-    members += std::string("  ") + (written[i] ? "" : "const ") +
-               elementName(type.getElementType()) + " *" + name + ";\n";
-    functor.arguments += (i ? ", " : "") + name;
+  for (unsigned i = 0; i < kernel.getWrittenBuffers().size(); ++i) {
+    members += "  " + name(i) + cuda::bufferName(i) + ";\n";
+    functor.arguments += (i ? ", " : "") + cuda::bufferName(i);
   }
   for (unsigned i = 0; i < kernel.getSizes().size(); ++i) {
     members += "  ingot::i64 " + cuda::sizeName(kernel, i) + ";\n";
     functor.arguments += ", " + cuda::sizeName(kernel, i);
   }
-  functor.declaration =
-      "/// What is made of the sums of neighbouring columns" +
-      std::string(desc.gated ? ": four of gate, four of up" : "") + ".\nstruct Epilogue {\n" +
+  functor.declaration +=
       members + "\n  INGOT_DEVICE void operator()(const ingot::i64 row, const int " +
       (desc.gated ? "interleaved" : "column") + ", const float (&values)[" +
       std::to_string(functor.values) + "]) const {\n" +
-      (desc.gated ? "    const int column = interleaved / 2;\n" : "") + statements + "  }\n};\n\n";
+      (desc.gated ? "    const int column = interleaved / 2;\n" : "") + statements + "  }\n";
+}
+
+/// The comment above a functor.
+static std::string describeFunctor(const LinearDesc &desc) {
+  return "/// What is made of the sums of neighbouring columns" +
+         std::string(desc.gated ? ": four of gate, four of up" : "") + ".\n";
+}
+
+EpilogueFunctor codegen::makeEpilogueFunctor(exec::KernelOp kernel, const LinearDesc &desc,
+                                             const std::string &statements) {
+  EpilogueFunctor functor;
+  SmallVector<bool> written = kernel.getWrittenBuffers();
+  auto types = llvm::to_vector(kernel.getBufferTypes());
+  functor.declaration = describeFunctor(desc) + "struct Epilogue {\n";
+  declareMembers(
+      kernel, desc,
+      [&](unsigned i) {
+        return (written[i] ? "" : "const ") + elementName(types[i].getElementType()) + " *";
+      },
+      statements, functor);
+  functor.declaration += "};\n\n";
+  return functor;
+}
+
+EpilogueFunctor codegen::makePanelEpilogue(exec::KernelOp kernel, const LinearDesc &desc,
+                                           const ResultPanels &panels,
+                                           const std::string &statements) {
+  EpilogueFunctor functor;
+  auto types = llvm::to_vector(kernel.getBufferTypes());
+  std::string element = elementName(types[panels.result].getElementType());
+  functor.declaration = describeFunctor(desc) + "template <typename To = " + element +
+                        " *, typename From = const " + element + " *> struct Epilogue {\n";
+  declareMembers(
+      kernel, desc,
+      [&](unsigned i) -> std::string {
+        if (i == panels.result)
+          return "To ";
+        return i == panels.beside ? "From "
+                                  : "const " + elementName(types[i].getElementType()) + " *";
+      },
+      statements, functor);
+  std::string taken, result = cuda::bufferName(panels.result);
+  for (unsigned i = 0; i < types.size(); ++i)
+    taken += std::string(i ? ", " : "") + (i == panels.result    ? "taker"
+                                           : i == panels.beside ? "giver"
+                                                                : cuda::bufferName(i));
+  for (unsigned i = 0; i < kernel.getSizes().size(); ++i)
+    taken += ", " + cuda::sizeName(kernel, i);
+  std::string address = "nullptr";
+  if (panels.beside)
+    address = cuda::bufferName(*panels.beside) + " + (row * " + std::to_string(panels.columns) +
+              " + column" + (desc.gated ? " / 2)" : ")");
+  functor.declaration +=
+      "  using Result = " + element + ";\n  static constexpr int kResults = " +
+      std::to_string(desc.gated ? kGateRows : 8) +
+      ";\n  static constexpr bool kBeside = " + (panels.beside ? "true" : "false") +
+      ";\n  INGOT_DEVICE const " + element +
+      " *beside(const ingot::i64 row, const int column) const {\n    return " + address +
+      ";\n  }\n  INGOT_DEVICE Epilogue<ingot::ResultTaker<Result>, ingot::ResultGiver<Result>>\n"
+      "  staged(ingot::ResultTaker<Result> taker, ingot::ResultGiver<Result> giver) const {\n"
+      "    return {" +
+      taken + "};\n  }\n};\n\n";
   return functor;
 }

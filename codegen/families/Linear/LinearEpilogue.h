@@ -26,6 +26,19 @@ std::optional<std::string> printEpilogue(exec::KernelOp kernel, const LinearDesc
 /// "ingot::bf16"; a boolean is a byte.
 std::string elementName(mlir::Type type);
 
+/// What gemm_out_sm90.cuh has to know of an epilogue: the buffer of its results, and one that lies
+/// beside them, element by element.
+struct ResultPanels {
+  unsigned result = 0;
+  std::optional<unsigned> beside;
+  int64_t columns = 0;
+};
+
+/// Nothing where results are no rows of 16-bit elements that are stored as vectors of as many as
+/// panels take.
+std::optional<ResultPanels> findPanels(exec::KernelOp kernel, const LinearDesc &desc,
+                                       llvm::StringRef statements);
+
 /// `struct Epilogue` with the kernel's buffers and sizes as members.
 struct EpilogueFunctor {
   std::string declaration;
@@ -34,5 +47,10 @@ struct EpilogueFunctor {
 };
 EpilogueFunctor makeEpilogueFunctor(exec::KernelOp kernel, const LinearDesc &desc,
                                     const std::string &statements);
+
+/// The same as a template of what stands for results and for what lies beside them, with the rest of
+/// what gemm_out_sm90.cuh asks for; `Epilogue<>` is the one of pointers.
+EpilogueFunctor makePanelEpilogue(exec::KernelOp kernel, const LinearDesc &desc,
+                                  const ResultPanels &panels, const std::string &statements);
 
 } // namespace ingot::codegen
