@@ -13,6 +13,7 @@
 //   staged(ResultTaker<Result>, ResultGiver<Result>): itself, with those in place of pointers.
 #pragma once
 
+#include "codegen/cuda/ptx/load.cuh"
 #include "codegen/cuda/ptx/tensor_copy.cuh"
 #include "codegen/cuda/ptx/tensor_store.cuh"
 
@@ -87,13 +88,9 @@ INGOT_DEVICE void gemm_out_fetch(Fetched<Config::kTileN / 32, Epilogue::kResults
           epilogue.beside(rows[part], gemm_out_column<Config>(firstColumn, group));
       u32(&words)[kWords] = fetched.words[group][part];
       if constexpr (kWords == 4)
-        asm volatile("ld.relaxed.gpu.global.v4.u32 {%0, %1, %2, %3}, [%4];"
-                     : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3])
-                     : "l"(__cvta_generic_to_global(from)));
+        ptx::load_in_place_16(words, from);
       else
-        asm volatile("ld.relaxed.gpu.global.v2.u32 {%0, %1}, [%2];"
-                     : "=r"(words[0]), "=r"(words[1])
-                     : "l"(__cvta_generic_to_global(from)));
+        ptx::load_in_place_8(words, from);
     }
 }
 
