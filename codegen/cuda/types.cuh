@@ -43,11 +43,10 @@ struct f16 {
 };
 
 /// 8-bit floats of 4 bits of exponent and 3 of mantissa, up to 448: storage, as bf16, for operands of
-/// warpgroup instructions (sm_90a).
+/// warpgroup instructions (sm_90a; conversions from sm_89 on).
 struct e4m3 {
   u8 bits;
   e4m3() = default;
-#if __CUDA_ARCH__ >= 890
   INGOT_DEVICE explicit e4m3(float value) {
     u16 pair;
     asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(pair) : "f"(0.0f), "f"(value));
@@ -60,7 +59,6 @@ struct e4m3 {
     asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(static_cast<u16>(halves)));
     return value;
   }
-#endif
 };
 
 /// Two f32 in one register of two 16-bit elements, `low` in the low half.
