@@ -74,6 +74,35 @@ TEST_F(LinearHeuristics, PairBlocksThatHaveANeighbour) {
   EXPECT_EQ(choose(describe(768, 768), 129, hopper).cluster, 2);
 }
 
+TEST_F(LinearHeuristics, CopyResultsByPanelsWhereTheEpilogueAllows) {
+  cuda::ArchInfo hopper = *cuda::getArchInfo("sm_90a");
+  for (int64_t columns : {768, 2304, 4096, 28672})
+    for (bool gated : {false, true}) {
+      LinearDesc desc = describe(columns, 768);
+      desc.gated = gated;
+      EXPECT_EQ(chooseLinearConfig(desc, 8192, hopper).outPanels, 0);
+      desc.panels = true;
+      LinearConfig config = chooseLinearConfig(desc, 8192, hopper);
+      EXPECT_GT(config.outPanels, 0);
+      EXPECT_LE(config.sharedBytes, hopper.sharedBytesPerBlock);
+      // Panels are 64 columns of results.
+      EXPECT_EQ(config.tileN % (gated ? 128 : 64), 0);
+    }
+  // Threads of such a weight have columns from here and there.
+  LinearDesc desc = describe(808, 768);
+  desc.panels = true;
+  EXPECT_EQ(chooseLinearConfig(desc, 8192, hopper).outPanels, 0);
+}
+
+TEST_F(LinearHeuristics, ShareTilesByRowsAndByKWhereThatFillsTheGpu) {
+  cuda::ArchInfo hopper = *cuda::getArchInfo("sm_90a");
+  EXPECT_EQ(chooseLinearConfig(describe(2048, 8192), 512, hopper).cluster, 4);
+  // Two blocks a pair of tiles do, one tile of rows has no neighbour, or there are more rows.
+  EXPECT_EQ(chooseLinearConfig(describe(4096, 4096), 512, hopper).cluster, 2);
+  EXPECT_NE(chooseLinearConfig(describe(4096, 4096), 128, hopper).cluster, 4);
+  EXPECT_NE(chooseLinearConfig(describe(2048, 8192), 4096, hopper).cluster, 4);
+}
+
 TEST_F(LinearHeuristics, OrderColumnsOfWholeGroups) {
   cuda::ArchInfo hopper = *cuda::getArchInfo("sm_90a");
   EXPECT_TRUE(choose(describe(800, 768), 4096, hopper).columnsInOrder);
