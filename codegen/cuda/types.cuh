@@ -42,8 +42,8 @@ struct f16 {
   }
 };
 
-/// 8-bit floats of 4 bits of exponent and 3 of mantissa, up to 448: storage, as bf16, for operands of
-/// warpgroup instructions (sm_90a; conversions from sm_89 on).
+/// 8-bit floats of 4 bits of exponent and 3 of mantissa, up to 448: storage, as bf16, for operands
+/// of warpgroup instructions (sm_90a; conversions from sm_89 on).
 struct e4m3 {
   u8 bits;
   e4m3() = default;

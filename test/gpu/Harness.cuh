@@ -131,8 +131,8 @@ inline double measure(const std::function<void(int)> &launch, int repeats = 30) 
   return times[times.size() / 2] * 1e-3;
 }
 
-/// How the copy engine sees 8- or 16-bit elements at `data`: `dims` the innermost first, the bytes from one
-/// to the next of all but that, and the box that it copies at once, swizzled by 128 bytes.
+/// How the copy engine sees 8- or 16-bit elements at `data`: `dims` the innermost first, the bytes
+/// from one to the next of all but that, and the box that it copies at once, swizzled by 128 bytes.
 template <typename T>
 ingot::TensorMap makeTensorMap(const T *data, std::initializer_list<cuuint64_t> dims,
                                std::initializer_list<cuuint64_t> strides,
@@ -150,14 +150,14 @@ ingot::TensorMap makeTensorMap(const T *data, std::initializer_list<cuuint64_t> 
   }();
   ingot::TensorMap map;
   const cuuint32_t steps[5] = {1, 1, 1, 1, 1};
-  CUresult result = encode(reinterpret_cast<CUtensorMap *>(&map),
-                           sizeof(T) == 1                   ? CU_TENSOR_MAP_DATA_TYPE_UINT8
+  CUresult result =
+      encode(reinterpret_cast<CUtensorMap *>(&map),
+             sizeof(T) == 1                   ? CU_TENSOR_MAP_DATA_TYPE_UINT8
              : std::is_same_v<T, ingot::bf16> ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16
                                               : CU_TENSOR_MAP_DATA_TYPE_FLOAT16,
-                           cuuint32_t(dims.size()), const_cast<T *>(data), dims.begin(),
-                           strides.begin(), box.begin(), steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
-                           CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-                           CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+             cuuint32_t(dims.size()), const_cast<T *>(data), dims.begin(), strides.begin(),
+             box.begin(), steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+             CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (result != CUDA_SUCCESS) {
     printf("cuTensorMapEncodeTiled: error %d\n", int(result));
     exit(1);

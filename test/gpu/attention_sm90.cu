@@ -206,7 +206,7 @@ int main(int argc, char **) {
   run<bf16, Config<bf16, 128, 2, 2, kAlibiBit | kSinksBit, Two>>("bf16", ragged, {}, 6e-3);
   // Tiles of keys of which not every warpgroup sees some.
   run<bf16, Config<bf16, 64, 2, 2, kCausalBit | kAlibiBit | kSinksBit, Three>>("bf16", ragged, {},
-                                                                              6e-3);
+                                                                               6e-3);
   run<bf16, Config<bf16, 64, 1, 3, kCausalBit, Three>>("bf16", {1024, 191, 192, 193, 385}, {},
                                                        6e-3);
   run<bf16, Config<bf16, 192, 1, 2, kCausalBit, How<2, 96, 1>>>("bf16", ragged, {}, 6e-3);

@@ -82,9 +82,9 @@ template <int N, int K, typename Way, int Vector, int Stride = K> struct ConfigS
   static constexpr int kThreads = 384, kN = N, kK = K, kRowStride = Stride;
   static constexpr int kEpilogueVector = Vector;
   static constexpr bool kColumnsInOrder = N % 32 == 0;
-  static constexpr int kSharedBytes =
-      std::max(1024 + Way::kStages * ((128 + Way::kTileN) * 128 + 16) + Way::kOutPanels * 16384 + 16,
-               197000);
+  static constexpr int kSharedBytes = std::max(
+      1024 + Way::kStages * ((128 + Way::kTileN) * 128 + 16) + Way::kOutPanels * 16384 + 16,
+      197000);
   static constexpr int kTilesAtOnce = N >= 8192 ? 2 : 1, kRingStages = 3;
 };
 
@@ -194,7 +194,8 @@ template <typename Config> void launchSm90(void (*entry)(), void **arguments) {
   CHECK_CUDA(cudaLaunchKernelExC(&launch, reinterpret_cast<const void *>(entry), arguments));
 }
 
-template <int N, int K, typename T, typename Way, int Vector, Then Kind = Then::Bias, int Stride = K>
+template <int N, int K, typename T, typename Way, int Vector, Then Kind = Then::Bias,
+          int Stride = K>
 void runSm90(const char *type, std::vector<i64> rows, double limit, std::vector<i64> timed = {}) {
   using Config = ConfigSm90<N, K, Way, Vector, Stride>;
   void (*entry)(const T *, const T *, const T *, T *, i64, TensorMap, TensorMap, TensorMap,
@@ -237,20 +238,23 @@ void runSm90(const char *type, std::vector<i64> rows, double limit, std::vector<
     randomize(residual, unsigned(4 + m));
     y.poison();
     launch(x.data, kBias ? bias.data : residual.data, y.data, m);
-    linearReference<<<unsigned((m * N + 255) / 256), 256>>>(x.data, w.data, kBias ? bias.data : zero.data,
-                                                      sums.data, m, N, K, Stride);
+    linearReference<<<unsigned((m * N + 255) / 256), 256>>>(
+        x.data, w.data, kBias ? bias.data : zero.data, sums.data, m, N, K, Stride);
     if constexpr (Kind == Then::Add)
-      reference_add<<<unsigned((m * N + 255) / 256), 256>>>(sums.data, residual.data,
-                                                            expected.data, m * N);
+      reference_add<<<unsigned((m * N + 255) / 256), 256>>>(sums.data, residual.data, expected.data,
+                                                            m * N);
     else if constexpr (kGated)
       reference_gate<<<unsigned((m * N / 2 + 255) / 256), 256>>>(sums.data, residual.data,
                                                                  expected.data, m, N / 2);
     else
       CHECK_CUDA(
           cudaMemcpy(expected.data, sums.data, m * N * sizeof(float), cudaMemcpyDeviceToDevice));
-    snprintf(what, sizeof what, "linear_sm90 %s M=%lld N=%d K=%d%s tile %d %s, %d panels", type, m, N, K,
-             kGated ? " gated" : kBias ? "" : " added", Way::kTileN, Way::kInTurn ? "in turn" : "shared",
-             Way::kOutPanels);
+    snprintf(what, sizeof what, "linear_sm90 %s M=%lld N=%d K=%d%s tile %d %s, %d panels", type, m,
+             N, K,
+             kGated  ? " gated"
+             : kBias ? ""
+                     : " added",
+             Way::kTileN, Way::kInTurn ? "in turn" : "shared", Way::kOutPanels);
     expectClose(what, y, expected, limit);
   }
   for (i64 m : timed) {

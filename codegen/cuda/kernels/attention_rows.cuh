@@ -73,8 +73,9 @@ template <typename Config, typename T> struct AttentionRows {
   static constexpr bool kShifted = Config::kAlibi && !(Config::kSoftcap > 0);
 
   /// Transforms the scores of keys from `firstKey` on. Distances are counted from a lane's first
-  /// key: a conversion a row, not one a score. With kShifted, scores are powers of two after it, but
-  /// for the `shift` of a row: one multiplication for the two rows of a lane, and one for a score.
+  /// key: a conversion a row, not one a score. With kShifted, scores are powers of two after it,
+  /// but for the `shift` of a row: one multiplication for the two rows of a lane, and one for a
+  /// score.
   template <int Scores>
   INGOT_DEVICE void transform(float (&scores)[Scores], i32 firstKey, float slope,
                               float (&shift)[2]) const {
@@ -88,7 +89,8 @@ template <typename Config, typename T> struct AttentionRows {
         shift[half] = step * static_cast<float>(firstKey - position - half * 8);
 #pragma unroll
       for (int i = 0; i < Scores; ++i)
-        scores[i] = fmaf(scores[i], kScale, fmaf(step, static_cast<float>(i / 4 * 8 + i % 2), mine));
+        scores[i] =
+            fmaf(scores[i], kScale, fmaf(step, static_cast<float>(i / 4 * 8 + i % 2), mine));
       return;
     }
     float first[2] = {};
@@ -120,8 +122,7 @@ template <typename Config, typename T> struct AttentionRows {
 
   /// Scores become probabilities; true if what is summed in `out` must be multiplied by
   /// `correction` (of the whole warp).
-  template <int Scores>
-  INGOT_DEVICE bool soften(float (&scores)[Scores], const float (&shift)[2]) {
+  template <int Scores> INGOT_DEVICE bool soften(float (&scores)[Scores], const float (&shift)[2]) {
     constexpr float kExponent = kShifted ? 1.0f : Hooks::kExponent;
     float maximum[2];
 #pragma unroll

@@ -296,8 +296,8 @@ template <typename Config, typename T> struct AttentionConsumer {
     pack_probabilities<T>(probabilities, scores);
   }
 
-  /// Takes the last tiles of an item, of whose keys only other warpgroups see some, from `work`, and
-  /// says how many they are.
+  /// Takes the last tiles of an item, of whose keys only other warpgroups see some, from `work`,
+  /// and says how many they are.
   INGOT_DEVICE int cutTiles() {
     if constexpr (!Config::kCausal)
       return 0;

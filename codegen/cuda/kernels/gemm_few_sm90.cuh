@@ -44,8 +44,7 @@ template <typename Config> INGOT_DEVICE bool are_few_tiles(i64 m) {
 /// there; this block's half is in the first groups then. By the threads that multiplied; the others
 /// meet twice. `half` is this block's of K, and of the columns; `other` is the other block.
 template <typename Few>
-INGOT_DEVICE void exchange_halves(float (&sums)[Few::kTileN / 2], u32 stages, u32 half,
-                                  u32 other) {
+INGOT_DEVICE void exchange_halves(float (&sums)[Few::kTileN / 2], u32 stages, u32 half, u32 other) {
   constexpr int kThreads = 256;
   // What the stages had has been read in both blocks.
   ptx::cluster_meet();

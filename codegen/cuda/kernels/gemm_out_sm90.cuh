@@ -59,9 +59,7 @@ template <typename Config, typename Epilogue> struct GemmOut {
 };
 
 /// What lies beside a thread's results: [group][part of 8 rows].
-template <int Groups, int Words> struct Fetched {
-  u32 words[Groups][2][Words];
-};
+template <int Groups, int Words> struct Fetched { u32 words[Groups][2][Words]; };
 
 #if __CUDA_ARCH__ >= 900
 
@@ -84,8 +82,7 @@ INGOT_DEVICE void gemm_out_fetch(Fetched<Config::kTileN / 32, Epilogue::kResults
   for (int group = panel * kPanelGroups; group < (panel + 1) * kPanelGroups; ++group)
 #pragma unroll
     for (int part = 0; part < 2; ++part) {
-      const auto *from =
-          epilogue.beside(rows[part], gemm_out_column<Config>(firstColumn, group));
+      const auto *from = epilogue.beside(rows[part], gemm_out_column<Config>(firstColumn, group));
       u32(&words)[kWords] = fetched.words[group][part];
       if constexpr (kWords == 4)
         ptx::load_in_place_16(words, from);
@@ -98,11 +95,11 @@ INGOT_DEVICE void gemm_out_fetch(Fetched<Config::kTileN / 32, Epilogue::kResults
 /// `panels` is where the warpgroup's are, `next` which one it fills next, `barrier` a named one.
 /// What lies beside the first `Ahead` panels has been asked for.
 template <typename Config, int Ahead, typename Epilogue>
-INGOT_DEVICE void gemm_out_store(
-    const float (&sums)[Config::kTileN / 2],
-    Fetched<Config::kTileN / 32, Epilogue::kResults / 2> &fetched, const i64 (&rows)[2],
-    i64 firstRow, int firstColumn, const Epilogue &epilogue, const TensorMap *mapOut, u32 panels,
-    int &next, int barrier) {
+INGOT_DEVICE void gemm_out_store(const float (&sums)[Config::kTileN / 2],
+                                 Fetched<Config::kTileN / 32, Epilogue::kResults / 2> &fetched,
+                                 const i64 (&rows)[2], i64 firstRow, int firstColumn,
+                                 const Epilogue &epilogue, const TensorMap *mapOut, u32 panels,
+                                 int &next, int barrier) {
   using Out = GemmOut<Config, Epilogue>;
   using Result = typename Epilogue::Result;
   constexpr int kThreads = 128, kWords = Out::kResults / 2;
@@ -127,7 +124,8 @@ INGOT_DEVICE void gemm_out_store(
 #pragma unroll
         for (int e = 0; e < 8; ++e)
           values[e] = sums[(e / 2 * Out::kGroups + group) * 4 + part * 2 + e % 2];
-        epilogue.staged(ResultTaker<Result>{made[g]}, ResultGiver<Result>{fetched.words[group][part]})(
+        epilogue.staged(ResultTaker<Result>{made[g]},
+                        ResultGiver<Result>{fetched.words[group][part]})(
             rows[part], gemm_out_column<Config>(firstColumn, group), values);
       }
       // Rows are 128 bytes, their 16-byte chunks swizzled. Odd rows store the halves of a panel in
@@ -149,15 +147,14 @@ INGOT_DEVICE void gemm_out_store(
       } else {
 #pragma unroll
         for (int g = 0; g < Out::kPanelGroups; ++g)
-          ptx::store_shared_8(line + ((g * 2 + quad / 2) ^ swizzle) * 16 + quad % 2 * 8,
-                              made[g][0], made[g][1]);
+          ptx::store_shared_8(line + ((g * 2 + quad / 2) ^ swizzle) * 16 + quad % 2 * 8, made[g][0],
+                              made[g][1]);
       }
     }
     ptx::fence_async_proxy();
     ptx::sync_at(barrier, kThreads);
     if (thread == 0) {
-      ptx::store_tensor_2d(mapOut, to,
-                           firstColumn / 8 * Out::kResults + panel * Out::kPanelColumns,
+      ptx::store_tensor_2d(mapOut, to, firstColumn / 8 * Out::kResults + panel * Out::kPanelColumns,
                            static_cast<i32>(firstRow));
       ptx::commit_stores();
     }

@@ -55,7 +55,8 @@ template <typename Config, typename T> struct GemmSm90Traits {
   static constexpr int kBandRows = 16 / Config::kCluster;
   /// Of a thread: what the multiplying warpgroups have, and what is left for the one that copies.
   static constexpr bool kManySums = Config::kInTurn && Config::kTileN == 192;
-  static constexpr int kMoreRegisters = kManySums ? 240 : 232, kFewerRegisters = kManySums ? 24 : 40;
+  static constexpr int kMoreRegisters = kManySums ? 240 : 232,
+                       kFewerRegisters = kManySums ? 24 : 40;
   static_assert(sizeof(T) <= 2, "warpgroup instructions multiply 8- or 16-bit elements here");
   static_assert(Config::kTileN == 128 || Config::kTileN == 192 ||
                     (!Config::kInTurn && (Config::kTileN == 64 || Config::kTileN == 256)),
@@ -89,7 +90,8 @@ template <typename Config, typename T> struct GemmRing {
 
   INGOT_DEVICE explicit GemmRing(u32 stages)
       : stages(stages), panels(stages + Config::kStages * Traits::kStageBytes),
-        full(panels + Traits::kOutBytes), empty(full + Config::kStages * 8), turns(empty + Config::kStages * 8) {}
+        full(panels + Traits::kOutBytes), empty(full + Config::kStages * 8),
+        turns(empty + Config::kStages * 8) {}
   INGOT_DEVICE u32 address() const { return stages + stage * Traits::kStageBytes; }
   INGOT_DEVICE void next() {
     if (++stage == Config::kStages) {

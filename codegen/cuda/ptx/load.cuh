@@ -17,8 +17,8 @@ INGOT_DEVICE uint4 load_stream_if(const void *address, bool valid) {
   return value;
 }
 
-/// 16 or 8 bytes that may have been written since they were read last: ptxas doesn't move such loads
-/// down, behind a wait, as it does others.
+/// 16 or 8 bytes that may have been written since they were read last: ptxas doesn't move such
+/// loads down, behind a wait, as it does others.
 INGOT_DEVICE void load_in_place_16(u32 (&words)[4], const void *address) {
   asm volatile("ld.relaxed.gpu.global.v4.u32 {%0, %1, %2, %3}, [%4];"
                : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3])

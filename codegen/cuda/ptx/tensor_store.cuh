@@ -11,10 +11,10 @@ namespace ingot::ptx {
 /// Copies a box from shared memory to (x, y) of a two-dimensional map; what lies outside of it is
 /// not written.
 INGOT_DEVICE void store_tensor_2d(const TensorMap *map, u32 shared, i32 x, i32 y) {
-  asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%1, %2}], [%3];" ::"l"(
-                   map),
-               "r"(x), "r"(y), "r"(shared)
-               : "memory");
+  asm volatile(
+      "cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%1, %2}], [%3];" ::"l"(map),
+      "r"(x), "r"(y), "r"(shared)
+      : "memory");
 }
 /// What this thread has stored since the last time is one group.
 INGOT_DEVICE void commit_stores() { asm volatile("cp.async.bulk.commit_group;" ::: "memory"); }
@@ -23,8 +23,8 @@ template <int Pending> INGOT_DEVICE void wait_stores_read() {
   asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(Pending) : "memory");
 }
 INGOT_DEVICE void store_shared_16(u32 shared, const uint4 &value) {
-  asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(shared), "r"(value.x),
-               "r"(value.y), "r"(value.z), "r"(value.w)
+  asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(shared), "r"(value.x), "r"(value.y),
+               "r"(value.z), "r"(value.w)
                : "memory");
 }
 INGOT_DEVICE void store_shared_8(u32 shared, u32 x, u32 y) {

@@ -23,8 +23,8 @@ INGOT_DEVICE void hold_back(float value) {
     asm volatile("nanosleep.u32 20;" ::: "memory");
 }
 
-/// d += A[64, 16] B[N, 16]^T, or = without `add`; both in shared memory, rows of K. Of 8-bit elements
-/// an instruction takes 32.
+/// d += A[64, 16] B[N, 16]^T, or = without `add`; both in shared memory, rows of K. Of 8-bit
+/// elements an instruction takes 32.
 template <typename T, int N> struct WgmmaShared;
 /// d += A[64, 16] B[16, N]: A in registers (as mma's A, a warp 16 rows), B as rows of N.
 template <typename T, int N> struct WgmmaRegisters;

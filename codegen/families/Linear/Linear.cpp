@@ -143,14 +143,13 @@ static Selection makeSelection(exec::KernelOp kernel, const LinearDesc &desc, in
        number("cluster", config.cluster), number("lead", config.lead),
        builder.getNamedAttr("in_turn", builder.getBoolAttr(config.inTurn)),
        builder.getNamedAttr("columns_in_order", builder.getBoolAttr(config.columnsInOrder)),
-       number("out_panels", config.outPanels),
-       number("blocks", config.blocksPerMultiprocessor), number("shared", config.sharedBytes)});
+       number("out_panels", config.outPanels), number("blocks", config.blocksPerMultiprocessor),
+       number("shared", config.sharedBytes)});
   selection.config.text = config.str();
   exec::SizeAttr one = exec::SizeAttr::get(kernel.getContext(), 1);
   selection.launch.grid = {
-      exec::SizeAttr::get(kernel.getContext(),
-                          arch.multiprocessors / config.cluster * config.cluster *
-                              config.blocksPerMultiprocessor),
+      exec::SizeAttr::get(kernel.getContext(), arch.multiprocessors / config.cluster *
+                                                   config.cluster * config.blocksPerMultiprocessor),
       one, one};
   selection.launch.block = {config.threads, 1, 1};
   return selection;

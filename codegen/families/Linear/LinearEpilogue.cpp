@@ -288,7 +288,7 @@ EpilogueFunctor codegen::makePanelEpilogue(exec::KernelOp kernel, const LinearDe
       statements, functor);
   std::string taken, result = cuda::bufferName(panels.result);
   for (unsigned i = 0; i < types.size(); ++i)
-    taken += std::string(i ? ", " : "") + (i == panels.result    ? "taker"
+    taken += std::string(i ? ", " : "") + (i == panels.result   ? "taker"
                                            : i == panels.beside ? "giver"
                                                                 : cuda::bufferName(i));
   for (unsigned i = 0; i < kernel.getSizes().size(); ++i)
@@ -298,8 +298,8 @@ EpilogueFunctor codegen::makePanelEpilogue(exec::KernelOp kernel, const LinearDe
     address = cuda::bufferName(*panels.beside) + " + (row * " + std::to_string(panels.columns) +
               " + column" + (desc.gated ? " / 2)" : ")");
   functor.declaration +=
-      "  using Result = " + element + ";\n  static constexpr int kResults = " +
-      std::to_string(desc.gated ? kGateRows : 8) +
+      "  using Result = " + element +
+      ";\n  static constexpr int kResults = " + std::to_string(desc.gated ? kGateRows : 8) +
       ";\n  static constexpr bool kBeside = " + (panels.beside ? "true" : "false") +
       ";\n  INGOT_DEVICE const " + element +
       " *beside(const ingot::i64 row, const int column) const {\n    return " + address +

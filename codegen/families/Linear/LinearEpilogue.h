@@ -48,8 +48,8 @@ struct EpilogueFunctor {
 EpilogueFunctor makeEpilogueFunctor(exec::KernelOp kernel, const LinearDesc &desc,
                                     const std::string &statements);
 
-/// The same as a template of what stands for results and for what lies beside them, with the rest of
-/// what gemm_out_sm90.cuh asks for; `Epilogue<>` is the one of pointers.
+/// The same as a template of what stands for results and for what lies beside them, with the rest
+/// of what gemm_out_sm90.cuh asks for; `Epilogue<>` is the one of pointers.
 EpilogueFunctor makePanelEpilogue(exec::KernelOp kernel, const LinearDesc &desc,
                                   const ResultPanels &panels, const std::string &statements);
 
