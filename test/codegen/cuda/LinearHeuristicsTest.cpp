@@ -80,9 +80,9 @@ TEST_F(LinearHeuristics, CopyResultsByPanelsWhereTheEpilogueAllows) {
     for (bool gated : {false, true}) {
       LinearDesc desc = describe(columns, 768);
       desc.gated = gated;
-      EXPECT_EQ(chooseLinearConfig(desc, 8192, hopper).outPanels, 0);
+      EXPECT_EQ(choose(desc, 8192, hopper).outPanels, 0);
       desc.panels = true;
-      LinearConfig config = chooseLinearConfig(desc, 8192, hopper);
+      LinearConfig config = choose(desc, 8192, hopper);
       EXPECT_GT(config.outPanels, 0);
       EXPECT_LE(config.sharedBytes, hopper.sharedBytesPerBlock);
       // Panels are 64 columns of results.
@@ -91,16 +91,16 @@ TEST_F(LinearHeuristics, CopyResultsByPanelsWhereTheEpilogueAllows) {
   // Threads of such a weight have columns from here and there.
   LinearDesc desc = describe(808, 768);
   desc.panels = true;
-  EXPECT_EQ(chooseLinearConfig(desc, 8192, hopper).outPanels, 0);
+  EXPECT_EQ(choose(desc, 8192, hopper).outPanels, 0);
 }
 
 TEST_F(LinearHeuristics, ShareTilesByRowsAndByKWhereThatFillsTheGpu) {
   cuda::ArchInfo hopper = *cuda::getArchInfo("sm_90a");
-  EXPECT_EQ(chooseLinearConfig(describe(2048, 8192), 512, hopper).cluster, 4);
+  EXPECT_EQ(choose(describe(2048, 8192), 512, hopper).cluster, 4);
   // Two blocks a pair of tiles do, one tile of rows has no neighbour, or there are more rows.
-  EXPECT_EQ(chooseLinearConfig(describe(4096, 4096), 512, hopper).cluster, 2);
-  EXPECT_NE(chooseLinearConfig(describe(4096, 4096), 128, hopper).cluster, 4);
-  EXPECT_NE(chooseLinearConfig(describe(2048, 8192), 4096, hopper).cluster, 4);
+  EXPECT_EQ(choose(describe(4096, 4096), 512, hopper).cluster, 2);
+  EXPECT_NE(choose(describe(4096, 4096), 128, hopper).cluster, 4);
+  EXPECT_NE(choose(describe(2048, 8192), 4096, hopper).cluster, 4);
 }
 
 TEST_F(LinearHeuristics, OrderColumnsOfWholeGroups) {
