@@ -131,8 +131,10 @@ TEST_F(LinearHeuristics, ListWhatTheModelDoesNotRuleOut) {
   // By modelled time behind the chosen one; pairs of 256 columns are modelled as no pairs are.
   EXPECT_EQ(tiles(4096, 4096, 4096),
             (Tiles{{256, false}, {256, false}, {128, true}, {128, false}, {192, false}}));
-  // A wave of 32 tiles of 256 columns takes twice what one of 64 tiles of 128 does.
-  EXPECT_EQ(tiles(2048, 8192, 512), (Tiles{{128, true}, {128, false}, {192, false}}));
+  // A wave of 32 tiles of 256 columns takes twice what one of 64 tiles of 128 does. Clusters of four
+  // come first.
+  EXPECT_EQ(tiles(2048, 8192, 512),
+            (Tiles{{128, false}, {128, true}, {128, false}, {192, false}}));
   // No pairs of blocks.
   EXPECT_EQ(tiles(4096, 4096, 128), (Tiles{{128, true}, {192, false}}));
 }
