@@ -1,6 +1,7 @@
 // linear.cu - The linear kernels against a plain loop, and their rates.
 #include "codegen/cuda/kernels/linear.cuh"
 #include "codegen/cuda/kernels/linear_sm90.cuh"
+#include "codegen/cuda/math.cuh"
 #include "test/gpu/Harness.cuh"
 
 using namespace ingot;
@@ -39,8 +40,8 @@ void run(const char *type, std::vector<i64> rows, double limit, std::vector<i64>
     y.poison();
     entry<<<grid, 256, 98304>>>(x.data, w.data, bias.data, y.data, m);
     CHECK_CUDA(cudaGetLastError());
-    linearReference<<<unsigned((m * N + 255) / 256), 256>>>(x.data, w.data, bias.data, expected.data, m,
-                                                      N, K, K);
+    linearReference<<<unsigned((m * N + 255) / 256), 256>>>(x.data, w.data, bias.data,
+                                                            expected.data, m, N, K, K);
     char what[128];
     snprintf(what, sizeof what, "linear %s M=%lld N=%d K=%d", type, m, N, K);
     expectClose(what, y, expected, limit);
@@ -62,8 +63,8 @@ void run(const char *type, std::vector<i64> rows, double limit, std::vector<i64>
 template <int TileN, int Stages, int Cluster, bool InTurn, int Lead, int OutPanels = 0>
 struct Ways {
   static constexpr int kTileN = TileN, kStages = Stages, kCluster = Cluster, kLead = Lead;
-  static constexpr int kOutPanels = OutPanels, kPromote = 0;
-  static constexpr bool kInTurn = InTurn;
+  static constexpr int kOutPanels = OutPanels;
+  static constexpr bool kInTurn = InTurn, kPromote = false;
 };
 using Wide = Ways<256, 4, 1, false, 0>;
 using WidePairs = Ways<256, 4, 2, false, 1>;
@@ -71,12 +72,11 @@ using Middle = Ways<192, 5, 2, false, 2>;
 using Narrow = Ways<128, 7, 2, false, 3>;
 using Turns = Ways<128, 7, 2, true, 0>;
 using TurnsAlone = Ways<128, 3, 1, true, 0>;
-using WideOut = Ways<256, 4, 1, false, 0, 2>;
-using WidePairsOut = Ways<256, 3, 2, false, 1, 4>;
+using WideOut = Ways<256, 4, 2, false, 1, 2>;
+using WideAlone = Ways<256, 3, 1, false, 1, 4>;
 using MiddleOut = Ways<192, 4, 2, false, 2, 3>;
 using TurnsOut = Ways<128, 6, 2, true, 0, 2>;
 using WideTurnsOut = Ways<192, 4, 2, true, 0, 2>;
-using FoursOut = Ways<128, 5, 4, false, 2, 2>;
 
 template <int N, int K, typename Way, int Vector, int Stride = K> struct ConfigSm90 : Way {
   static constexpr int kThreads = 384, kN = N, kK = K, kRowStride = Stride;
@@ -271,10 +271,37 @@ void runSm90(const char *type, std::vector<i64> rows, double limit, std::vector<
   }
 }
 
+__global__ void gelu(const float *x, float *y) { y[threadIdx.x] = gelu_fast(x[threadIdx.x]); }
+
+/// GELU as epilogues have it: past what its polynomial was fitted to, and of no finite numbers.
+static void checkGelu() {
+  const float infinity = INFINITY;
+  std::vector<float> x{infinity, -infinity, NAN, 0, -0.0f, 3e38f, -3e38f, 1e-30f};
+  for (int i = -96; i < 96; ++i)
+    x.push_back(float(i) / 8);
+  Buffer<float> from(x.size()), to(x.size());
+  CHECK_CUDA(cudaMemcpy(from.data, x.data(), x.size() * 4, cudaMemcpyHostToDevice));
+  gelu<<<1, unsigned(x.size())>>>(from.data, to.data);
+  std::vector<float> y(x.size());
+  CHECK_CUDA(cudaMemcpy(y.data(), to.data, x.size() * 4, cudaMemcpyDeviceToHost));
+  bool good = y[0] == infinity && y[1] == 0 && std::isnan(y[2]);
+  double most = 0;
+  for (size_t i = 3; i < x.size(); ++i) {
+    const double expected = x[i] * (0.5 * std::erfc(-double(x[i]) / std::sqrt(2.0)));
+    const double error = std::fabs(y[i] - expected) / std::max(1.0, std::fabs(expected));
+    good &= error <= 4e-6; // no NaN
+    most = std::max(most, error);
+  }
+  printf("gelu_fast: %g, %s\n", most, good ? "ok" : "FAIL");
+  ++checks;
+  failures += !good;
+}
+
 /// With an argument, only compares, and only what is small (for compute-sanitizer).
 int main(int argc, char **) {
   if (!haveDevice())
     return kSkipped;
+  checkGelu();
   std::vector<i64> rows{1, 2, 15, 16, 17, 33, 64, 65, 127, 129, 300};
   run<384, 384, bf16, 8>("bf16", rows, 6e-3);
   run<200, 72, bf16, 8>("bf16", rows, 6e-3);
@@ -301,8 +328,8 @@ int main(int argc, char **) {
     runSm90<384, 384, bf16, Narrow, 8>("bf16", rows, 6e-3);
     runSm90<384, 384, bf16, Wide, 8>("bf16", rows, 6e-3);
     runSm90<200, 72, bf16, WidePairs, 8>("bf16", rows, 6e-3);
-    runSm90<416, 328, bf16, WidePairs, 8, true>("bf16", rows, 6e-3);
-    runSm90<416, 328, f16, Narrow, 8, true>("f16", rows, 2e-3);
+    runSm90<416, 328, bf16, WidePairs, 8, Then::Gate>("bf16", rows, 6e-3);
+    runSm90<416, 328, f16, Narrow, 8, Then::Gate>("f16", rows, 2e-3);
     runSm90<97, 56, bf16, Turns, 1>("bf16", rows, 6e-3);
     runSm90<1000, 1096, f16, Wide, 8>("f16", rows, 2e-3);
     runSm90<1024, 1096, f16, Middle, 8>("f16", rows, 2e-3);
@@ -312,15 +339,13 @@ int main(int argc, char **) {
     runSm90<416, 328, bf16, Wide, 8, Then::Gate, 400>("bf16", rows, 6e-3);
     // Results by the copy engine: tiles past the last row and the last column.
     runSm90<384, 384, bf16, WideOut, 8, Then::Add>("bf16", rows, 6e-3);
-    runSm90<416, 328, bf16, WidePairsOut, 8, Then::Add>("bf16", rows, 6e-3);
+    runSm90<416, 328, bf16, WideAlone, 8, Then::Add>("bf16", rows, 6e-3);
     runSm90<1024, 1096, f16, MiddleOut, 8>("f16", rows, 2e-3);
     runSm90<480, 776, f16, MiddleOut, 8, Then::Add>("f16", rows, 2e-3);
     runSm90<800, 200, f16, TurnsOut, 8>("f16", rows, 2e-3);
     runSm90<416, 328, bf16, TurnsOut, 8, Then::Gate>("bf16", rows, 6e-3);
     runSm90<448, 64, bf16, WideOut, 8, Then::Gate>("bf16", rows, 6e-3);
     runSm90<800, 776, bf16, WideTurnsOut, 8, Then::Add>("bf16", rows, 6e-3);
-    runSm90<512, 1032, bf16, FoursOut, 8, Then::Add>("bf16", rows, 6e-3);
-    runSm90<2048, 520, bf16, FoursOut, 8, Then::Add>("bf16", {512, 500, 1030}, 6e-3);
     runSm90<4096, 520, bf16, TurnsOut, 8>("bf16", {512, 400, 300, 4000}, 6e-3);
     runSm90<264, 136, f16, Middle, 4, Then::Bias, 152>("f16", rows, 2e-3);
   }

@@ -80,4 +80,4 @@ exec.program @model symbols(T in [1, 512]) {
 // SELECTED-NOT: takes_candidate
 // SELECTED: exec.kernel @linear.1
 // SELECTED-SAME: in_turn = false
-// SELECTED-SAME: tile_n = 128 : i64
+// SELECTED-SAME: tile_n = 192 : i64

@@ -6,7 +6,7 @@
 // work, pairs of blocks of a cluster share a tile by K: each adds the other's sums to its own for
 // one half of the columns, and finishes those. Otherwise such pairs have tiles of neighbouring rows
 // and each copies half of W's part to both: L2 gives 40 bytes a clock or so to a multiprocessor,
-// which would need 64. In clusters of four blocks, pairs by rows share tiles by K.
+// which would need 64.
 //
 // Constants of a stub: as for gemm_sm90.cuh, whose ring of stages has its bytes cut anew here.
 #pragma once
@@ -19,8 +19,8 @@ namespace ingot {
 /// The constants of `Config` with tiles of other columns, which warpgroups share, in blocks by
 /// themselves.
 template <typename Config, int TileN> struct FewTiles : Config {
-  static constexpr int kTileN = TileN, kCluster = 1, kLead = 0, kOutPanels = 0, kPromote = 0;
-  static constexpr bool kInTurn = false;
+  static constexpr int kTileN = TileN, kCluster = 1, kLead = 0, kOutPanels = 0;
+  static constexpr bool kInTurn = false, kPromote = false;
   static constexpr int kStages = (Config::kSharedBytes - 1040) / ((128 + TileN) * 128 + 16);
   /// Groups of 32 columns of half a tile, and where the four sums of such a one are: 16 bytes i of
   /// a thread's, in the first half and in the second.
@@ -42,13 +42,13 @@ template <typename Config> INGOT_DEVICE bool are_few_tiles(i64 m) {
 
 /// Gives the other block of the pair the sums of its half of the columns, and adds what comes from
 /// there; this block's half is in the first groups then. By the threads that multiplied; the others
-/// meet twice. `half` is this block's of K, and of the columns; `other` is the other block.
+/// meet twice. `half` is this block's of K, and of the columns.
 template <typename Few>
-INGOT_DEVICE void exchange_halves(float (&sums)[Few::kTileN / 2], u32 stages, u32 half, u32 other) {
+INGOT_DEVICE void exchange_halves(float (&sums)[Few::kTileN / 2], u32 stages, u32 half) {
   constexpr int kThreads = 256;
   // What the stages had has been read in both blocks.
   ptx::cluster_meet();
-  const u32 mine = stages + (threadIdx.x - 128) * 16, there = ptx::map_to_block(mine, other);
+  const u32 mine = stages + (threadIdx.x - 128) * 16, there = ptx::map_to_block(mine, half ^ 1);
 #pragma unroll
   for (int i = 0; i < Few::kHalfSums / 4; ++i) {
     const int first = Few::firstSum(i), second = Few::secondSum(i);
@@ -74,16 +74,16 @@ INGOT_DEVICE void exchange_halves(float (&sums)[Few::kTileN / 2], u32 stages, u3
 /// Half of W's part of 128 columns, to both blocks of a pair. `map` has boxes of 64 rows.
 template <typename Config, typename Few>
 INGOT_DEVICE void copy_shared_columns(u32 to, const TensorMap *map, int k, int column, u32 member,
-                                      u32 rank, u32 full) {
+                                      u32 full) {
   constexpr int kRowBytes = 128, kGroupBytes = 8 * kRowBytes;
-  const u16 blocks = static_cast<u16>(3u << (rank - member));
+  constexpr u16 kBoth = 3;
   if constexpr (Few::kColumnsInOrder) {
 #pragma unroll
     for (int j = 0; j < 4; ++j)
-      ptx::copy_tensor_5d_to(blocks, to + (j * 4 + member * 2) * kGroupBytes, map, k, j,
+      ptx::copy_tensor_5d_to(kBoth, to + (j * 4 + member * 2) * kGroupBytes, map, k, j,
                              column / 32 + static_cast<int>(member) * 2, full);
   } else {
-    ptx::copy_tensor_2d_to(blocks, to + member * 64 * kRowBytes, map, k,
+    ptx::copy_tensor_2d_to(kBoth, to + member * 64 * kRowBytes, map, k,
                            column + static_cast<int>(member) * 64, full);
   }
 }
@@ -97,29 +97,20 @@ INGOT_DEVICE void gemm_few_tiles(const TensorMap *mapX, const TensorMap *mapW,
   static_assert(Few::kStages >= 4 && Traits::kSharedBytes <= Config::kSharedBytes,
                 "a ring of smaller tiles fits");
   extern __shared__ __align__(128) unsigned char shared_bytes[];
-  // Multiprocessors come in parts of 16 and 18: of clusters of four one may have to wait.
-  const int blocks = static_cast<int>(gridDim.x) - (Config::kCluster == 4 ? 4 : 0);
+  const int blocks = static_cast<int>(gridDim.x);
   const int tilesM = static_cast<int>(ceil_div<i64>(m, Traits::kTileM));
   const int tiles = tilesM * Traits::kTilesN, pairs = (tilesM + 1) / 2 * Traits::kTilesN;
   // Exchanging sums takes as long as four stages.
-  constexpr bool kMaySplit = Config::kCluster >= 2 && Traits::kKTiles >= 8;
-  constexpr bool kMayShare = Config::kCluster >= 2 && TileN == 128;
-  bool split, share;
-  if constexpr (Config::kCluster == 4) {
-    share = kMayShare && tilesM > 1;
-    split = kMaySplit && 2 * (share ? 2 * pairs : tiles) <= blocks;
-    share = share && 2 * pairs <= blocks;
-  } else {
-    split = kMaySplit && 2 * tiles <= blocks;
-    share = kMayShare && !split && tilesM > 1 && 2 * pairs <= blocks;
-  }
-  const int together = (share ? 2 : 1) * (split ? 2 : 1), unit = blockIdx.x / together;
+  constexpr bool kMaySplit = Config::kCluster == 2 && Traits::kKTiles >= 8;
+  constexpr bool kMayShare = Config::kCluster == 2 && TileN == 128;
+  const bool split = kMaySplit && 2 * tiles <= blocks;
+  const bool share = kMayShare && !split && tilesM > 1 && 2 * pairs <= blocks;
+  const int unit = blockIdx.x / (split || share ? 2 : 1);
   if (unit >= (share ? pairs : tiles))
     return;
-  // Which of the blocks that have one unit: by rows, by K.
-  const u32 place = together > 1 ? ptx::cluster_rank() % together : 0;
-  const u32 member = share ? place % 2 : 0, part = split ? place / (share ? 2 : 1) : 0;
   const u32 rank = Config::kCluster > 1 ? ptx::cluster_rank() : 0;
+  // Which of the blocks that have one unit: by rows, by K.
+  const u32 member = share ? rank : 0, part = split ? rank : 0;
   constexpr int kHalf = (Traits::kKTiles + 1) / 2;
   const int begin = part ? kHalf : 0, end = split && !part ? kHalf : Traits::kKTiles;
   const int unitsM = share ? (tilesM + 1) / 2 : tilesM;
@@ -153,7 +144,7 @@ INGOT_DEVICE void gemm_few_tiles(const TensorMap *mapX, const TensorMap *mapW,
         ptx::arrive_expecting(full, Traits::kStageBytes);
         ptx::copy_tensor_2d(a, mapX, k, tileM * Traits::kTileM, full);
         if (share)
-          copy_shared_columns<Config, Few>(b, mapShared, k, column, member, rank, full);
+          copy_shared_columns<Config, Few>(b, mapShared, k, column, member, full);
         else if constexpr (Few::kColumnsInOrder) {
           constexpr int kGroupBytes = 8 * Traits::kRowBytes;
 #pragma unroll
@@ -177,7 +168,7 @@ INGOT_DEVICE void gemm_few_tiles(const TensorMap *mapX, const TensorMap *mapW,
   const u32 rowsA = (group - 1) * 64 * Traits::kRowBytes;
   const int thread = threadIdx.x % 128;
   // One thread for each block that copies for this one tells it that a stage is empty.
-  const u32 empty = share ? ptx::map_to_block(ring.empty, rank - member + thread % 2) : ring.empty;
+  const u32 empty = share ? ptx::map_to_block(ring.empty, thread % 2) : ring.empty;
   float sums[TileN / 2];
   int previous = -1;
   for (int kTile = begin; kTile < end; ++kTile) {
@@ -203,8 +194,8 @@ INGOT_DEVICE void gemm_few_tiles(const TensorMap *mapX, const TensorMap *mapW,
   ptx::wgmma_wait<0>();
   if constexpr (kMaySplit)
     if (split)
-      exchange_halves<Few>(sums, stages, part, rank ^ (share ? 2 : 1));
-  if (share && !split)
+      exchange_halves<Few>(sums, stages, part);
+  if (share)
     ptx::cluster_meet();
   const i64 firstRow = static_cast<i64>(tileM) * Traits::kTileM + (group - 1) * 64;
   const i64 row = firstRow + thread / 32 * 16 + thread % 32 / 4;

@@ -13,6 +13,7 @@
 //   staged(ResultTaker<Result>, ResultGiver<Result>): itself, with those in place of pointers.
 #pragma once
 
+#include "codegen/cuda/ptx/copy.cuh"
 #include "codegen/cuda/ptx/load.cuh"
 #include "codegen/cuda/ptx/tensor_copy.cuh"
 #include "codegen/cuda/ptx/tensor_store.cuh"

@@ -18,11 +18,10 @@
 // are kOutPanels for them.
 //
 // Products of 8-bit floats: the matrix units keep 14 bits or so of what they add up. With kPromote,
-// sums of that many stages (128 elements of K each) are added up in f32, in registers of their own.
+// sums of each stage (128 elements of K) are added up in f32, in registers of their own.
 //
 // Constants of a stub: kN, kK, kTileN (128, 192 or 256; 128 or 192 in turn), kStages, kCluster,
-// kInTurn, kLead, kColumnsInOrder, kEpilogueVector, kOutPanels (of a warpgroup; 0: none), kPromote
-// (0: never).
+// kInTurn, kLead, kColumnsInOrder, kEpilogueVector, kOutPanels (of a warpgroup; 0: none), kPromote.
 #pragma once
 
 #include "codegen/cuda/kernels/gemm_out_sm90.cuh"
@@ -61,7 +60,7 @@ template <typename Config, typename T> struct GemmSm90Traits {
   static_assert(Config::kTileN == 128 || Config::kTileN == 192 ||
                     (!Config::kInTurn && (Config::kTileN == 64 || Config::kTileN == 256)),
                 "a tile has 64 to 256 columns, 128 or 192 where warpgroups take tiles in turn");
-  static_assert(Config::kPromote == 0 || (!Config::kInTurn && Config::kTileN <= 192),
+  static_assert(!Config::kPromote || (!Config::kInTurn && Config::kTileN <= 192),
                 "sums in f32 beside those of the matrix units take as many registers");
   static_assert(Config::kThreads == 384, "a producer and two consumer warpgroups");
   static_assert(Config::kLead < Config::kStages, "what the second warpgroup waits for is copied");
@@ -192,7 +191,7 @@ INGOT_DEVICE void gemm_sm90_finish(const float (&sums)[Config::kTileN / 2], i64 
 /// The sums of a tile: of the matrix units, or in f32.
 template <typename Config, int N, int Totals>
 INGOT_DEVICE const float (&pickResults(const float (&sums)[N], const float (&totals)[Totals]))[N] {
-  if constexpr (Config::kPromote > 0)
+  if constexpr (Config::kPromote)
     return totals;
   else
     return sums;
@@ -243,7 +242,7 @@ INGOT_DEVICE void gemm_sm90_multiply(GemmRing<Config, T> ring, int which, const 
     auto multiplyStage = [&](int kTile) {
       ptx::wait_barrier(ring.full + ring.stage * 8, ring.parity);
       const u32 a = ring.address() + rowsA, b = ring.address() + Traits::kBytesA;
-      const bool add = Config::kPromote ? kTile % max_of(Config::kPromote, 1) > 0 : kTile > 0;
+      const bool add = !Config::kPromote && kTile > 0;
       ptx::wgmma_fence();
 #pragma unroll
       for (int step = 0; step < Traits::kRowBytes / 32; ++step)
@@ -253,20 +252,14 @@ INGOT_DEVICE void gemm_sm90_multiply(GemmRing<Config, T> ring, int which, const 
               sums[part], ptx::describe_matrix(a + part * 64 * Traits::kRowBytes + step * 32),
               ptx::describe_matrix(b + step * 32), add || step > 0);
       ptx::wgmma_commit();
-      if constexpr (Config::kPromote > 0) {
-        if (kTile % max_of(Config::kPromote, 1) == Config::kPromote - 1 ||
-            kTile == Traits::kKTiles - 1) {
-          ptx::wgmma_wait<0>();
-          if (previous >= 0)
-            release(previous);
-          release(ring.stage);
-          previous = -1;
-          ring.next();
+      if constexpr (Config::kPromote) {
+        ptx::wgmma_wait<0>();
+        release(ring.stage);
+        ring.next();
 #pragma unroll
-          for (int i = 0; i < Config::kTileN / 2; ++i)
-            totals[i] += sums[0][i];
-          return;
-        }
+        for (int i = 0; i < Config::kTileN / 2; ++i)
+          totals[i] += sums[0][i];
+        return;
       }
       // The instructions of the stage before have ended: it can be filled again.
       ptx::wgmma_wait<1>();

@@ -22,11 +22,6 @@ INGOT_DEVICE void commit_stores() { asm volatile("cp.async.bulk.commit_group;" :
 template <int Pending> INGOT_DEVICE void wait_stores_read() {
   asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(Pending) : "memory");
 }
-INGOT_DEVICE void store_shared_16(u32 shared, const uint4 &value) {
-  asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(shared), "r"(value.x), "r"(value.y),
-               "r"(value.z), "r"(value.w)
-               : "memory");
-}
 INGOT_DEVICE void store_shared_8(u32 shared, u32 x, u32 y) {
   asm volatile("st.shared.v2.u32 [%0], {%1, %2};" ::"r"(shared), "r"(x), "r"(y) : "memory");
 }

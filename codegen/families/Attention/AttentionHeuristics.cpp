@@ -43,16 +43,17 @@ listWarpgroups(const AttentionDesc &desc, const cuda::ArchInfo &arch) {
   if (!desc.queryRows || desc.chunkBytes % 16)
     return std::string("rows of heads are no multiples of 16 bytes");
   // Narrow heads leave registers for a third warpgroup of queries, whose exponentials are what
-  // takes the time there; accumulators of the widest leave few for scores.
-  auto first =
-      makeWarpgroups(desc, arch, desc.width <= 64 ? 512 : 384, desc.width <= 128 ? 128 : 64);
+  // takes the time there, unless ALiBi makes it spill; accumulators of the widest leave few for
+  // scores.
+  const bool three = desc.width <= 64 && !desc.slopes;
+  auto first = makeWarpgroups(desc, arch, three ? 512 : 384, desc.width <= 128 ? 128 : 64);
   if (auto *reason = std::get_if<std::string>(&first))
     return *reason;
   std::vector<AttentionConfig> configs{std::get<AttentionConfig>(first)};
-  // Soft caps and ALiBi spill with three. Of the widths between, some gained by 96 keys
-  // (README.md).
+  // Soft caps spill with three. Of the widths between, some gained by 96 keys (README.md).
   if (desc.width <= 192) {
-    auto other = makeWarpgroups(desc, arch, 384, desc.width <= 64 ? 128 : 96);
+    auto other = makeWarpgroups(desc, arch, desc.width <= 64 && !three ? 512 : 384,
+                                desc.width <= 64 ? 128 : 96);
     if (auto *config = std::get_if<AttentionConfig>(&other);
         config && config->sharedBytes <= uint32_t(arch.sharedBytesPerBlock))
       configs.push_back(*config);

@@ -165,7 +165,10 @@ Result<std::vector<Selection>> LinearFamily::candidates(exec::KernelOp kernel,
   int64_t mostRows = bounds.maximum(desc.rows).value_or(1 << 20);
   std::string problem;
   if (std::optional<std::string> statements = printEpilogue(kernel, desc, problem))
-    desc.panels = findPanels(kernel, desc, *statements).has_value();
+    if (std::optional<ResultPanels> panels = findPanels(kernel, desc, *statements)) {
+      desc.panels = true;
+      desc.beside = panels->beside.has_value();
+    }
   std::vector<Selection> selections;
   for (const LinearConfig &config : listLinearConfigs(desc, mostRows, arch)) {
     selections.push_back(makeSelection(kernel, desc, mostRows, config, arch));
@@ -257,7 +260,7 @@ Result<Code> LinearFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetIn
                       {"int kLead", config("lead")},
                       {"bool kColumnsInOrder", ordered ? "true" : "false"},
                       {"int kOutPanels", config("out_panels")},
-                      {"int kPromote", "0"},
+                      {"bool kPromote", "false"},
                       {"int kSharedBytes", config("shared")}};
     std::optional<ResultPanels> panels;
     if (kernel.getConfig()->getAs<IntegerAttr>("out_panels").getInt() > 0)

@@ -15,8 +15,9 @@ struct LinearDesc {
   mlir::Operation *root = nullptr; // transformer.linear or gated_linear
   bool gated = false;
   bool activated = false; // gated, or an activation follows
-  /// Results can be copied by panels (findPanels in LinearEpilogue.h); a heuristic's input.
-  bool panels = false;
+  /// Results can be copied by panels (findPanels in LinearEpilogue.h), and an operand lies beside
+  /// them; a heuristic's input.
+  bool panels = false, beside = false;
   mlir::Type elementType;
   int64_t columns = 0; // rows of the weight: N, or 2 F
   int64_t k = 0;

@@ -25,43 +25,25 @@ struct Way {
 };
 } // namespace
 
-/// Fitted to rates on an H100 (README.md).
+/// Fitted to what was measured on an H100 (README.md): in each of its rows the choice is the
+/// fastest. Those with panels are for epilogues that allow them.
 static constexpr Way kWays[] = {
-    {256, 4, 1, false, 0, 0, 0.92},
-    {192, 5, 2, false, 2, 0, 0.92},
-    {128, 7, 2, true, 0, 0, 0.88},
+    {256, 4, 2, false, 1, 2, 0.92}, {192, 4, 2, true, 0, 2, 0.80},  {192, 5, 2, false, 2, 0, 0.85},
+    {128, 7, 2, true, 0, 0, 0.75},  {256, 4, 1, false, 0, 0, 0.87},
 };
-/// Ways that the model does not tell from those, so that only a measurement chooses them: of pairs,
-/// and of sharing a tile of 128 columns. Where there is no pair they are none.
-static constexpr Way kOtherWays[] = {
-    {256, 4, 2, false, 1, 0, 0.92},
-    {128, 7, 2, false, 3, 0, 0.88},
-};
-/// Where results go by the copy engine. Not measured yet: rates are those above, less where tiles
-/// of 128 columns take more of shared memory's 128 bytes a clock than there are.
-static constexpr Way kPanelWays[] = {
-    {256, 4, 2, false, 1, 2, 0.92},
-    {192, 4, 2, true, 0, 2, 0.90},
-    {128, 6, 2, true, 0, 2, 0.80},
-};
-/// Others of them, which only a measurement chooses.
-static constexpr Way kOtherPanelWays[] = {
-    {256, 4, 1, false, 0, 2, 0.92},
-    {256, 3, 2, false, 1, 4, 0.92},
-    {192, 4, 2, false, 2, 3, 0.92},
-};
-/// Tiles shared by rows and by K in clusters of four (gemm_few_sm90.cuh).
-static constexpr Way kFours = {128, 7, 4, false, 0, 0, 0.80};
+/// One that the model does not tell from the last, so that only a measurement chooses it.
+static constexpr Way kWidePairs = {256, 4, 2, false, 1, 0, 0.87};
 /// A way that is modelled to take so many times what the best takes is not measured.
 static constexpr double kHopeless = 1.6;
 static constexpr int kTileM = 128, kTileK = 64;
 /// Products (multiply and add) of a multiprocessor in a clock.
 static constexpr double kProductsPerClock = 2048;
-/// Clocks of an epilogue a column of 64 rows: loads, conversions, stores; an activation. Under the
-/// other warpgroup's products, which use the registers, too, they take longer.
-static constexpr double kStoreClocks = 6, kActivationClocks = 16, kUnderProducts = 1.8;
-/// The first by panels: the copy engine stores.
-static constexpr double kPanelClocks = 4;
+/// Clocks of an epilogue a column of 64 rows: conversions and stores, an activation, and what lies
+/// beside results, which takes longer where nothing asks for it ahead: in turn, by panels. Under
+/// the other warpgroup's products, which use the registers, too, all take longer.
+static constexpr double kStoreClocks = 18.5, kPanelClocks = 20, kActivationClocks = 6.2;
+static constexpr double kBesideClocks = 18.5, kBesidePanelClocks = 24, kBesideTurnClocks = 29;
+static constexpr double kUnderProducts = 1.6;
 
 /// Modelled clocks of a way; `waves` gets how often every multiprocessor has a tile.
 static double modelClocks(const Way &way, const LinearDesc &desc, int64_t mostRows, int cluster,
@@ -72,8 +54,12 @@ static double modelClocks(const Way &way, const LinearDesc &desc, int64_t mostRo
   waves = double(tiles) / double(atOnce);
   double products = double(llvm::divideCeil(desc.k, int64_t(kTileK))) * kTileK * kTileM *
                     way.tileN / (kProductsPerClock * way.rate);
-  double epilogue = way.tileN * ((way.outPanels ? kPanelClocks : kStoreClocks) +
-                                 (desc.activated ? kActivationClocks : 0));
+  double beside = !way.outPanels ? kBesideClocks
+                  : way.inTurn   ? kBesideTurnClocks
+                                 : kBesidePanelClocks;
+  double epilogue =
+      way.tileN * ((way.outPanels ? kPanelClocks : kStoreClocks) +
+                   (desc.activated ? kActivationClocks : 0) + (desc.beside ? beside : 0));
   int64_t turns = llvm::divideCeil(tiles, atOnce);
   // In turn, an epilogue of 128 rows runs under the products of the other warpgroup; sharing a
   // tile, only the lead covers some of it.
@@ -106,55 +92,41 @@ static LinearConfig makeConfig(const Way &way, const LinearDesc &desc, int clust
   return config;
 }
 
-/// Whether clusters of four have half a tile of K a block, and that is most blocks' only one.
-static bool areFoursBest(const LinearDesc &desc, int64_t mostRows, const cuda::ArchInfo &arch,
-                         int64_t &tiles) {
-  tiles = llvm::divideCeil(mostRows, int64_t(2 * kTileM)) *
-          llvm::divideCeil(desc.columns, int64_t(128));
-  // One of them may have to wait: multiprocessors come in parts of 16 and 18.
-  int64_t atOnce = arch.multiprocessors / 4 - 1;
-  return mostRows > kTileM && desc.k >= 2048 && 4 * tiles >= 3 * atOnce && tiles <= atOnce;
+/// Whether every block of the grid has one tile of 128 x 128 at most: gemm_few_sm90.cuh.
+static bool areFewTiles(const LinearDesc &desc, int64_t mostRows, const cuda::ArchInfo &arch) {
+  return llvm::divideCeil(mostRows, int64_t(kTileM)) *
+             llvm::divideCeil(desc.columns, int64_t(128)) <=
+         arch.multiprocessors;
 }
 
 std::vector<LinearConfig> codegen::listWarpgroups(const LinearDesc &desc, int64_t mostRows,
                                                   const cuda::ArchInfo &arch) {
-  std::vector<std::pair<double, LinearConfig>> chosen, measured;
-  auto add = [&](std::vector<std::pair<double, LinearConfig>> &list, const Way &way) {
+  const bool panels = desc.panels && desc.columns % 32 == 0;
+  const bool few = areFewTiles(desc, mostRows, arch);
+  std::vector<std::pair<double, LinearConfig>> ways;
+  auto add = [&](const Way &way) {
     // A panel is 64 columns of results, of a gated layer of 128 sums.
-    if (way.outPanels && way.tileN % (desc.gated ? 128 : 64))
+    if (way.outPanels && (!panels || few || way.tileN % (desc.gated ? 128 : 64)))
+      return;
+    // Of few tiles, a way only says how many stages there are.
+    if (way.tileN == 256 && !way.outPanels && (panels || few))
       return;
     // A block without a neighbour below would only copy for itself what it never uses.
     int cluster = mostRows > kTileM ? way.cluster : 1;
     double waves, clocks = modelClocks(way, desc, mostRows, cluster, arch, waves);
-    list.emplace_back(clocks, makeConfig(way, desc, cluster, waves, clocks));
+    ways.emplace_back(clocks, makeConfig(way, desc, cluster, waves, clocks));
   };
-  const bool panels = desc.panels && desc.columns % 32 == 0;
   for (const Way &way : kWays)
-    add(panels ? measured : chosen, way);
-  for (const Way &way : kOtherWays)
-    if (mostRows > kTileM)
-      add(measured, way);
-  if (panels) {
-    for (const Way &way : kPanelWays)
-      add(chosen, way);
-    for (const Way &way : kOtherPanelWays)
-      add(measured, way);
-  }
-  auto least =
-      llvm::min_element(chosen, [](const auto &a, const auto &b) { return a.first < b.first; });
-  std::vector<LinearConfig> configs{least->second};
-  double most = least->first * kHopeless;
-  chosen.erase(least);
-  llvm::append_range(chosen, std::move(measured));
-  llvm::stable_sort(chosen, [](const auto &a, const auto &b) { return a.first < b.first; });
-  for (auto &[clocks, config] : chosen)
-    if (clocks <= most)
+    add(way);
+  if (mostRows > kTileM)
+    add(kWidePairs);
+  // Of few tiles, most stages first.
+  llvm::stable_sort(ways, [&](const auto &a, const auto &b) {
+    return few ? a.second.stages > b.second.stages : a.first < b.first;
+  });
+  std::vector<LinearConfig> configs;
+  for (auto &[clocks, config] : ways)
+    if (few || clocks <= ways.front().first * kHopeless)
       configs.push_back(std::move(config));
-  if (int64_t tiles; areFoursBest(desc, mostRows, arch, tiles)) {
-    LinearConfig fours = makeConfig(kFours, desc, 4, 1, 0);
-    fours.reason = llvm::formatv(
-        "warpgroup instructions, {0} tiles for four blocks each, by rows and by K", tiles);
-    configs.insert(configs.begin(), std::move(fours));
-  }
   return configs;
 }

@@ -73,6 +73,11 @@ TEST_F(AttentionHeuristics, GiveNarrowHeadsMoreQueries) {
   EXPECT_EQ(choose(describe(128, 4096, 4), hopper).consumers(), 2u);
   EXPECT_LT(choose(describe(256, 4096, 4), hopper).keys,
             choose(describe(128, 4096, 4), hopper).keys);
+  // Slopes take the registers.
+  AttentionDesc slopes = describe(64, 4096, 4);
+  slopes.slopes = 4;
+  EXPECT_EQ(list(slopes, hopper)[0].consumers(), 2u);
+  EXPECT_EQ(list(slopes, hopper)[1].consumers(), 3u);
 }
 
 TEST_F(AttentionHeuristics, SayWhyNoWarpgroups) {

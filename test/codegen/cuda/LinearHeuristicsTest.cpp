@@ -62,8 +62,6 @@ TEST_F(LinearHeuristics, NarrowTilesWhereWideOnesLeaveMultiprocessorsIdle) {
   cuda::ArchInfo hopper = *cuda::getArchInfo("sm_90a");
   EXPECT_EQ(choose(describe(4096, 4096), 512, hopper).tileN, 128);
   EXPECT_EQ(choose(describe(4096, 4096), 4096, hopper).tileN, 256);
-  // Five waves of 256 columns, nine of 128.
-  EXPECT_EQ(choose(describe(4672, 4544), 4096, hopper).tileN, 128);
   // 96 tiles of 128 columns for 66 pairs of blocks, 64 of 192.
   EXPECT_EQ(choose(describe(6144, 4096), 512, hopper).tileN, 192);
 }
@@ -76,10 +74,10 @@ TEST_F(LinearHeuristics, PairBlocksThatHaveANeighbour) {
 
 TEST_F(LinearHeuristics, CopyResultsByPanelsWhereTheEpilogueAllows) {
   cuda::ArchInfo hopper = *cuda::getArchInfo("sm_90a");
-  for (int64_t columns : {768, 2304, 4096, 28672})
+  for (int64_t columns : {2048, 4096, 28672})
     for (bool gated : {false, true}) {
-      LinearDesc desc = describe(columns, 768);
-      desc.gated = gated;
+      LinearDesc desc = describe(columns, 4096);
+      desc.gated = desc.activated = gated;
       EXPECT_EQ(choose(desc, 8192, hopper).outPanels, 0);
       desc.panels = true;
       LinearConfig config = choose(desc, 8192, hopper);
@@ -87,6 +85,8 @@ TEST_F(LinearHeuristics, CopyResultsByPanelsWhereTheEpilogueAllows) {
       EXPECT_LE(config.sharedBytes, hopper.sharedBytesPerBlock);
       // Panels are 64 columns of results.
       EXPECT_EQ(config.tileN % (gated ? 128 : 64), 0);
+      // The kernel of few tiles has none.
+      EXPECT_EQ(choose(desc, 128, hopper).outPanels, columns == 28672 ? config.outPanels : 0);
     }
   // Threads of such a weight have columns from here and there.
   LinearDesc desc = describe(808, 768);
@@ -94,13 +94,38 @@ TEST_F(LinearHeuristics, CopyResultsByPanelsWhereTheEpilogueAllows) {
   EXPECT_EQ(choose(desc, 8192, hopper).outPanels, 0);
 }
 
-TEST_F(LinearHeuristics, ShareTilesByRowsAndByKWhereThatFillsTheGpu) {
+// README.md's table.
+TEST_F(LinearHeuristics, ChooseWhatWasFastestOnAnH100) {
   cuda::ArchInfo hopper = *cuda::getArchInfo("sm_90a");
-  EXPECT_EQ(choose(describe(2048, 8192), 512, hopper).cluster, 4);
-  // Two blocks a pair of tiles do, one tile of rows has no neighbour, or there are more rows.
-  EXPECT_EQ(choose(describe(4096, 4096), 512, hopper).cluster, 2);
-  EXPECT_NE(choose(describe(4096, 4096), 128, hopper).cluster, 4);
-  EXPECT_NE(choose(describe(2048, 8192), 4096, hopper).cluster, 4);
+  enum { Plain, Residual, Activation, Gate };
+  struct Row {
+    int64_t rows, columns, k;
+    int epilogue, tileN, outPanels;
+    bool inTurn;
+  };
+  for (const Row &row : {Row{4096, 4096, 4096, Residual, 256, 2, false},
+                         {4096, 6144, 4096, Plain, 256, 2, false},
+                         {4096, 28672, 4096, Gate, 256, 2, false},
+                         {4096, 4096, 14336, Residual, 256, 2, false},
+                         {4096, 16384, 2048, Gate, 256, 2, false},
+                         {4096, 2048, 8192, Residual, 256, 2, false},
+                         {4096, 4672, 4544, Plain, 256, 2, false},
+                         {512, 28672, 4096, Gate, 128, 0, true},
+                         {512, 6144, 4096, Plain, 192, 0, false},
+                         {34700, 2304, 768, Plain, 192, 2, true},
+                         {34700, 768, 768, Residual, 128, 0, true},
+                         {34700, 3072, 768, Activation, 192, 2, true},
+                         {34700, 768, 3072, Residual, 192, 2, true}}) {
+    LinearDesc desc = describe(row.columns, row.k);
+    desc.panels = true;
+    desc.beside = row.epilogue == Residual;
+    desc.gated = row.epilogue == Gate;
+    desc.activated = row.epilogue == Gate || row.epilogue == Activation;
+    LinearConfig config = choose(desc, row.rows, hopper);
+    EXPECT_EQ(config.tileN, row.tileN) << row.rows << ", " << row.columns << " x " << row.k;
+    EXPECT_EQ(config.outPanels, row.outPanels) << row.rows << ", " << row.columns << " x " << row.k;
+    EXPECT_EQ(config.inTurn, row.inTurn) << row.rows << ", " << row.columns << " x " << row.k;
+  }
 }
 
 TEST_F(LinearHeuristics, OrderColumnsOfWholeGroups) {
@@ -130,11 +155,8 @@ TEST_F(LinearHeuristics, ListWhatTheModelDoesNotRuleOut) {
   using Tiles = std::vector<std::pair<int, bool>>;
   // By modelled time behind the chosen one; pairs of 256 columns are modelled as no pairs are.
   EXPECT_EQ(tiles(4096, 4096, 4096),
-            (Tiles{{256, false}, {256, false}, {128, true}, {128, false}, {192, false}}));
-  // A wave of 32 tiles of 256 columns takes twice what one of 64 tiles of 128 does. Clusters of four
-  // come first.
-  EXPECT_EQ(tiles(2048, 8192, 512),
-            (Tiles{{128, false}, {128, true}, {128, false}, {192, false}}));
-  // No pairs of blocks.
+            (Tiles{{256, false}, {256, false}, {128, true}, {192, false}}));
+  // Of few tiles, where ways only say how many stages there are.
+  EXPECT_EQ(tiles(2048, 8192, 512), (Tiles{{128, true}, {192, false}}));
   EXPECT_EQ(tiles(4096, 4096, 128), (Tiles{{128, true}, {192, false}}));
 }
