@@ -46,6 +46,12 @@ INGOT_DEVICE uint4 load_shared_16(u32 shared) {
   return value;
 }
 
+INGOT_DEVICE void store_shared_16(u32 shared, const uint4 &value) {
+  asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(shared), "r"(value.x), "r"(value.y),
+               "r"(value.z), "r"(value.w)
+               : "memory");
+}
+
 /// Asks for `bytes` at `global`, both multiples of 16, to come to L2.
 INGOT_DEVICE void prefetch_to_l2(const void *global, u32 bytes) {
 #if __CUDA_ARCH__ >= 900
