@@ -22,7 +22,7 @@
 // GPU: exec.kernel @measured
 // GPU-SAME: tile_n = 192 : i64
 // MODEL: exec.kernel @measured
-// MODEL-SAME: cluster = 1 : i64
+// MODEL-SAME: cluster = 2 : i64
 // MODEL-SAME: tile_n = 256 : i64
 
 exec.target @cuda kind("cuda") arch("sm_90a")
