@@ -25,6 +25,8 @@
   } while (0)
 
 inline int failures = 0, checks = 0;
+/// Whether everything runs twice, for the same bits; not under compute-sanitizer.
+inline bool repeated = true;
 
 /// The exit code of a check that cannot run here.
 constexpr int kSkipped = 77;

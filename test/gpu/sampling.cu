@@ -205,11 +205,12 @@ int main(int argc, char **) {
   CHECK_CUDA(cudaGetDeviceProperties(&device, 0));
   bool full = argc == 1, clusters = device.major >= 9;
   std::mt19937 random(1);
-  for (size_t vocabulary : {1, 2, 7, 33, 1000, 2049, 4096, 49152, 128256, 151936}) {
-    if (!full && vocabulary > 3000)
-      break;
+  // Under racecheck a launch takes ten seconds: digits are counted in shared memory.
+  const std::vector<size_t> all{1, 2, 7, 33, 1000, 2049, 4096, 49152, 128256, 151936},
+      few{33, 2049};
+  for (size_t vocabulary : full ? all : few) {
     for (int round = 0; round < (full ? vocabulary > 10000 ? 8 : 40 : 1); ++round) {
-      Batch b = makeBatch(vocabulary > 10000 ? 12 : full ? 24 : 9, vocabulary, nullptr, random);
+      Batch b = makeBatch(vocabulary > 10000 ? 12 : full ? 24 : 2, vocabulary, nullptr, random);
       OnDevice onDevice(b);
       check<Config<1, false>>(b, onDevice);
       if (vocabulary <= 16384)
