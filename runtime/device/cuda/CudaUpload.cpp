@@ -2,8 +2,7 @@
 //
 // Every thread of the pool has a few pinned slots of its own: it fills one (it reads the mapped
 // file, or runs recipes) while the copy engine empties the others, and nobody waits for anybody
-// else. They are pinned when their thread first needs them, so that the copy engine works while
-// others are still being pinned.
+// else. All are pinned at once: the driver pins for one thread at a time.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/device/cuda/CudaDevice.h"
@@ -38,41 +37,31 @@ struct Slot {
   CUevent event = nullptr;
 };
 
-/// Pinned memory of one worker.
-struct Region {
-  std::byte *memory = nullptr;
-  uint64_t bytes = 0;
-  bool pinned = false;
-  Slot slots[kSlots];
-};
-
-/// What fillPieces holds besides the device's own: released on every way out.
+/// The pinned slots of all workers, kSlots each: released on every way out.
 struct Staging {
   const CudaDriver &driver;
   CUstream stream;
-  std::vector<Region> regions;
+  std::vector<Slot> slots;
+  std::byte *memory = nullptr;
+  uint64_t bytes = 0;
+  bool pinned = false;
 
   ~Staging() {
     // The copy engine may still read what is given back next.
-    bool any = false;
-    for (const Region &region : regions)
-      any |= region.pinned;
-    if (any)
+    if (pinned)
       (void)driver.streamSynchronize(stream);
-    for (const Region &region : regions) {
-      for (const Slot &slot : region.slots)
-        if (slot.event)
-          (void)driver.eventDestroy(slot.event);
-      if (region.pinned)
-        (void)driver.memHostUnregister(region.memory);
-      if (region.memory)
-        (void)::munmap(region.memory, region.bytes);
-    }
+    for (const Slot &slot : slots)
+      if (slot.event)
+        (void)driver.eventDestroy(slot.event);
+    if (pinned)
+      (void)driver.memHostUnregister(memory);
+    if (memory)
+      (void)::munmap(memory, bytes);
   }
 };
 
 /// Memory in huge pages where the kernel has them: pinning those is several times as fast.
-std::byte *mapRegion(uint64_t bytes) {
+std::byte *mapStaging(uint64_t bytes) {
   void *memory = ::mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED)
@@ -83,11 +72,9 @@ std::byte *mapRegion(uint64_t bytes) {
     (void)::munmap(memory, aligned - begin);
   if (begin + kHugePage != aligned)
     (void)::munmap(reinterpret_cast<void *>(aligned + bytes), begin + kHugePage - aligned);
-  auto *region = reinterpret_cast<std::byte *>(aligned);
-  (void)::madvise(region, bytes, MADV_HUGEPAGE);
-  for (uint64_t at = 0; at < bytes; at += kPageBytes)
-    region[at] = std::byte(0);
-  return region;
+  auto *staging = reinterpret_cast<std::byte *>(aligned);
+  (void)::madvise(staging, bytes, MADV_HUGEPAGE);
+  return staging;
 }
 
 } // namespace
@@ -98,30 +85,35 @@ public:
   Uploader(CudaDevice &device, std::span<const UploadPiece> pieces, FillPiece fill, void *context,
            uint64_t slotBytes, size_t workers)
       : device_(device), pieces_(pieces), fill_(fill), context_(context),
-        slotBytes_(slotBytes), staging_{device.driver_, device.copyStream_,
-                                        std::vector<Region>(workers)} {}
+        slotBytes_(slotBytes), workers_(workers),
+        staging_{device.driver_, device.copyStream_, std::vector<Slot>(workers * kSlots)} {}
 
   Status run(ThreadPool &pool) {
-    auto body = [](void *argument, unsigned, int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i)
-        static_cast<Uploader *>(argument)->work(size_t(i));
-    };
-    pool.run(int64_t(staging_.regions.size()), body, this);
+    INGOT_TRY(pin(pool));
+    runWorkers<&Uploader::work>(pool);
     INGOT_TRY(first_);
     return device_.check(device_.driver_.streamSynchronize(device_.copyStream_),
                          "waiting for the weights' upload");
   }
 
 private:
-  /// A worker's own place in its slots.
+  template <void (Uploader::*body)(size_t worker)> void runWorkers(ThreadPool &pool) {
+    auto loop = [](void *uploader, unsigned, int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i)
+        (static_cast<Uploader *>(uploader)->*body)(size_t(i));
+    };
+    pool.run(int64_t(workers_), loop, this);
+  }
+
+  /// A worker's own slots, and which is next.
   struct Turn {
-    Region &region;
+    std::span<Slot> slots;
     size_t next = 0;
   };
 
   void work(size_t worker) {
     Status status = device_.enter();
-    Turn turn{staging_.regions[worker]};
+    Turn turn{std::span(staging_.slots).subspan(worker * kSlots, kSlots)};
     while (status.ok()) {
       auto [begin, end] = claim();
       if (begin == end)
@@ -147,32 +139,40 @@ private:
     return {begin, next_};
   }
 
-  Status pin(Region &region) {
-    region.bytes = (slotBytes_ + kPageBytes - 1) / kPageBytes * kPageBytes * kSlots;
-    region.memory = mapRegion(region.bytes);
+  /// Makes the pages of a worker's slots: the kernel clears them, which takes as long as filling them.
+  void touch(size_t worker) {
+    uint64_t each = staging_.bytes / workers_;
+    for (uint64_t at = each * worker; at < each * (worker + 1); at += kPageBytes)
+      staging_.memory[at] = std::byte(0);
+  }
+
+  Status pin(ThreadPool &pool) {
+    uint64_t each = (slotBytes_ + kPageBytes - 1) / kPageBytes * kPageBytes;
+    staging_.bytes = each * staging_.slots.size();
+    staging_.memory = mapStaging(staging_.bytes);
     const CudaDriver &driver = device_.driver_;
     CUresult result = kErrorOutOfMemory;
-    if (region.memory)
-      result = driver.memHostRegister(region.memory, region.bytes, kHostRegisterPortable);
+    if (staging_.memory) {
+      runWorkers<&Uploader::touch>(pool);
+      result = driver.memHostRegister(staging_.memory, staging_.bytes, kHostRegisterPortable);
+    }
     if (result == kErrorOutOfMemory)
       return Status(ExitCode::OutOfResources,
-                    text("CUDA: cannot pin ", bytesText(region.bytes), " (of at most ",
-                         bytesText(region.bytes * staging_.regions.size()),
-                         ") of host memory for uploading weights; free some memory on this "
+                    text("CUDA: cannot pin ", bytesText(staging_.bytes),
+                         " of host memory for uploading weights; free some memory on this "
                          "machine, or raise the "
                          "limit on locked memory (`ulimit -l`, in a container its memory limit)"));
-    INGOT_TRY(device_.check(result, text("pinning ", bytesText(region.bytes), " of host memory")));
-    region.pinned = true;
-    for (size_t i = 0; i < kSlots; ++i)
-      region.slots[i].memory = region.memory + region.bytes / kSlots * i;
+    INGOT_TRY(
+        device_.check(result, text("pinning ", bytesText(staging_.bytes), " of host memory")));
+    staging_.pinned = true;
+    for (size_t i = 0; i < staging_.slots.size(); ++i)
+      staging_.slots[i].memory = staging_.memory + each * i;
     return {};
   }
 
   /// A slot that the copy engine is done with.
   Result<Slot *> acquire(Turn &turn) {
-    if (!turn.region.pinned)
-      INGOT_TRY(pin(turn.region));
-    Slot &slot = turn.region.slots[turn.next++ % kSlots];
+    Slot &slot = turn.slots[turn.next++ % kSlots];
     const CudaDriver &driver = device_.driver_;
     if (slot.event)
       INGOT_TRY(device_.check(driver.eventSynchronize(slot.event), "waiting for an upload"));
@@ -232,6 +232,7 @@ private:
   FillPiece fill_;
   void *context_;
   uint64_t slotBytes_;
+  size_t workers_;
   Staging staging_;
   std::mutex mutex_; // of what follows
   size_t next_ = 0;
