@@ -8,12 +8,15 @@
 // a lane of a quad takes 16 neighbouring elements, whose two 16-byte halves meet every bank once in
 // a box that is stored with its 128-byte rows swizzled.
 //
-// The rings are filled before the kernel waits for the one in front of it.
+// The rings are filled before the kernel waits for the one in front of it. Tokens may be normalized
+// as they are read (few_norm.cuh).
 //
 // Constants of a stub: kN, kK, kRowStride, kEpilogueVector as in gemm.cuh; kTileRows: of W, a
-// multiple of 8; kRingStages: boxes of a warp's ring; kTokenTiles: of 16 rows of x at most.
+// multiple of 8; kRingStages: boxes of a warp's ring; kTokenTiles: of 16 rows of x at most; those of
+// few_norm.cuh.
 #pragma once
 
+#include "codegen/cuda/kernels/few_norm.cuh"
 #include "codegen/cuda/mma/fragments.cuh"
 #include "codegen/cuda/ptx/barrier.cuh"
 #include "codegen/cuda/ptx/copy.cuh"
@@ -35,7 +38,8 @@ template <typename Config, typename T> struct FewTraits {
   /// bytes.
   static constexpr int kSumBytes =
       kWarps * Config::kTokenTiles * 16 * Config::kTileRows * int(sizeof(float));
-  static constexpr int kSharedBytes = 1024 + kRingBytes + kBarrierBytes + kSumBytes;
+  static constexpr int kNormPlace = kRingBytes + kBarrierBytes + kSumBytes;
+  static constexpr int kSharedBytes = 1024 + kNormPlace + FewNormTraits<Config>::kSharedBytes;
   static_assert(sizeof(T) == 2, "matrix instructions multiply 16-bit elements here");
   static_assert(Config::kTileRows % 8 == 0, "a tile is whole columns of matrix instructions");
   static_assert(Config::kRowStride * sizeof(T) % 16 == 0,
@@ -51,8 +55,9 @@ template <typename Config, typename T> struct FewRing {
   u32 boxes, barriers;
   int tile, step = 0, stage = 0; // of the next copy; in the first lane
 
-  /// The next grid may come, and the first boxes are on their way.
-  explicit INGOT_DEVICE FewRing(const TensorMap *map) : map(map) {
+  /// The next grid may come, and the first boxes are on their way; and the gains of the norm, if
+  /// there is one.
+  explicit INGOT_DEVICE FewRing(const TensorMap *map, const float *gains = nullptr) : map(map) {
     extern __shared__ __align__(128) unsigned char shared_bytes[];
     ptx::allow_next_grid();
     const int warp = threadIdx.x / kWarp;
@@ -70,6 +75,8 @@ template <typename Config, typename T> struct FewRing {
         copy();
     }
     __syncwarp();
+    if constexpr (FewNormTraits<Config>::kAny)
+      fetch_gains<Config>(base + Traits::kNormPlace, gains);
     ptx::wait_for_previous_grid();
   }
   /// Starts the copy of the next box; nothing is copied past the last tile. What lies outside of W
@@ -110,9 +117,11 @@ INGOT_DEVICE void few_gemm(const T *x, i64 m, const Epilogue &epilogue, FewRing<
   using Traits = FewTraits<Config, T>;
   extern __shared__ __align__(128) unsigned char shared_bytes[];
   constexpr int kTileRows = Config::kTileRows, kTokens = TokenTiles * 16;
+  constexpr bool kNorm = FewNormTraits<Config>::kAny;
   const u32 unaligned = ptx::shared_address(shared_bytes) & 1023;
-  float *all = reinterpret_cast<float *>(shared_bytes + (1024 - unaligned) % 1024 +
-                                         Traits::kRingBytes + Traits::kBarrierBytes);
+  unsigned char *base = shared_bytes + (1024 - unaligned) % 1024;
+  float *all = reinterpret_cast<float *>(base + Traits::kRingBytes + Traits::kBarrierBytes);
+  const float *gains = reinterpret_cast<float *>(base + Traits::kNormPlace);
   const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp, g = lane / 4, c = lane % 4;
 
   auto load = [&](i64 row, int k) {
@@ -131,6 +140,29 @@ INGOT_DEVICE void few_gemm(const T *x, i64 m, const Epilogue &epilogue, FewRing<
   // One tile of tokens is on its way while the box before is multiplied; more take the registers.
   FewTokens ahead;
   fetch(ahead, 0, 0);
+  [[maybe_unused]] float factors[TokenTiles][2];
+  if constexpr (kNorm) {
+    float *squares = reinterpret_cast<float *>(base + Traits::kNormPlace +
+                                               FewNormTraits<Config>::kGainBytes);
+    add_squares<Config, T>(x, m, squares);
+#pragma unroll
+    for (int t = 0; t < TokenTiles; ++t)
+#pragma unroll
+      for (int half = 0; half < 2; ++half)
+        factors[t][half] = norm_factor<Config>(squares, t * 16 + half * 8 + g, m);
+  }
+  // What `fetch` read becomes what the norm makes of it; past K both factors are zeros.
+  [[maybe_unused]] auto normalize = [&](FewTokens &tokens, int tokenTile, int step) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int k = (step * Traits::kWarps + warp) * Traits::kBoxK + c * 16 + half * 8;
+      const float4 *gain = reinterpret_cast<const float4 *>(gains + (k < Config::kK ? k : 0));
+      const float4 low = gain[0], high = gain[1];
+      tokens.low[half] = normalize_8<T>(tokens.low[half], factors[tokenTile][0], low, high);
+      if (m > tokenTile * 16 + 8)
+        tokens.high[half] = normalize_8<T>(tokens.high[half], factors[tokenTile][1], low, high);
+    }
+  };
   int stage = 0;
   u32 phase = 0;
   for (int tile = static_cast<int>(blockIdx.x); tile < Traits::kTiles;
@@ -139,12 +171,17 @@ INGOT_DEVICE void few_gemm(const T *x, i64 m, const Epilogue &epilogue, FewRing<
     for (int step = 0; step < Traits::kSteps; ++step) {
       FewTokens tokens = ahead;
       fetch(ahead, 0, step + 1 == Traits::kSteps ? 0 : step + 1);
+      if constexpr (kNorm)
+        normalize(tokens, 0, step);
       ptx::wait_barrier(ring.barriers + stage * 8, phase);
       const u32 box = ring.boxes + stage * Traits::kBoxBytes + g * Traits::kRowBytes;
 #pragma unroll
       for (int t = 0; t < TokenTiles; ++t) {
-        if (t > 0)
+        if (t > 0) {
           fetch(tokens, t, step);
+          if constexpr (kNorm)
+            normalize(tokens, t, step);
+        }
 #pragma unroll
         for (int part = 0; part < Traits::kParts; ++part)
 #pragma unroll
