@@ -13,10 +13,18 @@
 // takes 8 neighbouring ones (16 bytes). Where a row ends within what the lanes take together, the
 // others have zeros and read nothing.
 //
-// Constants of a stub: as in attention.cuh, kPaged, kWidth a multiple of 8.
+// Keys and values of this step may be no part of the cache yet (kAppend, decode_append.cuh): warps
+// that have no more tiles take them one by one from the projections, and rotate them, as they do
+// the queries. The warp that takes a token's own key for that token's (first) tile of heads is the
+// one that stores it; nobody reads it from the cache in this launch, so no block waits for
+// another's.
+//
+// Constants of a stub: as in attention.cuh, kPaged, kWidth a multiple of 8; those of
+// decode_append.cuh.
 #pragma once
 
 #include "codegen/cuda/kernels/attention.cuh"
+#include "codegen/cuda/kernels/decode_append.cuh"
 #include "codegen/cuda/ptx/load.cuh"
 
 namespace ingot {
@@ -34,7 +42,10 @@ template <typename Config, typename T> struct DecodeTraits {
   /// Queries are in registers, or, where values take so many, in shared memory: every lane's own.
   static constexpr bool kSharedQueries = Config::kWidth > 64;
   static constexpr int kQueryBytes = kSharedQueries ? kChunks * Config::kThreads * 16 : 0;
-  static constexpr int kSharedBytes = kQueryBytes + (kWarps + 1) * kWarpFloats * int(sizeof(float));
+  /// A new key and value of each warp, on their way to the lanes that have them.
+  static constexpr int kStageBytes = Config::kAppend ? 2 * Config::kWidth * int(sizeof(T)) : 0;
+  static constexpr int kSharedBytes =
+      kQueryBytes + kWarps * kStageBytes + (kWarps + 1) * kWarpFloats * int(sizeof(float));
   static_assert(sizeof(T) == 2, "matrix instructions multiply 16-bit elements here");
   static_assert(Config::kWidth % 8 == 0 && Config::kWidth <= 256, "a row is whole 16 bytes");
   static_assert(Config::kPaged, "keys and values are in a paged cache");
@@ -46,9 +57,12 @@ template <typename Config, typename T> struct DecodeTraits {
 struct DecodeItem {
   i32 row, token;
   i32 query;       // position
-  i32 first, last; // keys
+  i32 first, last; // keys in the cache
+  i32 stored;      // keys of the row in the cache
+  i32 rowStart;    // the row's first token
   int head;
   int firstQueryHead, queryHeads;
+  bool stores; // of the items of a token and key/value head the one that appends them
 };
 
 /// Keys or values of a warp's 16 keys: 16 bytes a lane and part.
@@ -107,6 +121,61 @@ INGOT_DEVICE void load_decode_values(DecodeValues<Config, T> &tile, const T *bas
   }
 }
 
+/// Leaves key `key` of an item, which is no part of the cache yet, and its value in `stage`, a
+/// warp's part of shared memory; that of the item's own token goes into the cache as well.
+template <typename Config, typename T>
+INGOT_DEVICE void stage_new_key(const AttentionArguments<T> &a, const DecodeAppend<T> &append,
+                                const DecodeItem &item, i32 key, u32 stage) {
+  using Pack8 = Pack<T, 8>;
+  const int d = threadIdx.x % kWarp * 8;
+  if (d >= Config::kWidth)
+    return;
+  const i64 token = i64(item.rowStart) + (key - item.stored);
+  const int head = item.head * Config::kWidth;
+  const Pack8 value = load_pack<T, 8>(append.v + token * Config::kNewValueStride + head + d);
+  const uint4 rotated =
+      rotated_8<Config>(append, append.k + token * Config::kNewKeyStride + head, token, d);
+  ptx::store_shared_16(stage + d * int(sizeof(T)), rotated);
+  ptx::store_shared_16(stage + (Config::kWidth + d) * int(sizeof(T)),
+                       __builtin_bit_cast(uint4, value));
+  if (item.stores && key == item.query) {
+    const i64 place = paged_row<Config::kBlocks, Config::kKvHeads, Config::kBlock>(
+                          a.table + i64(item.row) * a.tableBlocks, key, item.head) *
+                          Config::kWidth +
+                      d;
+    store_pack(append.keys + place, __builtin_bit_cast(Pack8, rotated));
+    store_pack(append.values + place, value);
+  }
+}
+
+/// What lies in `stage` as the first key of a tile that has no others.
+template <typename Config, typename T>
+INGOT_DEVICE void take_new_key(DecodeKeys<Config, T> &keys, DecodeValues<Config, T> &values,
+                               u32 stage) {
+  using Traits = DecodeTraits<Config, T>;
+  const int lane = threadIdx.x % kWarp, g = lane / 4, c = lane % 4;
+  const uint4 none = make_uint4(0, 0, 0, 0);
+#pragma unroll
+  for (int chunk = 0; chunk < Traits::kChunks; ++chunk) {
+    const int d = chunk * 32 + c * 8;
+    keys.parts[chunk * 2] = g == 0 && has_elements<Config, 32>(d)
+                                ? ptx::load_shared_16(stage + d * int(sizeof(T)))
+                                : none;
+    keys.parts[chunk * 2 + 1] = none;
+  }
+#pragma unroll
+  for (int half = 0; half < Traits::kHalves; ++half) {
+    const int d = half * 64 + g * 8;
+    values.parts[half * 4] =
+        c == 0 && has_elements<Config, 64>(d)
+            ? ptx::load_shared_16(stage + (Config::kWidth + d) * int(sizeof(T)))
+            : none;
+#pragma unroll
+    for (int key = 1; key < 4; ++key)
+      values.parts[half * 4 + key] = none;
+  }
+}
+
 /// Word `i` of 16 bytes.
 INGOT_DEVICE u32 word_of(const uint4 &value, int i) {
   return i == 0 ? value.x : i == 1 ? value.y : i == 2 ? value.z : value.w;
@@ -127,12 +196,33 @@ struct DecodeQueries {
   uint4 parts[kChunks];
   u32 mine;
 
-  INGOT_DEVICE void load(const AttentionArguments<T> &a, const DecodeItem &item,
-                         unsigned char *shared) {
-    const int lane = threadIdx.x % kWarp, g = lane / 4, c = lane % 4;
+  INGOT_DEVICE void load(const AttentionArguments<T> &a, const DecodeAppend<T> &append,
+                         const DecodeItem &item, unsigned char *shared) {
     mine = ptx::shared_address(shared) + threadIdx.x * 16;
-    const T *row = a.q + i64(item.token) * Config::kQueryStride +
-                   (item.firstQueryHead + g) * Config::kWidth + c * 8;
+    const T *head =
+        a.q + i64(item.token) * Config::kQueryStride +
+        (item.firstQueryHead + static_cast<int>(threadIdx.x) % kWarp / 4) * Config::kWidth;
+    if constexpr (rotates<Config>()) {
+      rotate(append, item, head);
+    } else {
+      copy(a, item, head);
+    }
+  }
+  INGOT_DEVICE void wait() const {
+    if constexpr (Shared)
+      ptx::wait_copies<0>();
+  }
+  INGOT_DEVICE uint4 part(int chunk) const {
+    if constexpr (Shared)
+      return ptx::load_shared_16(mine + chunk * Config::kThreads * 16);
+    else
+      return parts[chunk];
+  }
+
+private:
+  INGOT_DEVICE void copy(const AttentionArguments<T> &a, const DecodeItem &item, const T *head) {
+    const int g = threadIdx.x % kWarp / 4, c = threadIdx.x % 4;
+    const T *row = head + c * 8;
 #pragma unroll
     for (int chunk = 0; chunk < kChunks; ++chunk) {
       const bool valid = g < item.queryHeads && has_elements<Config, 32>(chunk * 32 + c * 8);
@@ -146,15 +236,17 @@ struct DecodeQueries {
     if constexpr (Shared)
       ptx::commit_copies();
   }
-  INGOT_DEVICE void wait() const {
-    if constexpr (Shared)
-      ptx::wait_copies<0>();
-  }
-  INGOT_DEVICE uint4 part(int chunk) const {
-    if constexpr (Shared)
-      return ptx::load_shared_16(mine + chunk * Config::kThreads * 16);
-    else
-      return parts[chunk];
+  INGOT_DEVICE void rotate(const DecodeAppend<T> &append, const DecodeItem &item, const T *head) {
+    const int g = threadIdx.x % kWarp / 4, c = threadIdx.x % 4;
+    uint4 rotated[kChunks] = {};
+    if (g < item.queryHeads)
+      rotated_chunks<Config>(rotated, append, head, item.token, c * 8);
+#pragma unroll
+    for (int chunk = 0; chunk < kChunks; ++chunk)
+      if constexpr (Shared)
+        ptx::store_shared_16(mine + chunk * Config::kThreads * 16, rotated[chunk]);
+      else
+        parts[chunk] = rotated[chunk];
   }
 };
 
@@ -320,14 +412,18 @@ template <typename Config> INGOT_DEVICE int decode_share(int items) {
 }
 
 template <typename Config, typename T>
-INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a) {
+INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a,
+                                   const DecodeAppend<T> &append = {}) {
   using Traits = DecodeTraits<Config, T>;
   using Hooks = AttentionHooks<Config>;
   extern __shared__ __align__(128) unsigned char shared_bytes[];
   ptx::allow_next_grid();
   ptx::wait_for_previous_grid();
   static_assert(Traits::kSharedBytes <= Config::kSharedBytes, "the launch gives the shared memory");
-  float *sums = reinterpret_cast<float *>(shared_bytes + Traits::kQueryBytes);
+  const u32 stage = ptx::shared_address(shared_bytes) + Traits::kQueryBytes +
+                    threadIdx.x / kWarp * Traits::kStageBytes;
+  float *sums = reinterpret_cast<float *>(shared_bytes + Traits::kQueryBytes +
+                                          Traits::kWarps * Traits::kStageBytes);
   float *joined = sums + Traits::kWarps * Traits::kWarpFloats;
   const int warp = threadIdx.x / kWarp, c = threadIdx.x % 4;
   const int items = a.cu[a.rows] * Config::kKvHeads * Traits::kHeadTiles;
@@ -355,6 +451,15 @@ INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a) {
                    min_of<i64>(past + count, a.tableBlocks * Config::kBlock), first, last);
       item.first = static_cast<i32>(first);
       item.last = static_cast<i32>(last);
+      // Keys behind those in the cache, [newFirst, newLast): each is a tile of its own.
+      const i32 newLast = item.last;
+      if constexpr (Config::kAppend) {
+        item.stored = static_cast<i32>(past);
+        item.rowStart = static_cast<i32>(row);
+        item.stores = headTile == 0;
+        item.last = min_of(item.last, item.stored);
+      }
+      const i32 newFirst = Config::kAppend ? max_of(item.first, item.stored) : newLast;
       const i32 *table = a.table + item.row * a.tableBlocks;
       float slopes[2] = {};
       if constexpr (Config::kAlibi)
@@ -365,14 +470,21 @@ INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a) {
       DecodeState<Config, T> state;
       const i32 begin = item.first / Traits::kKeys, end = ceil_div(item.last, i32(Traits::kKeys));
       const int step = Traits::kWarps * share;
-      i32 tile = begin + part * Traits::kWarps + warp;
+      const int worker = part * Traits::kWarps + warp;
+      i32 tile = begin + worker;
       DecodeKeys<Config, T> keys;
       DecodeValues<Config, T> values;
       // Where a tile is, is looked up while the one before is multiplied.
       i32 found = find_decode_key<Config>(table, item, tile * Traits::kKeys);
       load_decode_keys<Config>(keys, a.k, found);
       DecodeQueries<Config, T> queries;
-      queries.load(a, item, shared_bytes);
+      queries.load(a, append, item, shared_bytes);
+      // The warps go on with new keys where the tiles end; `step` is a power of two.
+      const i32 tiles = max_of(end - begin, 0);
+      i32 newKey = newFirst + worker - tiles + ((max_of(tiles - worker, 0) + step - 1) & -step);
+      if constexpr (Config::kAppend)
+        if (newKey < newLast)
+          stage_new_key<Config>(a, append, item, newKey, stage);
       for (; tile < end; tile += step) {
         load_decode_values<Config>(values, a.v, found);
         found = find_decode_key<Config>(table, item, (tile + step) * Traits::kKeys);
@@ -382,6 +494,20 @@ INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a) {
         load_decode_keys<Config>(keys, a.k, found);
         add_decode_values<Config, T>(state, scores, values, item, slopes, tile * Traits::kKeys);
       }
+      if constexpr (Config::kAppend)
+        for (; newKey < newLast; newKey += step) {
+          __syncwarp();
+          take_new_key<Config>(keys, values, stage);
+          __syncwarp(); // The stage is free.
+          if (newKey + step < newLast)
+            stage_new_key<Config>(a, append, item, newKey + step, stage);
+          queries.wait();
+          float scores[4];
+          score_decode_keys<Config, T>(scores, queries, keys);
+          item.first = newKey;
+          item.last = newKey + 1;
+          add_decode_values<Config, T>(state, scores, values, item, slopes, newKey);
+        }
       store_decode_state<Config, T>(state, sums + warp * Traits::kWarpFloats);
     }
     __syncthreads();

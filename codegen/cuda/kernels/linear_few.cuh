@@ -12,8 +12,8 @@
 // as they are read (few_norm.cuh).
 //
 // Constants of a stub: kN, kK, kRowStride, kEpilogueVector as in gemm.cuh; kTileRows: of W, a
-// multiple of 8; kRingStages: boxes of a warp's ring; kTokenTiles: of 16 rows of x at most; those of
-// few_norm.cuh.
+// multiple of 8; kRingStages: boxes of a warp's ring; kTokenTiles: of 16 rows of x at most; those
+// of few_norm.cuh.
 #pragma once
 
 #include "codegen/cuda/kernels/few_norm.cuh"
@@ -142,8 +142,8 @@ INGOT_DEVICE void few_gemm(const T *x, i64 m, const Epilogue &epilogue, FewRing<
   fetch(ahead, 0, 0);
   [[maybe_unused]] float factors[TokenTiles][2];
   if constexpr (kNorm) {
-    float *squares = reinterpret_cast<float *>(base + Traits::kNormPlace +
-                                               FewNormTraits<Config>::kGainBytes);
+    float *squares =
+        reinterpret_cast<float *>(base + Traits::kNormPlace + FewNormTraits<Config>::kGainBytes);
     add_squares<Config, T>(x, m, squares);
 #pragma unroll
     for (int t = 0; t < TokenTiles; ++t)

@@ -1,0 +1,97 @@
+// decode_append.cuh - What attention_decode.cuh takes of the tokens of this step when RoPE and the
+// appends to the cache are part of it: keys and values that are not in the cache yet.
+//
+// Elements are those that the rotation by itself would store, bit for bit: one product is rounded,
+// the other is added to it and the sum rounded once, then to 16 bits.
+//
+// Constants of a stub: kAppend; kRotated, elements of a head that are rotated in pairs (j, j +
+// kRotated / 2), 0 for none, a multiple of 16; kNewKeyStride, kNewValueStride.
+#pragma once
+
+#include "codegen/cuda/types.cuh"
+
+namespace ingot {
+
+template <typename T> struct DecodeAppend {
+  const T *k, *v;         // [tokens], as they are projected
+  const float *cos, *sin; // [tokens, kRotated / 2]
+  T *keys, *values;       // the cache
+};
+
+template <typename Config> INGOT_DEVICE constexpr bool rotates() {
+  return Config::kAppend && Config::kRotated > 0;
+}
+
+/// 8 elements, with those that they are in pairs with and the rows of the tables: `low` if they are
+/// the first of their pairs.
+template <typename T>
+INGOT_DEVICE uint4 rotate_8(bool low, const uint4 &x, const uint4 &other, const float4 (&cos)[2],
+                            const float4 (&sin)[2]) {
+  auto pair = [&](u32 mine, u32 others, float cos0, float sin0, float cos1, float sin1) {
+    float x0, x1, y0, y1;
+    unpack_pair<T>(mine, x0, x1);
+    unpack_pair<T>(others, y0, y1);
+    return pack_pair<T>(fmaf(x0, cos0, (low ? -y0 : y0) * sin0),
+                        fmaf(x1, cos1, (low ? -y1 : y1) * sin1));
+  };
+  return make_uint4(pair(x.x, other.x, cos[0].x, sin[0].x, cos[0].y, sin[0].y),
+                    pair(x.y, other.y, cos[0].z, sin[0].z, cos[0].w, sin[0].w),
+                    pair(x.z, other.z, cos[1].x, sin[1].x, cos[1].y, sin[1].y),
+                    pair(x.w, other.w, cos[1].z, sin[1].z, cos[1].w, sin[1].w));
+}
+
+/// Columns [j, j + 8) of the tables' rows of `token`.
+template <typename Config, typename T>
+INGOT_DEVICE void load_rotation(const DecodeAppend<T> &append, i64 token, int j, float4 (&cos)[2],
+                                float4 (&sin)[2]) {
+  const i64 place = token * (Config::kRotated / 2) + j;
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    cos[i] = reinterpret_cast<const float4 *>(append.cos + place)[i];
+    sin[i] = reinterpret_cast<const float4 *>(append.sin + place)[i];
+  }
+}
+
+/// Elements [d, d + 8) of the head that begins at `row`, rotated as `token` is.
+template <typename Config, typename T>
+INGOT_DEVICE uint4 rotated_8(const DecodeAppend<T> &append, const T *row, i64 token, int d) {
+  constexpr int kHalf = Config::kRotated / 2;
+  static_assert(Config::kRotated % 16 == 0, "8 elements are all of one half");
+  const uint4 x = *reinterpret_cast<const uint4 *>(row + d);
+  if (d >= Config::kRotated)
+    return x;
+  const bool low = d < kHalf;
+  float4 cos[2], sin[2];
+  load_rotation<Config>(append, token, low ? d : d - kHalf, cos, sin);
+  return rotate_8<T>(low, x, *reinterpret_cast<const uint4 *>(row + (low ? d + kHalf : d - kHalf)),
+                     cos, sin);
+}
+
+/// Elements [32 i + d, 32 i + d + 8) of it for every i; zeros past its end.
+template <typename Config, typename T, int Chunks>
+INGOT_DEVICE void rotated_chunks(uint4 (&chunks)[Chunks], const DecodeAppend<T> &append,
+                                 const T *row, i64 token, int d) {
+  if constexpr (Config::kRotated == Config::kWidth && Config::kWidth % 64 == 0) {
+    // A lane has both of every pair: all loads before the first use.
+    float4 cos[Chunks / 2][2], sin[Chunks / 2][2];
+#pragma unroll
+    for (int i = 0; i < Chunks; ++i)
+      chunks[i] = *reinterpret_cast<const uint4 *>(row + i * 32 + d);
+#pragma unroll
+    for (int i = 0; i < Chunks / 2; ++i)
+      load_rotation<Config>(append, token, i * 32 + d, cos[i], sin[i]);
+#pragma unroll
+    for (int i = 0; i < Chunks / 2; ++i) {
+      const uint4 first = chunks[i], second = chunks[i + Chunks / 2];
+      chunks[i] = rotate_8<T>(true, first, second, cos[i], sin[i]);
+      chunks[i + Chunks / 2] = rotate_8<T>(false, second, first, cos[i], sin[i]);
+    }
+  } else {
+#pragma unroll
+    for (int i = 0; i < Chunks; ++i)
+      if (i * 32 + d < Config::kWidth)
+        chunks[i] = rotated_8<Config>(append, row, token, i * 32 + d);
+  }
+}
+
+} // namespace ingot
