@@ -195,6 +195,10 @@ public:
   /// blocks of its own: then `fuse-launches` makes one kernel out of small ones that it takes.
   virtual bool sharesLaunches() const { return false; }
 
+  /// Whether a body may begin with what makes its operands, which then are in no buffer: `fuse-norms`
+  /// and `fuse-appends` ask `match` of the families that say so.
+  virtual bool takesProducers() const { return false; }
+
   /// Chooses for a kernel that `match` took. Doesn't change `kernel`. The error's code is
   /// Unsupported or Internal.
   virtual Result<Selection> select(exec::KernelOp kernel, const SelectContext &context) const = 0;

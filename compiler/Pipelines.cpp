@@ -39,13 +39,16 @@ const std::vector<std::string_view> &optionalPasses() {
     std::vector<std::string_view> names;
     for (const OptionalPass &pass : passTable)
       names.push_back(pass.name);
-    names.push_back("remove-padding");     // of phase unpad
-    names.push_back("sample-on-device");   // of phase lower, for GPUs
-    names.push_back("specialize-decode");  // of phase lower, for GPUs
-    names.push_back("widen-after-unpack"); // of phase lower, for GPUs
-    names.push_back("widen-vectors");      // of phase lower, for GPUs
-    names.push_back("fuse-epilogues");     // of phase lower, where kernels are formed
-    names.push_back("fuse-launches");      // of phase lower, for GPUs
+    names.push_back("remove-padding");      // of phase unpad
+    names.push_back("sample-on-device");    // of phase lower, for GPUs
+    names.push_back("specialize-decode");   // of phase lower, for GPUs
+    names.push_back("split-residual-norm"); // of phase lower, for GPUs
+    names.push_back("widen-after-unpack");  // of phase lower, for GPUs
+    names.push_back("widen-vectors");       // of phase lower, for GPUs
+    names.push_back("fuse-epilogues");      // of phase lower, where kernels are formed
+    names.push_back("fuse-launches");       // of phase lower, for GPUs
+    names.push_back("fuse-norms");          // of phase lower, for GPUs
+    names.push_back("fuse-appends");        // of phase lower, for GPUs
     return names;
   }();
   return passes;
@@ -94,6 +97,11 @@ static void buildLower(OpPassManager &manager, const PipelineOptions &options) {
   // GPU has kernels for few tokens and kernels for many; those of the host serve both.
   if (options.target.kind == "cuda" && options.runs("specialize-decode"))
     manager.addPass(createSpecializeDecode());
+  // Where norms can be parts of the layers behind them. Behind the program for few tokens, in front
+  // of the forming of kernels, which makes an addition the epilogue of a linear layer.
+  if (options.target.kind == "cuda" && options.runs("split-residual-norm") &&
+      options.runs("fuse-norms"))
+    manager.addPass(createSplitResidualNorm());
   // The host unpacks in place, in the type of the result.
   if (options.target.kind == "cuda" && options.runs("widen-after-unpack"))
     manager.addPass(createWidenAfterUnpack());
@@ -119,6 +127,17 @@ static void buildLower(OpPassManager &manager, const PipelineOptions &options) {
     FuseLaunchesOptions fuse;
     fuse.alternatives = select.alternatives;
     manager.addPass(createFuseLaunches(fuse));
+  }
+  if (options.target.kind == "cuda" && options.runs("fuse-norms")) {
+    FuseNormsOptions fuse;
+    fuse.alternatives = select.alternatives;
+    manager.addPass(createFuseNorms(fuse));
+  }
+  // Behind fuse-launches, which makes one launch of all that there is in front of attention.
+  if (options.target.kind == "cuda" && options.runs("fuse-appends")) {
+    FuseAppendsOptions fuse;
+    fuse.alternatives = select.alternatives;
+    manager.addPass(createFuseAppends(fuse));
   }
   // The kernels that the model would run, before one of their configs is chosen.
   if (options.tuningPack)

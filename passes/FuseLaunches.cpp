@@ -226,7 +226,7 @@ std::string LaunchFuser::tryMerge(exec::LaunchOp earlier, exec::LaunchOp later) 
   remarkFused(later.getLoc(), kCategory,
               passed.buffer ? names + " stores what " + others + " makes"
                             : names + " shares the launch of " + others);
-  merger.launch(*merged, earlier, later);
+  merger.launch(*merged, earlier, later, earlier);
   if (passed.buffer)
     passed.buffer.getDefiningOp()->erase();
   return {};
@@ -279,9 +279,5 @@ void LaunchFuser::fuse(exec::ProgramOp program) {
 void LaunchFuser::run() {
   for (auto program : module.getOps<exec::ProgramOp>())
     fuse(program);
-  llvm::DenseSet<StringAttr> launched;
-  module.walk([&](exec::LaunchOp launch) { launched.insert(launch.getKernelAttr().getAttr()); });
-  for (auto kernel : llvm::to_vector(module.getOps<exec::KernelOp>()))
-    if (!launched.contains(kernel.getSymNameAttr()))
-      symbols.erase(kernel);
+  eraseUnlaunched(module, symbols);
 }

@@ -76,7 +76,9 @@ LogicalResult Merge::add(exec::LaunchOp launch, exec::KernelOp source) {
       inputTypes.push_back(TypeAttr::get(type));
       body.addArgument(argument.getType(), argument.getLoc());
     }
-    mapping.map(argument, body.getArgument(index));
+    auto updated = llvm::find(updates, int64_t(index));
+    mapping.map(argument, updated != updates.end() ? yielded[updated - updates.begin()]
+                                                   : Value(body.getArgument(index)));
     positions.push_back(index);
   }
   for (Operation &op : source.getBody().front().without_terminator())
@@ -150,10 +152,18 @@ FailureOr<MergedLaunch> KernelMerger::merge(exec::LaunchOp earlier, exec::Launch
   return result;
 }
 
-void KernelMerger::launch(const MergedLaunch &merged, exec::LaunchOp earlier,
-                          exec::LaunchOp later) {
-  OpBuilder builder(earlier);
-  exec::LaunchOp::create(builder, earlier.getLoc(),
+void ingot::eraseUnlaunched(ModuleOp module, SymbolTable &symbols) {
+  llvm::DenseSet<StringAttr> launched;
+  module.walk([&](exec::LaunchOp launch) { launched.insert(launch.getKernelAttr().getAttr()); });
+  for (auto kernel : llvm::to_vector(module.getOps<exec::KernelOp>()))
+    if (!launched.contains(kernel.getSymNameAttr()))
+      symbols.erase(kernel);
+}
+
+void KernelMerger::launch(const MergedLaunch &merged, exec::LaunchOp earlier, exec::LaunchOp later,
+                          exec::LaunchOp place) {
+  OpBuilder builder(place);
+  exec::LaunchOp::create(builder, place.getLoc(),
                          FlatSymbolRefAttr::get(exec::KernelOp(merged.kernel).getSymNameAttr()),
                          builder.getArrayAttr(merged.sizes), ArrayAttr(), merged.ins, merged.outs);
   earlier.erase();

@@ -17,6 +17,9 @@ struct MergedLaunch {
 /// The ops of a kernel's body, each once: "rope, cache_append".
 std::string nameBody(exec::KernelOp kernel);
 
+/// Erases the kernels that no program launches.
+void eraseUnlaunched(mlir::ModuleOp module, mlir::SymbolTable &symbols);
+
 /// Makes kernels out of two; structurally equal ones once.
 class KernelMerger {
 public:
@@ -25,11 +28,12 @@ public:
   /// The bodies of both launches' kernels, one behind the other, in one kernel. Operands and sizes
   /// that both have are there once. Whoever does not launch the kernel leaves it to be erased.
   /// `passed`, if any, is a buffer that `earlier` makes for `later` alone: it becomes a value in
-  /// the body.
+  /// the body. Inputs of both that `earlier` updates are for `later` what they are then.
   mlir::FailureOr<MergedLaunch> merge(exec::LaunchOp earlier, exec::LaunchOp later,
                                       mlir::Value passed);
-  /// Launches it in place of both.
-  void launch(const MergedLaunch &merged, exec::LaunchOp earlier, exec::LaunchOp later);
+  /// Launches it in place of both, where `place` is.
+  void launch(const MergedLaunch &merged, exec::LaunchOp earlier, exec::LaunchOp later,
+              exec::LaunchOp place);
 
 private:
   mlir::SymbolTable &symbols;

@@ -87,6 +87,40 @@ def SpecializeDecode : Pass<"specialize-decode", "::mlir::ModuleOp"> {
   let dependentDialects = ["::ingot::transformer::TransformerDialect"];
 }
 
+def SplitResidualNorm : Pass<"split-residual-norm", "::mlir::ModuleOp"> {
+  let summary = "Residual additions of few rows go back to the linear layer in front";
+  let description = [{
+    Before: programs in the transformer dialect; `transformer.generation` names a `decode_program`
+    (`specialize-decode`), whose calls have at most `most-rows` rows of one token.
+
+    After: an `add_rms_norm` of that program is an addition and a norm again, where the addition can be the epilogue
+    of the linear layer that makes the branch and the norm the beginning of the one that reads it (`fuse-norms`): so
+    nothing is left between the two. The sum is rounded once instead of twice. A token of each row that is taken of
+    both addends is taken of the sum.
+
+    ```mlir
+    %x = transformer.linear %a, %w : …
+    %sum, %normed = transformer.add_rms_norm %x, %residual, %g {eps = 1.0e-5} : …
+    %y = transformer.gated_linear silu %normed, %u : …
+    ```
+    becomes
+    ```mlir
+    %x = transformer.linear %a, %w : …
+    %sum = arith.addf %x, %residual : tensor<?x2048xbf16>
+    %normed = transformer.rms_norm %sum, %g {eps = 1.0e-5} : …
+    %y = transformer.gated_linear silu %normed, %u : …
+    ```
+
+    Missed remarks say why others stay: what is added is made by no linear layer, or is read elsewhere, too; the
+    normalized rows are not those of one linear layer alone. The pipeline runs it for GPUs, where `fuse-norms` runs.
+  }];
+  let options = [
+    Option<"mostRows", "most-rows", "int64_t", "16",
+           "Rows of a call at most; of more, norms are worth a launch of their own">
+  ];
+  let dependentDialects = ["::ingot::transformer::TransformerDialect", "::mlir::arith::ArithDialect"];
+}
+
 def WidenAfterUnpack : Pass<"widen-after-unpack", "::mlir::ModuleOp"> {
   let summary = "Results are unpacked before they are widened";
   let description = [{
@@ -274,6 +308,69 @@ def FuseLaunches : Pass<"fuse-launches", "::mlir::ModuleOp"> {
     ```mlir
     exec.launch @rope_cache_append sizes(T, B, NB) ins(%k, %cos, %sin, %cache, %table, %past, %cu, %q : …) outs(%y : …)
     ```
+  }];
+  let options = [
+    ListOption<"alternatives", "alternatives", "std::string",
+               "Further architectures that the kernels are for">
+  ];
+  let dependentDialects = ["::ingot::exec::ExecDialect"];
+}
+
+def FuseNorms : Pass<"fuse-norms", "::mlir::ModuleOp"> {
+  let summary = "Linear layers of few rows normalize what they read";
+  let description = [{
+    Before: an exec module whose kernels have no family yet.
+
+    After: a norm that one launch alone reads is a part of that launch's kernel, if the families that would take it, on
+    every architecture of `alternatives`, may begin with what makes their operands (`KernelFamily::takesProducers`;
+    `cuda.linear_few`) and take the merged kernel, too. The normalized rows are in no buffer. They are rounded as they
+    would be in one, so that results are the same bits.
+
+    What the norm reads is not written between the two, and its gain is a weight: the kernel reads that before those
+    in front of it have ended. Each is a passed remark at the norm; where a family declines, a missed one says why
+    (more rows than a block should normalize, a layer norm, a gain in 16 bits).
+
+    ```mlir
+    exec.launch @rms_norm sizes(T) ins(%x, %g : …) outs(%normed : …)
+    exec.launch @linear sizes(T) ins(%normed, %w : …) outs(%y : …)
+    ```
+    becomes
+    ```mlir
+    exec.launch @rms_norm_linear sizes(T) ins(%x, %g, %w : …) outs(%y : …)
+    ```
+
+    The pipeline runs it for GPUs.
+  }];
+  let options = [
+    ListOption<"alternatives", "alternatives", "std::string",
+               "Further architectures that the kernels are for">
+  ];
+  let dependentDialects = ["::ingot::exec::ExecDialect"];
+}
+
+def FuseAppends : Pass<"fuse-appends", "::mlir::ModuleOp"> {
+  let summary = "Attention of few tokens rotates and stores the keys that it reads";
+  let description = [{
+    Before: an exec module whose kernels have no family yet; `fuse-launches` has made one launch of the rotations and
+    appends in front of attention.
+
+    After: such a launch directly in front of an attention is a part of the attention's kernel, if the families that
+    would take that, on every architecture of `alternatives`, may begin with what makes their operands
+    (`cuda.attention_decode`) and take the merged kernel, too. In its body attention reads the caches as the appends
+    leave them, and the rotated queries are a value. Each is a passed remark at the attention; a launch with appends
+    in front of such an attention that stays is a missed one that says why.
+
+    ```mlir
+    exec.launch @rope_cache_append sizes(T, B, NB) ins(%qkv, %cos, %sin, %kc, %table, %past, %cu, %vc : …) outs(%q : …)
+    exec.launch @attention sizes(T, B, NB) ins(%q, %kc, %vc, %cu, %table, %past : …) outs(%y : …)
+    ```
+    becomes
+    ```mlir
+    exec.launch @rope_cache_append_attention sizes(T, B, NB)
+        ins(%qkv, %cos, %sin, %kc, %table, %past, %cu, %vc : …) outs(%y : …)
+    ```
+
+    The pipeline runs it for GPUs.
   }];
   let options = [
     ListOption<"alternatives", "alternatives", "std::string",

@@ -17,6 +17,13 @@ using namespace mlir;
 using namespace ingot;
 using namespace ingot::cuda;
 
+std::string cuda::printFloat(double value) {
+  char buffer[48];
+  snprintf(buffer, sizeof buffer, "%.9g", static_cast<double>(static_cast<float>(value)));
+  std::string text = buffer;
+  return text + (text.find_first_of(".e") == std::string::npos ? ".0f" : "f");
+}
+
 std::string cuda::getEntryName(exec::KernelOp kernel) {
   // A prefix, because a kernel may be called `exp`.
   std::string name = "ingot_";

@@ -47,6 +47,9 @@ struct Stub {
   std::vector<codegen::TensorMapCode> tensorMaps;
 };
 
+/// An f32 constant: "0.125f".
+std::string printFloat(double value);
+
 /// The entry point of a kernel.
 std::string getEntryName(exec::KernelOp kernel);
 

@@ -66,14 +66,89 @@ static std::optional<AttentionOperand> traceColumns(Value value) {
   return operand;
 }
 
-std::variant<AttentionDesc, std::string> codegen::describeAttention(exec::KernelOp kernel) {
+namespace {
+
+/// The values that attention would have as operands without the appends and rotations in its
+/// kernel.
+struct AttentionValues {
+  Value q, k, v;
+};
+
+} // namespace
+
+/// The rotation that makes `value`, which then is what it rotates; else why it is none for this.
+static std::string takeRotation(Value &value, int64_t heads, transformer::RopeOp &rotation) {
+  auto rope = value.getDefiningOp<transformer::RopeOp>();
+  if (!rope)
+    return "";
+  if (rope.getInterleaved())
+    return "neighbouring elements are rotated";
+  if (rope.getHeads().value_or(0) != heads || !isa<BlockArgument>(rope.getCos()) ||
+      !isa<BlockArgument>(rope.getSin()))
+    return "the rotation's tables are computed in the kernel";
+  rotation = rope;
+  value = rope.getX();
+  return "";
+}
+
+/// Reads the appends in front of `op`; a problem if they are none that its kernel can make.
+static std::string describeAppend(exec::KernelOp kernel, transformer::AttentionOp op,
+                                  AttentionValues &values, AttentionAppend &append) {
+  auto appendK = op.getK().getDefiningOp<transformer::CacheAppendOp>();
+  auto appendV = op.getV().getDefiningOp<transformer::CacheAppendOp>();
+  if (!appendK || !appendV)
+    return "keys and values are not both appended in the kernel";
+  SmallVector<Value> yielded{op.getOut()};
+  for (auto cache : {appendK, appendV}) {
+    if (cache.getBlockTable() != op.getBlockTable() || cache.getPast() != op.getPast() ||
+        cache.getCuSeqlens() != op.getCuSeqlens() || !isa<BlockArgument>(cache.getCache()) ||
+        !llvm::all_of(cache.getResult().getUsers(), [&](Operation *user) {
+          return user == op || user->hasTrait<OpTrait::IsTerminator>();
+        }))
+      return "what is appended is not what attention reads";
+    yielded.push_back(cache.getResult());
+  }
+  Operation *yield = kernel.getBody().front().getTerminator();
+  if (yield->getNumOperands() != 3 || !llvm::all_of(yielded, [&](Value value) {
+        return llvm::is_contained(yield->getOperands(), value);
+      }))
+    return "it gives more than the attention's output and the caches";
+  values = {op.getQ(), appendK.getX(), appendV.getX()};
+  transformer::RopeOp ropeQ, ropeK;
+  for (std::string problem : {takeRotation(values.q, op.getHeads(), ropeQ),
+                              takeRotation(values.k, op.getKvHeads(), ropeK)})
+    if (!problem.empty())
+      return problem;
+  if (!ropeQ != !ropeK ||
+      (ropeQ && (ropeQ.getCos() != ropeK.getCos() || ropeQ.getSin() != ropeK.getSin())))
+    return "queries and keys are not rotated alike";
+  if (ropeQ) {
+    append.cos = cast<BlockArgument>(ropeQ.getCos()).getArgNumber();
+    append.sin = cast<BlockArgument>(ropeQ.getSin()).getArgNumber();
+    auto tables = cast<RankedTensorType>(ropeQ.getCos().getType());
+    append.rotated = 2 * tables.getDimSize(tables.getRank() - 1);
+  }
+  auto k = traceColumns(values.k), v = traceColumns(values.v);
+  if (!k || !v)
+    return "new keys or values are computed in the kernel";
+  append.k = *k;
+  append.v = *v;
+  values.k = appendK.getCache();
+  values.v = appendV.getCache();
+  return "";
+}
+
+std::variant<AttentionDesc, std::string>
+codegen::describeAttention(exec::KernelOp kernel, std::optional<AttentionAppend> *append) {
   AttentionDesc desc;
+  bool appends = append && hasAnyOp<transformer::CacheAppendOp>(kernel);
   for (Operation &op : kernel.getBody().front().without_terminator()) {
     if (auto attention = dyn_cast<transformer::AttentionOp>(op)) {
       if (desc.op)
         return std::string("it has two attentions");
       desc.op = attention;
-    } else if (!isa<tensor::ExtractSliceOp, tensor::CastOp, tensor::DimOp>(op) &&
+    } else if (!(appends && isa<transformer::CacheAppendOp, transformer::RopeOp>(op)) &&
+               !isa<tensor::ExtractSliceOp, tensor::CastOp, tensor::DimOp>(op) &&
                !op.hasTrait<OpTrait::ConstantLike>()) {
       return "it has " + op.getName().getStringRef().str() + " besides attention";
     }
@@ -81,9 +156,15 @@ std::variant<AttentionDesc, std::string> codegen::describeAttention(exec::Kernel
   transformer::AttentionOp op = desc.op;
   if (!op)
     return std::string("it has no attention");
+  AttentionValues values{op.getQ(), op.getK(), op.getV()};
   Operation *yield = kernel.getBody().front().getTerminator();
-  if (yield->getNumOperands() != 1 || yield->getOperand(0) != op.getOut())
+  if (appends) {
+    std::string problem = describeAppend(kernel, op, values, append->emplace());
+    if (!problem.empty())
+      return problem;
+  } else if (yield->getNumOperands() != 1 || yield->getOperand(0) != op.getOut()) {
     return std::string("it gives more than the attention's output");
+  }
   if (op.getBackend() == transformer::AttentionBackend::Math)
     return std::string("the math back end makes the scores as a tensor");
   if (!op.isPaged() && !op.isPacked())
@@ -102,15 +183,19 @@ std::variant<AttentionDesc, std::string> codegen::describeAttention(exec::Kernel
     return "D=" + std::to_string(desc.width) + " is more than " + std::to_string(kMostWidth);
   if (!(op.getScale().convertToDouble() > 0))
     return std::string("the scale is not positive");
-  auto q = traceColumns(op.getQ()), k = traceColumns(op.getK()), v = traceColumns(op.getV());
+  auto q = traceColumns(values.q), k = traceColumns(values.k), v = traceColumns(values.v);
   if (!q || !k || !v)
     return std::string("queries, keys or values are computed in the kernel");
   desc.q = *q;
   desc.k = *k;
   desc.v = *v;
   desc.chunkBytes = 16;
-  for (int64_t elements : {desc.width, desc.q.stride, desc.q.offset, desc.k.stride, desc.k.offset,
-                           desc.v.stride, desc.v.offset})
+  SmallVector<int64_t> multiples{desc.width,    desc.q.stride, desc.q.offset, desc.k.stride,
+                                 desc.k.offset, desc.v.stride, desc.v.offset};
+  if (appends)
+    multiples.append(
+        {(*append)->k.stride, (*append)->k.offset, (*append)->v.stride, (*append)->v.offset});
+  for (int64_t elements : multiples)
     while (elements * desc.elementType.getIntOrFloatBitWidth() / 8 % desc.chunkBytes)
       desc.chunkBytes /= 2;
   std::string computed;

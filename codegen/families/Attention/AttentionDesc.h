@@ -39,8 +39,17 @@ private:
   std::string str(const std::string &more) const;
 };
 
-/// Reads the desc of a body, or says why it is no attention for this family.
-std::variant<AttentionDesc, std::string> describeAttention(exec::KernelOp kernel);
+/// Appends of new keys and values to the caches that attention reads, as part of its kernel.
+struct AttentionAppend {
+  AttentionOperand k, v;             // as they are projected
+  std::optional<unsigned> cos, sin; // of the rotation of queries and keys
+  int64_t rotated = 0;               // elements of a head in pairs (j, j + rotated / 2)
+};
+
+/// Reads the desc of a body, or says why it is no attention for these families. With `append` what is
+/// appended, and the rotation, are read, too, where the body has them: then `append` has a value.
+std::variant<AttentionDesc, std::string>
+describeAttention(exec::KernelOp kernel, std::optional<AttentionAppend> *append = nullptr);
 
 /// How.
 struct AttentionConfig {

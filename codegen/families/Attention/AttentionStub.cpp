@@ -7,13 +7,6 @@ using namespace mlir;
 using namespace ingot;
 using namespace ingot::codegen;
 
-static std::string printFloat(double value) {
-  char buffer[48];
-  snprintf(buffer, sizeof buffer, "%.9g", value);
-  std::string text = buffer;
-  return text + (text.find_first_of(".e") == std::string::npos ? ".0f" : "f");
-}
-
 void codegen::addAttentionConstants(cuda::Stub &stub, const AttentionDesc &desc) {
   transformer::AttentionOp op = desc.op;
   auto text = [](int64_t value) { return std::to_string(value); };
@@ -23,10 +16,10 @@ void codegen::addAttentionConstants(cuda::Stub &stub, const AttentionDesc &desc)
       {"int kGroup", text(op.getHeads() / op.getKvHeads())},
       {"int kKvHeads", text(op.getKvHeads())},
       {"int kBatchMost", text(desc.mostRows)},
-      {"float kScale", printFloat(op.getScale().convertToDouble())},
+      {"float kScale", cuda::printFloat(op.getScale().convertToDouble())},
       {"bool kCausal", truth(op.getCausal())},
       {"int kWindow", text(op.getWindow().value_or(0))},
-      {"float kSoftcap", op.getSoftcap() ? printFloat(op.getSoftcap()->convertToDouble()) : "0.0f"},
+      {"float kSoftcap", op.getSoftcap() ? cuda::printFloat(op.getSoftcap()->convertToDouble()) : "0.0f"},
       {"bool kAlibi", truth(desc.slopes.has_value())},
       {"bool kAlibiBeforeScale", truth(op.getAlibiBeforeScale())},
       {"bool kSinks", truth(desc.sinks.has_value())},

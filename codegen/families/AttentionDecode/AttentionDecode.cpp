@@ -33,7 +33,8 @@ Match AttentionDecodeFamily::match(exec::KernelOp kernel, const TargetInfo &targ
   if (!hasAnyOp<transformer::AttentionOp>(kernel))
     return Match::unrelated("it has no attention");
   // cuda.attention takes what is left, and says what keeps a body from being an attention.
-  std::variant<AttentionDesc, std::string> described = describeAttention(kernel);
+  std::optional<AttentionAppend> append;
+  std::variant<AttentionDesc, std::string> described = describeAttention(kernel, &append);
   if (auto *reason = std::get_if<std::string>(&described))
     return Match::unrelated(*reason);
   const auto &desc = std::get<AttentionDesc>(described);
@@ -44,6 +45,9 @@ Match AttentionDecodeFamily::match(exec::KernelOp kernel, const TargetInfo &targ
     return Match::no("D=" + std::to_string(desc.width) + " is no multiple of 8");
   if (desc.chunkBytes != 16)
     return Match::no("rows of heads are not aligned to 16 bytes");
+  if (append && append->rotated % 16 != 0)
+    return Match::no("halves of " + std::to_string(append->rotated) +
+                     " rotated elements are no multiples of 8");
   if (desc.blocks * op.getKvHeads() * desc.block > INT32_MAX)
     return Match::no("the cache has " + std::to_string(desc.blocks * op.getKvHeads() * desc.block) +
                      " rows of heads, more than 32 bits count");
@@ -53,7 +57,8 @@ Match AttentionDecodeFamily::match(exec::KernelOp kernel, const TargetInfo &targ
 Result<Selection> AttentionDecodeFamily::select(exec::KernelOp kernel,
                                                 const SelectContext &context) const {
   cuda::ArchInfo arch = *cuda::getArchInfo(context.target.arch);
-  AttentionDesc desc = std::get<AttentionDesc>(describeAttention(kernel));
+  std::optional<AttentionAppend> append;
+  AttentionDesc desc = std::get<AttentionDesc>(describeAttention(kernel, &append));
   transformer::AttentionOp op = desc.op;
   // Every warp's sums and those of the block, [head][D], a maximum and a sum; of wide heads the
   // queries too: DecodeTraits of the kernel.
@@ -61,9 +66,12 @@ Result<Selection> AttentionDecodeFamily::select(exec::KernelOp kernel,
   int64_t shared = (kThreads / 32 + 1) * llvm::divideCeil(group, tiles) * (desc.width + 2) * 4;
   if (desc.width > 64)
     shared += llvm::divideCeil(desc.width, 32) * kThreads * 16;
+  if (append)
+    shared += kThreads / 32 * desc.width * 4; // a new key and value of each warp
   Builder builder(kernel.getContext());
   Selection selection;
-  selection.desc.text = desc.str();
+  selection.desc.text = (append && append->cos ? "rope, " : "") +
+                        std::string(append ? "cache_append, " : "") + desc.str();
   selection.config.attributes =
       builder.getDictionaryAttr(builder.getNamedAttr("shared", builder.getI64IntegerAttr(shared)));
   selection.config.text = "a block or a part of a cluster of 8 for a token and key/value head, 16 "
@@ -78,11 +86,36 @@ Result<Selection> AttentionDecodeFamily::select(exec::KernelOp kernel,
   return selection;
 }
 
+static void addAppendConstants(cuda::Stub &stub, const std::optional<AttentionAppend> &append) {
+  auto number = [&](const char *name, int64_t value) {
+    stub.constants.push_back({name, std::to_string(value)});
+  };
+  stub.constants.push_back({"bool kAppend", append ? "true" : "false"});
+  number("int kRotated", append ? append->rotated : 0);
+  number("int kNewKeyStride", append ? append->k.stride : 0);
+  number("int kNewValueStride", append ? append->v.stride : 0);
+}
+
+/// `ingot::DecodeAppend<T>{…}` of the kernel's buffers.
+static std::string printAppend(const AttentionDesc &desc, const AttentionAppend &append) {
+  auto columns = [](const AttentionOperand &operand) {
+    return cuda::bufferName(operand.buffer) + " + " + std::to_string(operand.offset);
+  };
+  auto table = [](const std::optional<unsigned> &buffer) {
+    return buffer ? cuda::bufferName(*buffer) : std::string("nullptr");
+  };
+  return "ingot::DecodeAppend<" + cuda::Printer::typeName(desc.elementType) + ">{" +
+         columns(append.k) + ", " + columns(append.v) + ", " + table(append.cos) + ", " +
+         table(append.sin) + ", " + cuda::bufferName(desc.k.buffer) + ", " +
+         cuda::bufferName(desc.v.buffer) + "}";
+}
+
 Result<Code> AttentionDecodeFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetInfo &target,
                                          const EmitOptions &options) const {
   std::vector<cuda::Stub> stubs;
   for (exec::KernelOp kernel : kernels) {
-    auto described = describeAttention(kernel);
+    std::optional<AttentionAppend> append;
+    auto described = describeAttention(kernel, &append);
     if (auto *reason = std::get_if<std::string>(&described))
       return reportFormless(kernel, *reason);
     const auto &desc = std::get<AttentionDesc>(described);
@@ -97,8 +130,10 @@ Result<Code> AttentionDecodeFamily::emit(ArrayRef<exec::KernelOp> kernels, const
     addAttentionConstants(stub, desc);
     stub.constants.push_back({"int kCluster", std::to_string(kCluster)});
     std::string type = cuda::Printer::typeName(desc.elementType);
+    addAppendConstants(stub, append);
     stub.body = "  ingot::attention_decode<Config, " + type + ">(" +
-                printAttentionArguments(kernel, desc) + ");\n";
+                printAttentionArguments(kernel, desc) +
+                (append ? ",\n      " + printAppend(desc, *append) : "") + ");\n";
     stubs.push_back(std::move(stub));
   }
   return cuda::compileStubs(kernels, stubs, target, options);

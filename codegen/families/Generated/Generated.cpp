@@ -31,6 +31,15 @@ constexpr unsigned kMostRowThreads = 512;
 
 } // namespace
 
+unsigned codegen::chooseRowThreads(int64_t vectors) {
+  if (vectors <= 32 * kWarpVectorsPerLane)
+    return 32;
+  unsigned threads = 64;
+  while (threads < kMostRowThreads && threads * 2 <= vectors)
+    threads *= 2;
+  return threads;
+}
+
 /// The shape of the first output in the normal form.
 static RankedTensorType getRootType(const cuda::KernelFunction &function) {
   RankedTensorType type;
@@ -155,15 +164,8 @@ static Result<Plan> makePlan(exec::KernelOp kernel, const cuda::KernelFunction &
       llvm::divideCeil(rowExtent(function, root, *best->rows.rowDims), int64_t(best->rows.vector));
   // Of single elements there are many: a warp for each, unless its reduction is long.
   bool single = *best->rows.rowDims == rank;
-  if (vectors <= 32 * kWarpVectorsPerLane * (single ? 4 : 1)) {
-    best->threads = kWarpRowThreads;
-    best->group = 32;
-  } else {
-    best->threads = 64;
-    while (best->threads < kMostRowThreads && best->threads * 2 <= vectors)
-      best->threads *= 2;
-    best->group = best->threads;
-  }
+  best->group = single && vectors <= 32 * kWarpVectorsPerLane * 4 ? 32 : chooseRowThreads(vectors);
+  best->threads = best->group == 32 ? kWarpRowThreads : best->group;
   return *best;
 }
 

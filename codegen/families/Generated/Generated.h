@@ -17,6 +17,9 @@
 
 namespace ingot::codegen {
 
+/// The threads that share a row of so many vectors, each in turn: a warp, or all of a block.
+unsigned chooseRowThreads(int64_t vectors);
+
 class GeneratedFamily : public KernelFamily {
 public:
   llvm::StringRef getName() const override { return "cuda.generated"; }

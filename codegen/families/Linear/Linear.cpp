@@ -38,12 +38,32 @@ static BlockArgument traceWeight(Value value) {
 std::string LinearDesc::str(const std::string &rows) const {
   std::string type;
   llvm::raw_string_ostream(type) << elementType;
-  return std::string(gated ? "gated_linear" : "linear") + ", " + rows +
+  return std::string(norm ? "rms_norm, " : "") + (gated ? "gated_linear" : "linear") + ", " + rows +
          " N=" + std::to_string(gated ? columns / 2 : columns) + " K=" + std::to_string(k) + ", " +
          type;
 }
 
-std::variant<LinearDesc, std::string> codegen::describeLinear(exec::KernelOp kernel) {
+/// The norm that makes x, with parameters that are arguments; else why that is none.
+static std::variant<LinearNorm, std::string> describeNorm(Value x) {
+  if (x.getDefiningOp<transformer::LayerNormOp>())
+    return std::string("a layer norm goes over its rows twice");
+  auto norm = x.getDefiningOp<transformer::RmsNormOp>();
+  if (!norm)
+    return std::string("x is computed in the kernel");
+  // How a gain in f32 is read (widen-vectors).
+  Value gains = norm.getWeight();
+  if (auto rounded = gains.getDefiningOp<arith::TruncFOp>())
+    gains = rounded.getIn();
+  auto argument = dyn_cast<BlockArgument>(gains);
+  if (!argument)
+    return std::string("the norm's gain is computed in the kernel");
+  return LinearNorm{argument.getArgNumber(),
+                    cast<RankedTensorType>(argument.getType()).getElementType(),
+                    norm.getEps().convertToDouble()};
+}
+
+std::variant<LinearDesc, std::string> codegen::describeLinear(exec::KernelOp kernel,
+                                                              bool withNorm) {
   LinearDesc desc;
   for (Operation &op : kernel.getBody().front())
     if (isRoot(op)) {
@@ -70,8 +90,20 @@ std::variant<LinearDesc, std::string> codegen::describeLinear(exec::KernelOp ker
   int64_t perChunk = 16 / (desc.elementType.getIntOrFloatBitWidth() / 8);
 
   Value x = desc.root->getOperand(0);
-  while (auto cast = x.getDefiningOp<tensor::CastOp>())
-    x = cast.getSource();
+  auto skipCasts = [&] {
+    while (auto cast = x.getDefiningOp<tensor::CastOp>())
+      x = cast.getSource();
+  };
+  skipCasts();
+  if (withNorm && isa_and_nonnull<transformer::RmsNormOp, transformer::LayerNormOp>(
+                      x.getDefiningOp())) {
+    std::variant<LinearNorm, std::string> norm = describeNorm(x);
+    if (auto *reason = std::get_if<std::string>(&norm))
+      return *reason;
+    desc.norm = std::get<LinearNorm>(norm);
+    x = x.getDefiningOp()->getOperand(0);
+    skipCasts();
+  }
   if (auto slice = x.getDefiningOp<tensor::ExtractSliceOp>()) {
     auto source = cast<RankedTensorType>(slice.getSource().getType());
     unsigned last = source.getRank() - 1;

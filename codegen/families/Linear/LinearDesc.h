@@ -4,11 +4,19 @@
 #include "codegen/cuda/Stub.h"
 #include "dialects/Exec/ExecOps.h"
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 namespace ingot::codegen {
+
+/// The rms_norm that x goes through, if any.
+struct LinearNorm {
+  unsigned gains = 0; // buffer
+  mlir::Type gainType;
+  double eps = 0;
+};
 
 /// What: result[M, N] = epilogue(x[M, K] weight[N, K]^T).
 struct LinearDesc {
@@ -25,6 +33,7 @@ struct LinearDesc {
   int64_t rowStride = 0;      // elements of x from row to row
   int64_t offset = 0;         // of x's first column
   exec::SizeAttr rows;        // M
+  std::optional<LinearNorm> norm;
 
   std::string str() const { return str("M=" + rows.str()); }
   /// The same for at most so many rows: what measurements are kept under.
@@ -34,8 +43,9 @@ private:
   std::string str(const std::string &rows) const;
 };
 
-/// Reads the desc of a body, or says why it is no linear layer for this family.
-std::variant<LinearDesc, std::string> describeLinear(exec::KernelOp kernel);
+/// Reads the desc of a body, or says why it is no linear layer for these families. A norm of x is
+/// part of it for those that ask for it only.
+std::variant<LinearDesc, std::string> describeLinear(exec::KernelOp kernel, bool withNorm = false);
 
 /// How.
 struct LinearConfig {

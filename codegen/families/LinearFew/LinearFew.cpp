@@ -2,6 +2,7 @@
 #include "codegen/families/LinearFew/LinearFew.h"
 
 #include "codegen/cuda/KernelFunction.h"
+#include "codegen/families/Generated/Generated.h"
 #include "codegen/families/Linear/LinearEpilogue.h"
 #include "dialects/Exec/SizeExpr.h"
 #include "dialects/Transformer/TransformerOps.h"
@@ -20,10 +21,14 @@ struct FewConfig {
   int tileRows = 32;
   int ringStages = 3;
   int tokenTiles = 1;
+  unsigned normGroup = 0; // threads of a row in the norm's own kernel; 0: no norm
   uint32_t sharedBytes = 0;
 };
 
 constexpr int64_t kMostRows = 64;
+/// Every block normalizes all rows: of K = 4096 and 16 rows it reads 128 KB of L2 for the factors,
+/// 2 us of its 38 bytes a clock, which is what a launch of the norm costs.
+constexpr int64_t kMostNormedRows = 16;
 /// Bytes of W that a block has on their way: what half a multiprocessor has room for.
 constexpr int kRingBytes = 98304;
 
@@ -76,12 +81,34 @@ static std::vector<FewConfig> listConfigs(const LinearDesc &desc, int64_t mostRo
     config.ringStages = std::min(8, kRingBytes / (warps * box));
     config.sharedBytes = 1024 + warps * config.ringStages * (box + 8) +
                          warps * config.tokenTiles * 16 * config.tileRows * 4;
+    if (desc.norm) {
+      config.normGroup = chooseRowThreads(desc.k / 8);
+      // Gains, and the sums of squares of every warp of a row.
+      config.sharedBytes += desc.k * 4 + config.tokenTiles * 16 * (config.normGroup / 32) * 4;
+    }
     // So much that no two blocks of these kernels share a multiprocessor: the next kernel's would
     // take places beside this one's and leave others empty.
     config.sharedBytes = std::max(config.sharedBytes, (arch.sharedBytesPerBlock + 1024) / 2);
     configs.push_back(config);
   }
   return configs;
+}
+
+/// Why the norm in front is no part of the kernel, though it could be the layer's; empty if it is.
+static std::string whyNotNormed(const LinearDesc &desc, int64_t mostRows,
+                                const cuda::ArchInfo &arch) {
+  if (!desc.norm->gainType.isF32())
+    return "the norm's gain is not f32";
+  if (mostRows > kMostNormedRows)
+    return "of up to " + std::to_string(mostRows) + " rows every block would normalize all; past " +
+           std::to_string(kMostNormedRows) + " a launch of the norm costs less";
+  uint32_t bytes = 0;
+  for (const FewConfig &config : listConfigs(desc, mostRows, arch))
+    bytes = std::max(bytes, config.sharedBytes);
+  if (bytes > arch.sharedBytesPerBlock)
+    return "with K=" + std::to_string(desc.k) + " gains a block needs " + std::to_string(bytes) +
+           " bytes of shared memory and has " + std::to_string(arch.sharedBytesPerBlock);
+  return "";
 }
 
 Match LinearFewFamily::match(exec::KernelOp kernel, const TargetInfo &target) const {
@@ -91,14 +118,18 @@ Match LinearFewFamily::match(exec::KernelOp kernel, const TargetInfo &target) co
   if (!hasAnyOp<transformer::LinearOp, transformer::GatedLinearOp>(kernel))
     return Match::unrelated("it has no linear layer");
   // cuda.linear takes what is left, and says what keeps a body from being a linear layer.
-  std::variant<LinearDesc, std::string> described = describeLinear(kernel);
+  std::variant<LinearDesc, std::string> described = describeLinear(kernel, /*withNorm=*/true);
   if (auto *reason = std::get_if<std::string>(&described))
     return Match::unrelated(*reason);
   const auto &desc = std::get<LinearDesc>(described);
   if (desc.elementType.isF32())
     return Match::unrelated("f32 is no 16-bit type");
-  if (!fewRows(kernel, desc))
+  std::optional<int64_t> rows = fewRows(kernel, desc);
+  if (!rows)
     return Match::unrelated("there may be more than " + std::to_string(kMostRows) + " rows");
+  if (desc.norm)
+    if (std::string reason = whyNotNormed(desc, *rows, *arch); !reason.empty())
+      return Match::no(reason);
   std::string problem;
   if (!printEpilogue(kernel, desc, problem))
     return Match::unrelated(problem);
@@ -117,10 +148,12 @@ static Selection makeSelection(exec::KernelOp kernel, const LinearDesc &desc, in
   selection.config.attributes = builder.getDictionaryAttr(
       {number("threads", config.threads), number("tile_rows", config.tileRows),
        number("ring_stages", config.ringStages), number("token_tiles", config.tokenTiles),
-       number("shared", config.sharedBytes)});
+       number("norm_group", config.normGroup), number("shared", config.sharedBytes)});
   selection.config.text = "tiles of " + std::to_string(config.tileRows) + " rows of W, " +
                           std::to_string(config.ringStages) +
                           " boxes a warp on their way: the weight's bytes are the time";
+  if (desc.norm)
+    selection.config.text += "; every block normalizes the rows as it reads them, behind its boxes";
   if (desc.gated)
     selection.weightLayouts.push_back(interleaveGate(kernel, desc));
   exec::SizeAttr one = exec::SizeAttr::get(kernel.getContext(), 1);
@@ -132,7 +165,7 @@ static Selection makeSelection(exec::KernelOp kernel, const LinearDesc &desc, in
 
 Result<std::vector<Selection>> LinearFewFamily::candidates(exec::KernelOp kernel,
                                                            const SelectContext &context) const {
-  LinearDesc desc = std::get<LinearDesc>(describeLinear(kernel));
+  LinearDesc desc = std::get<LinearDesc>(describeLinear(kernel, /*withNorm=*/true));
   if (desc.gated && !context.weightInputs[desc.weight])
     return Status(ExitCode::Unsupported, "the weight of a gated linear layer is no weight");
   cuda::ArchInfo arch = *cuda::getArchInfo(context.target.arch);
@@ -155,7 +188,7 @@ Result<Code> LinearFewFamily::emit(ArrayRef<exec::KernelOp> kernels, const Targe
                                    const EmitOptions &options) const {
   std::vector<cuda::Stub> stubs;
   for (exec::KernelOp kernel : kernels) {
-    auto described = describeLinear(kernel);
+    auto described = describeLinear(kernel, /*withNorm=*/true);
     std::string problem;
     LinearDesc desc;
     std::optional<std::string> epilogue;
@@ -185,6 +218,8 @@ Result<Code> LinearFewFamily::emit(ArrayRef<exec::KernelOp> kernels, const Targe
                       {"int kRingStages", std::to_string(config("ring_stages"))},
                       {"int kTokenTiles", std::to_string(config("token_tiles"))},
                       {"int kEpilogueVector", std::to_string(functor.values)},
+                      {"int kNormGroup", std::to_string(config("norm_group"))},
+                      {"float kNormEps", cuda::printFloat(desc.norm ? desc.norm->eps : 0)},
                       {"int kSharedBytes", std::to_string(config("shared"))}};
     stub.declarations = functor.declaration;
     for (unsigned i = 0; i < kernel.getSizes().size(); ++i)
@@ -197,7 +232,8 @@ Result<Code> LinearFewFamily::emit(ArrayRef<exec::KernelOp> kernels, const Targe
     map.strides = {exec::SizeAttr::get(context, desc.k * 2)};
     map.box = {64, uint32_t(config("tile_rows"))};
     stub.tensorMaps = {map};
-    stub.prologue = "  ingot::FewRing<Config, " + element + "> ring(&map0);\n";
+    stub.prologue = "  ingot::FewRing<Config, " + element + "> ring(&map0" +
+                    (desc.norm ? ", " + cuda::bufferName(desc.norm->gains) : "") + ");\n";
     stub.body = "  ingot::linear_few<Config, " + element + ">(" + cuda::bufferName(desc.x) +
                 (desc.offset ? " + " + std::to_string(desc.offset) : std::string()) + ", " +
                 cuda::printSize(desc.rows) + ", Epilogue{" + functor.arguments + "}, ring);\n";

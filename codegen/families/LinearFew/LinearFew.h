@@ -6,11 +6,12 @@
 namespace ingot::codegen {
 
 /// One linear layer of at most 64 rows of x, in 16-bit types, where there is a tensor copy engine:
-/// kernels/linear_few.cuh.
+/// kernels/linear_few.cuh. Of at most 16 rows the rms_norm in front may be part of it.
 class LinearFewFamily : public KernelFamily {
 public:
   llvm::StringRef getName() const override { return "cuda.linear_few"; }
   llvm::StringRef getTargetKind() const override { return "cuda"; }
+  bool takesProducers() const override { return true; }
   Match match(exec::KernelOp kernel, const TargetInfo &target) const override;
   Result<Selection> select(exec::KernelOp kernel, const SelectContext &context) const override;
   Result<std::vector<Selection>> candidates(exec::KernelOp kernel,
