@@ -28,6 +28,7 @@ public:
 private:
   /// Makes `norm` a part of the launch that reads it, if it can be.
   void fuse(exec::LaunchOp norm);
+  bool hasWeights(exec::LaunchOp norm);
   exec::KernelOp getKernel(exec::LaunchOp launch) {
     return symbols.lookup<exec::KernelOp>(launch.getKernel());
   }
@@ -71,13 +72,12 @@ static exec::LaunchOp getReader(exec::LaunchOp norm) {
   return reader && reader->getBlock() == norm->getBlock() ? reader : exec::LaunchOp();
 }
 
-/// A weight is read before the kernels in front have ended; the first operand is what is
-/// normalized.
-static std::string whyNotReadAhead(exec::LaunchOp norm) {
-  for (Value parameter : norm.getIns().drop_front())
-    if (!parameter.getDefiningOp<exec::GetOp>())
-      return "its gain is no weight";
-  return "";
+/// The gain is read before the kernels in front have ended; the first operand is what is normalized.
+bool NormFuser::hasWeights(exec::LaunchOp norm) {
+  return llvm::all_of(norm.getIns().drop_front(), [&](Value parameter) {
+    auto get = parameter.getDefiningOp<exec::GetOp>();
+    return get && symbols.lookup<exec::WeightOp>(get.getName());
+  });
 }
 
 void NormFuser::fuse(exec::LaunchOp norm) {
@@ -90,8 +90,8 @@ void NormFuser::fuse(exec::LaunchOp norm) {
     remarkNotFused(norm.getLoc(), kCategory,
                    names + " stays in front of " + others + ", because " + why);
   };
-  if (std::string problem = whyNotReadAhead(norm); !problem.empty())
-    return refuse(problem);
+  if (!hasWeights(norm))
+    return refuse("its gain is no weight");
   if (changesBetween(norm, reader))
     return refuse("what it reads is overwritten before that");
   Value normed = norm.getOuts().front();

@@ -95,8 +95,9 @@ def SplitResidualNorm : Pass<"split-residual-norm", "::mlir::ModuleOp"> {
 
     After: an `add_rms_norm` of that program is an addition and a norm again, where the addition can be the epilogue
     of the linear layer that makes the branch and the norm the beginning of the one that reads it (`fuse-norms`): so
-    nothing is left between the two. The sum is rounded once instead of twice. A token of each row that is taken of
-    both addends is taken of the sum.
+    nothing is left between the two. A token of each row that is taken of both addends is taken of the sum. The sum
+    is the same bits; what is normalized is the sum as it is rounded, as the op says, where a kernel of both takes it
+    before that.
 
     ```mlir
     %x = transformer.linear %a, %w : …

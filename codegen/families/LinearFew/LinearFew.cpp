@@ -100,8 +100,8 @@ static std::string whyNotNormed(const LinearDesc &desc, int64_t mostRows,
   if (!desc.norm->gainType.isF32())
     return "the norm's gain is not f32";
   if (mostRows > kMostNormedRows)
-    return "of up to " + std::to_string(mostRows) + " rows every block would normalize all; past " +
-           std::to_string(kMostNormedRows) + " a launch of the norm costs less";
+    return "every block would normalize all of up to " + std::to_string(mostRows) +
+           " rows; past " + std::to_string(kMostNormedRows) + " a launch of the norm costs less";
   uint32_t bytes = 0;
   for (const FewConfig &config : listConfigs(desc, mostRows, arch))
     bytes = std::max(bytes, config.sharedBytes);
