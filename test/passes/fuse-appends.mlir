@@ -117,7 +117,7 @@ exec.kernel @attention_many for @cuda sizes(d0 in [0, 65], d1 in [1, 8], d2 in [
     : (tensor<?x128xbf16>, tensor<9x2x16x32xbf16>, tensor<9x2x16x32xbf16>, tensor<9xi32>, tensor<?x?xi32>, tensor<?xi32>) -> tensor<?x128xbf16>
   exec.yield %0 : tensor<?x128xbf16>
 }
-exec.program @fused symbols(T in [0, 8], B in [1, 8], NB in [1, 4]) {
+exec.program @fused symbols(T in [1, 8], B in [1, 8], NB in [1, 4]) {
   %x = exec.input "x" on @cuda0 : !exec.buffer<[T, 256] x bf16>
   %c = exec.input "c" on @cuda0 : !exec.buffer<[T, 16] x f32>
   %s = exec.input "s" on @cuda0 : !exec.buffer<[T, 16] x f32>
@@ -136,7 +136,7 @@ exec.program @fused symbols(T in [0, 8], B in [1, 8], NB in [1, 4]) {
       outs(%y : !exec.buffer<[T, 128] x bf16>)
   exec.output "y" %y : !exec.buffer<[T, 128] x bf16>
 }
-exec.program @interleaved symbols(T in [0, 8], B in [1, 8], NB in [1, 4]) {
+exec.program @interleaved symbols(T in [1, 8], B in [1, 8], NB in [1, 4]) {
   %x = exec.input "x" on @cuda0 : !exec.buffer<[T, 256] x bf16>
   %c = exec.input "c" on @cuda0 : !exec.buffer<[T, 16] x f32>
   %s = exec.input "s" on @cuda0 : !exec.buffer<[T, 16] x f32>
@@ -155,7 +155,7 @@ exec.program @interleaved symbols(T in [0, 8], B in [1, 8], NB in [1, 4]) {
       outs(%y : !exec.buffer<[T, 128] x bf16>)
   exec.output "y" %y : !exec.buffer<[T, 128] x bf16>
 }
-exec.program @needed symbols(T in [0, 8], B in [1, 8], NB in [1, 4]) {
+exec.program @needed symbols(T in [1, 8], B in [1, 8], NB in [1, 4]) {
   %x = exec.input "x" on @cuda0 : !exec.buffer<[T, 256] x bf16>
   %c = exec.input "c" on @cuda0 : !exec.buffer<[T, 16] x f32>
   %s = exec.input "s" on @cuda0 : !exec.buffer<[T, 16] x f32>
@@ -175,7 +175,7 @@ exec.program @needed symbols(T in [0, 8], B in [1, 8], NB in [1, 4]) {
   exec.output "y" %y : !exec.buffer<[T, 128] x bf16>
   exec.output "q" %q : !exec.buffer<[T, 128] x bf16>
 }
-exec.program @many symbols(T in [0, 65], B in [1, 8], NB in [1, 4]) {
+exec.program @many symbols(T in [1, 65], B in [1, 8], NB in [1, 4]) {
   %x = exec.input "x" on @cuda0 : !exec.buffer<[T, 256] x bf16>
   %c = exec.input "c" on @cuda0 : !exec.buffer<[T, 16] x f32>
   %s = exec.input "s" on @cuda0 : !exec.buffer<[T, 16] x f32>

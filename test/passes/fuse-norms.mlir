@@ -24,17 +24,16 @@
 // CHECK-NOT: exec.launch
 // CHECK-LABEL: exec.program @not_fused
 // CHECK: exec.launch @rms_norm_17
-// CHECK: exec.launch @rms_norm
 // CHECK: exec.launch @linear
 // CHECK: exec.launch @rms_norm
-// CHECK: exec.launch @linear
+// CHECK: exec.launch @linear_16
 // CHECK: exec.launch @layer_norm
-// CHECK: exec.launch @linear
+// CHECK: exec.launch @linear_16
 // CHECK: exec.launch @rms_norm_bf16
-// CHECK: exec.launch @linear
+// CHECK: exec.launch @linear_16
 // CHECK: exec.launch @rms_norm
-// CHECK: exec.launch @linear
-// CHECK: exec.launch @linear
+// CHECK: exec.launch @linear_16
+// CHECK: exec.launch @linear_16
 // OLDER-NOT: exec.kernel @rms_norm_linear
 // OLDER-LABEL: exec.program @fused
 // OLDER: exec.launch @rms_norm
@@ -83,7 +82,7 @@ exec.kernel @linear_16 for @cuda sizes(d0 in [0, 16])
   %0 = transformer.linear %x, %w : (tensor<?x256xbf16>, tensor<64x256xbf16>) -> tensor<?x64xbf16>
   exec.yield %0 : tensor<?x64xbf16>
 }
-exec.program @fused symbols(T in [0, 16]) {
+exec.program @fused symbols(T in [1, 16]) {
   %x = exec.input "x" on @cuda0 : !exec.buffer<[T, 256] x bf16>
   %w = exec.input "w" on @cuda0 : !exec.buffer<[64, 256] x bf16>
   %g = exec.get @g : !exec.buffer<[256] x f32>
@@ -94,7 +93,7 @@ exec.program @fused symbols(T in [0, 16]) {
   exec.output "y" %y : !exec.buffer<[T, 64] x bf16>
 }
 // Too many rows; a gain that is state; a layer norm; a gain in 16 bits; several readers.
-exec.program @not_fused symbols(T in [0, 16], U in [0, 17]) {
+exec.program @not_fused symbols(T in [1, 16], U in [1, 17]) {
   %x = exec.input "x" on @cuda0 : !exec.buffer<[T, 256] x bf16>
   %u = exec.input "u" on @cuda0 : !exec.buffer<[U, 256] x bf16>
   %w = exec.input "w" on @cuda0 : !exec.buffer<[64, 256] x bf16>
