@@ -179,6 +179,20 @@ struct EmitOptions {
   std::string dumpDirectory;
 };
 
+/// What a kernel would read before the launch in front of it has ended (programmatic dependent
+/// launch), if what writes that has ended by then.
+struct EarlyReads {
+  llvm::SmallVector<unsigned> inputs;
+  bool sizes = false; // that are device-resident
+  bool any() const { return sizes || !inputs.empty(); }
+};
+
+/// In a config: the kernel may read so (`read-early`).
+inline constexpr llvm::StringLiteral kReadsEarly = "reads_early";
+/// In a config: the kernel waits for the launch in front of it before the next may start, so that
+/// whatever runs behind it can count on all that was launched before it.
+inline constexpr llvm::StringLiteral kWaitsFirst = "waits_first";
+
 /// A way to make code for some kernels on one kind of target. Implementations are stateless.
 class KernelFamily {
 public:
@@ -198,6 +212,8 @@ public:
   /// Whether a body may begin with what makes its operands, which then are in no buffer: `fuse-norms`
   /// and `fuse-appends` ask `match` of the families that say so.
   virtual bool takesProducers() const { return false; }
+
+  virtual EarlyReads getEarlyReads(exec::KernelOp kernel) const { return {}; }
 
   /// Chooses for a kernel that `match` took. Doesn't change `kernel`. The error's code is
   /// Unsupported or Internal.

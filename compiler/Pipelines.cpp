@@ -49,6 +49,7 @@ const std::vector<std::string_view> &optionalPasses() {
     names.push_back("fuse-launches");       // of phase lower, for GPUs
     names.push_back("fuse-norms");          // of phase lower, for GPUs
     names.push_back("fuse-appends");        // of phase lower, for GPUs
+    names.push_back("read-early");          // of phase lower, for GPUs
     return names;
   }();
   return passes;
@@ -144,6 +145,9 @@ static void buildLower(OpPassManager &manager, const PipelineOptions &options) {
     manager.addPass(createMakeTuningPrograms());
   // Kernels are outlined and deduplicated by now, so each is decided on once.
   manager.addPass(createSelectKernels(select));
+  // Families say what their kernels would read early; a host has no kernels that overlap.
+  if (options.target.kind == "cuda" && options.runs("read-early"))
+    manager.addPass(createReadEarly());
 }
 
 static void buildPlan(OpPassManager &manager, const PipelineOptions &options) {

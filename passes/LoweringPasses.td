@@ -456,6 +456,40 @@ def SelectKernels : Pass<"select-kernels", "::mlir::ModuleOp"> {
 // plan
 //===----------------------------------------------------------------------===//
 
+def ReadEarly : Pass<"read-early", "::mlir::ModuleOp"> {
+  let summary = "Kernels read what was written long before while the launch in front still runs";
+  let description = [{
+    Before: kernels have families. On a GPU with programmatic dependent launch a kernel starts while those in front
+    of it run, and waits for them before it reads what they write. All let the next start at once, so when a kernel
+    starts, none that was launched before it need have ended.
+
+    After: a kernel whose family says that it would read inputs or device-resident sizes before that wait
+    (`getEarlyReads`) has `reads_early` in its config, if in each of its launches a launch between it and the last
+    step that writes them, of a kernel that has nothing to read early and with a grid that is never empty, has a
+    kernel with `waits_first` in its config: that one lets the next start behind its own wait only. Whatever runs
+    behind it follows all that was launched before it. Of the launches that could be that, the nearest to the
+    writer is taken, which one launch a program mostly is.
+
+    ```mlir
+    exec.launch @cu_seqlens … outs(%cu : …)
+    exec.read_size "T" from %cu[16]
+    exec.launch @token_indices …
+    exec.launch @linear sizes(T) …
+    exec.launch @attention … ins(%q, %kc, %vc, %cu, %table, %past : …) outs(%y : …)
+    ```
+    has afterwards
+    ```mlir
+    exec.kernel @token_indices … attributes {config = {waits_first}, …}
+    exec.kernel @linear … attributes {config = {…, reads_early}, family = "cuda.linear_few", …}
+    exec.kernel @attention … attributes {config = {…, reads_early}, family = "cuda.attention_decode", …}
+    ```
+
+    Each kernel that reads early is a passed remark, each that would and cannot a missed one. The pipeline runs it
+    for GPUs.
+  }];
+  let dependentDialects = ["::ingot::exec::ExecDialect"];
+}
+
 def PlanMemory : Pass<"plan-memory", "::mlir::ModuleOp"> {
   let summary = "Gives every buffer, weight, constant and state its address";
   let description = [{

@@ -107,17 +107,27 @@ std::string cuda::printSource(exec::KernelOp kernel, const codegen::TargetInfo &
   for (unsigned i = 0; i < stub.tensorMaps.size(); ++i)
     os << ", const __grid_constant__ ingot::TensorMap map" << i;
   os << ") {\n";
+  if (kernel.getConfig() && kernel.getConfig()->contains(codegen::kWaitsFirst))
+    os << "  ingot::ptx::wait_for_previous_grid();\n";
   if (!stub.waitsItself)
     os << "  ingot::ptx::allow_next_grid();\n";
   for (auto [buffer, bytes] : stub.fetchedAhead)
     os << "  ingot::fetch_ahead(" << bufferName(buffer) << ", " << bytes << ");\n";
   if (!stub.waitsItself)
     os << "  ingot::ptx::wait_for_previous_grid();\n";
+  if (stub.sizesEarly)
+    for (uint16_t i : stub.deviceSizes) {
+      std::string name = sizeName(kernel, i);
+      os << "  const ingot::i32 " << name << "_loaded = ingot::load_early_size(" << name
+         << "_address, " << name << "_most);\n";
+    }
   os << stub.prologue;
   for (uint16_t i : stub.deviceSizes) {
     std::string name = sizeName(kernel, i);
-    os << "  const ingot::i64 " << name << " = ingot::read_size(" << name << "_address, " << name
-       << "_most);\n";
+    os << "  const ingot::i64 " << name << " = ingot::"
+       << (stub.sizesEarly ? "early_size(" + name + "_loaded, "
+                           : "read_size(" + name + "_address, ")
+       << name << "_most);\n";
   }
   os << stub.body << "}\n";
   return text;

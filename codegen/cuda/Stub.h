@@ -43,6 +43,8 @@ struct Stub {
   bool waitsItself = false;
   /// Size parameters that may be device-resident: the wrapper reads them where an address is given.
   llvm::SmallVector<uint16_t> deviceSizes;
+  /// Nothing in flight writes them: they are read in front of the prologue.
+  bool sizesEarly = false;
   /// Tensor maps: parameters map0, map1, …
   std::vector<codegen::TensorMapCode> tensorMaps;
 };

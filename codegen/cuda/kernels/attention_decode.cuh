@@ -19,7 +19,11 @@
 // one that stores it; nobody reads it from the cache in this launch, so no block waits for
 // another's.
 //
-// Constants of a stub: as in attention.cuh, kPaged, kWidth a multiple of 8; those of
+// Where rows, lengths, the block table and the cache have been written before any grid in flight
+// (kReadsEarly, grid.cuh), a block's first keys and values are on their way before it waits for the
+// grid in front, which makes queries and new keys.
+//
+// Constants of a stub: as in attention.cuh, kPaged, kWidth a multiple of 8; kReadsEarly; those of
 // decode_append.cuh.
 #pragma once
 
@@ -306,7 +310,7 @@ INGOT_DEVICE void add_decode_values(DecodeState<Config, T> &state, float (&score
   for (int half = 0; half < Traits::kHalves; ++half)
 #pragma unroll
     for (int pair = 0; pair < 4; ++pair) {
-      float (&out)[4] = state.out[half * 4 + pair];
+      float(&out)[4] = state.out[half * 4 + pair];
 #pragma unroll
       for (int e = 0; e < 4; ++e)
         out[e] *= corrections[e % 2];
@@ -418,7 +422,8 @@ INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a,
   using Hooks = AttentionHooks<Config>;
   extern __shared__ __align__(128) unsigned char shared_bytes[];
   ptx::allow_next_grid();
-  ptx::wait_for_previous_grid();
+  if constexpr (!Config::kReadsEarly)
+    ptx::wait_for_previous_grid();
   static_assert(Traits::kSharedBytes <= Config::kSharedBytes, "the launch gives the shared memory");
   const u32 stage = ptx::shared_address(shared_bytes) + Traits::kQueryBytes +
                     threadIdx.x / kWarp * Traits::kStageBytes;
@@ -432,6 +437,9 @@ INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a,
   const int part = rank % share, leader = rank - part;
   const int teams = static_cast<int>(gridDim.x) / share;
   const int rounds = ceil_div(items, teams);
+  if constexpr (Config::kReadsEarly)
+    if (static_cast<int>(blockIdx.x) / share >= items)
+      ptx::wait_for_previous_grid(); // Others wait behind their first loads.
   for (int round = 0; round < rounds; ++round) {
     const int index = round * teams + static_cast<int>(blockIdx.x) / share;
     const bool present = index < items;
@@ -477,6 +485,11 @@ INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a,
       // Where a tile is, is looked up while the one before is multiplied.
       i32 found = find_decode_key<Config>(table, item, tile * Traits::kKeys);
       load_decode_keys<Config>(keys, a.k, found);
+      load_decode_values<Config>(values, a.v, found);
+      found = find_decode_key<Config>(table, item, (tile + step) * Traits::kKeys);
+      if constexpr (Config::kReadsEarly)
+        if (round == 0)
+          ptx::wait_for_previous_grid();
       DecodeQueries<Config, T> queries;
       queries.load(a, append, item, shared_bytes);
       // The warps go on with new keys where the tiles end; `step` is a power of two.
@@ -486,13 +499,13 @@ INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a,
         if (newKey < newLast)
           stage_new_key<Config>(a, append, item, newKey, stage);
       for (; tile < end; tile += step) {
-        load_decode_values<Config>(values, a.v, found);
-        found = find_decode_key<Config>(table, item, (tile + step) * Traits::kKeys);
         queries.wait();
         float scores[4];
         score_decode_keys<Config, T>(scores, queries, keys);
         load_decode_keys<Config>(keys, a.k, found);
         add_decode_values<Config, T>(state, scores, values, item, slopes, tile * Traits::kKeys);
+        load_decode_values<Config>(values, a.v, found);
+        found = find_decode_key<Config>(table, item, (tile + 2 * step) * Traits::kKeys);
       }
       if constexpr (Config::kAppend)
         for (; newKey < newLast; newKey += step) {

@@ -86,8 +86,8 @@ template <typename Config, typename T> struct FewRing {
       const int box = step * Traits::kWarps + static_cast<int>(threadIdx.x) / kWarp;
       const u32 barrier = barriers + stage * 8;
       ptx::arrive_expecting(barrier, Traits::kBoxBytes);
-      ptx::copy_tensor_2d(boxes + stage * Traits::kBoxBytes, map, box * Traits::kBoxK,
-                          tile * Config::kTileRows, barrier);
+      ptx::copy_tensor_2d_once(boxes + stage * Traits::kBoxBytes, map, box * Traits::kBoxK,
+                               tile * Config::kTileRows, barrier);
     }
     stage = stage + 1 == Config::kRingStages ? 0 : stage + 1;
     if (++step == Traits::kSteps) {
@@ -110,6 +110,18 @@ INGOT_DEVICE void few_multiply(float (&sums)[4], const uint4 &low, const uint4 &
   const u32 a1[4] = {low.z, high.z, low.w, high.w}, b1[2] = {w.z, w.w};
   ptx::mma_16x8x16<T>(sums, a0, b0);
   ptx::mma_16x8x16<T>(sums, a1, b1);
+}
+
+/// values += neighbouring sums in shared memory, 16 bytes at once where there are as many.
+template <int V> INGOT_DEVICE void add_values(float (&values)[V], const float *sums) {
+  constexpr int kStep = V % 4 == 0 ? 4 : 1;
+#pragma unroll
+  for (int e = 0; e < V; e += kStep) {
+    const auto pack = load_pack<float, kStep>(sums + e);
+#pragma unroll
+    for (int i = 0; i < kStep; ++i)
+      values[e + i] += pack[i];
+  }
 }
 
 template <typename Config, typename T, int TokenTiles, typename Epilogue>
@@ -217,11 +229,10 @@ INGOT_DEVICE void few_gemm(const T *x, i64 m, const Epilogue &epilogue, FewRing<
       if (row >= m || tile * kTileRows + column >= Config::kN)
         continue;
       float values[kVector] = {};
+      const float *sum = all + row * kTileRows + column;
 #pragma unroll
-      for (int part = 0; part < Traits::kWarps; ++part)
-#pragma unroll
-        for (int e = 0; e < kVector; ++e)
-          values[e] += all[(part * kTokens + row) * kTileRows + column + e];
+      for (int part = 0; part < Traits::kWarps; ++part, sum += kTokens * kTileRows)
+        add_values(values, sum);
       epilogue(static_cast<i64>(row), tile * kTileRows + column, values);
     }
   }

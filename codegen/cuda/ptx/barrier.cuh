@@ -54,6 +54,15 @@ INGOT_DEVICE void copy_tensor_2d(u32 shared, const TensorMap *map, i32 x, i32 y,
                "l"(map), "r"(x), "r"(y), "r"(barrier)
                : "memory");
 }
+/// The same of what nobody reads again soon: the first to leave L2, before what others wait for.
+INGOT_DEVICE void copy_tensor_2d_once(u32 shared, const TensorMap *map, i32 x, i32 y, u32 barrier) {
+  constexpr u64 kEvictFirst =
+      0x12f0000000000000; // what createpolicy makes of all bytes evict_first
+  asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes"
+               ".L2::cache_hint [%0], [%1, {%2, %3}], [%4], %5;" ::"r"(shared),
+               "l"(map), "r"(x), "r"(y), "r"(barrier), "l"(kEvictFirst)
+               : "memory");
+}
 /// The same to the same place in each block of the cluster that `blocks` has a bit for, whose
 /// barriers in `barrier`'s place count the bytes that come to each.
 INGOT_DEVICE void copy_tensor_2d_to(u16 blocks, u32 shared, const TensorMap *map, i32 x, i32 y,

@@ -6,7 +6,9 @@
 //
 // Kernels allow the next grid first and wait then: by the time a grid may go on, the ones behind it
 // are on the multiprocessors already. Since every thread of every grid waits for the one in front,
-// a grid that has waited follows all that were launched before it.
+// a grid that has waited follows all that were launched before it. Where a kernel waits first and
+// allows then (`waits_first`), every grid behind it follows all that were launched before it, from
+// its first instruction on.
 #pragma once
 
 #include "codegen/cuda/types.cuh"
@@ -57,6 +59,16 @@ INGOT_DEVICE i64 read_size(const i32 *address, i64 most) {
     size = min_of<i64>(*reinterpret_cast<const volatile i32 *>(address), most);
   }
   return min_of<i64>(max_of<i64>(size, 0), 0x7fffffff);
+}
+
+/// The same in two steps, where what wrote the size has ended before this grid started: the load is
+/// on its way while something else is done.
+INGOT_DEVICE i32 load_early_size(const i32 *address, i64 most) {
+  return address ? *reinterpret_cast<const volatile i32 *>(address)
+                 : static_cast<i32>(min_of<i64>(most, 0x7fffffff));
+}
+INGOT_DEVICE i64 early_size(i32 loaded, i64 most) {
+  return max_of<i64>(min_of<i64>(loaded, most), 0);
 }
 
 } // namespace ingot

@@ -86,6 +86,13 @@ Result<Selection> AttentionDecodeFamily::select(exec::KernelOp kernel,
   return selection;
 }
 
+EarlyReads AttentionDecodeFamily::getEarlyReads(exec::KernelOp kernel) const {
+  std::optional<AttentionAppend> append;
+  AttentionDesc desc = std::get<AttentionDesc>(describeAttention(kernel, &append));
+  // Where keys are, and those that are in the cache: new ones are operands of their own.
+  return {{*desc.cu, *desc.table, *desc.past, desc.k.buffer, desc.v.buffer}, false};
+}
+
 static void addAppendConstants(cuda::Stub &stub, const std::optional<AttentionAppend> &append) {
   auto number = [&](const char *name, int64_t value) {
     stub.constants.push_back({name, std::to_string(value)});
@@ -131,6 +138,8 @@ Result<Code> AttentionDecodeFamily::emit(ArrayRef<exec::KernelOp> kernels, const
     stub.constants.push_back({"int kCluster", std::to_string(kCluster)});
     std::string type = cuda::Printer::typeName(desc.elementType);
     addAppendConstants(stub, append);
+    stub.constants.push_back(
+        {"bool kReadsEarly", kernel.getConfig()->contains(kReadsEarly) ? "true" : "false"});
     stub.body = "  ingot::attention_decode<Config, " + type + ">(" +
                 printAttentionArguments(kernel, desc) +
                 (append ? ",\n      " + printAppend(desc, *append) : "") + ");\n";

@@ -14,6 +14,7 @@ public:
   llvm::StringRef getTargetKind() const override { return "cuda"; }
   bool takesProducers() const override { return true; }
   Match match(exec::KernelOp kernel, const TargetInfo &target) const override;
+  EarlyReads getEarlyReads(exec::KernelOp kernel) const override;
   Result<Selection> select(exec::KernelOp kernel, const SelectContext &context) const override;
   Result<Code> emit(llvm::ArrayRef<exec::KernelOp> kernels, const TargetInfo &target,
                     const EmitOptions &options) const override;

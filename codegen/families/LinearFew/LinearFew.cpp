@@ -100,8 +100,8 @@ static std::string whyNotNormed(const LinearDesc &desc, int64_t mostRows,
   if (!desc.norm->gainType.isF32())
     return "the norm's gain is not f32";
   if (mostRows > kMostNormedRows)
-    return "every block would normalize all of up to " + std::to_string(mostRows) +
-           " rows; past " + std::to_string(kMostNormedRows) + " a launch of the norm costs less";
+    return "every block would normalize all of up to " + std::to_string(mostRows) + " rows; past " +
+           std::to_string(kMostNormedRows) + " a launch of the norm costs less";
   uint32_t bytes = 0;
   for (const FewConfig &config : listConfigs(desc, mostRows, arch))
     bytes = std::max(bytes, config.sharedBytes);
@@ -184,6 +184,12 @@ Result<Selection> LinearFewFamily::select(exec::KernelOp kernel,
   return std::move(selections->front());
 }
 
+EarlyReads LinearFewFamily::getEarlyReads(exec::KernelOp) const {
+  EarlyReads reads;
+  reads.sizes = true; // without them no token can be asked for
+  return reads;
+}
+
 Result<Code> LinearFewFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetInfo &target,
                                    const EmitOptions &options) const {
   std::vector<cuda::Stub> stubs;
@@ -232,6 +238,7 @@ Result<Code> LinearFewFamily::emit(ArrayRef<exec::KernelOp> kernels, const Targe
     map.strides = {exec::SizeAttr::get(context, desc.k * 2)};
     map.box = {64, uint32_t(config("tile_rows"))};
     stub.tensorMaps = {map};
+    stub.sizesEarly = kernel.getConfig()->contains(kReadsEarly);
     stub.prologue = "  ingot::FewRing<Config, " + element + "> ring(&map0" +
                     (desc.norm ? ", " + cuda::bufferName(desc.norm->gains) : "") + ");\n";
     stub.body = "  ingot::linear_few<Config, " + element + ">(" + cuda::bufferName(desc.x) +

@@ -13,6 +13,7 @@ public:
   llvm::StringRef getTargetKind() const override { return "cuda"; }
   bool takesProducers() const override { return true; }
   Match match(exec::KernelOp kernel, const TargetInfo &target) const override;
+  EarlyReads getEarlyReads(exec::KernelOp kernel) const override;
   Result<Selection> select(exec::KernelOp kernel, const SelectContext &context) const override;
   Result<std::vector<Selection>> candidates(exec::KernelOp kernel,
                                             const SelectContext &context) const override;
