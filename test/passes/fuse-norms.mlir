@@ -39,7 +39,6 @@
 // OLDER: exec.launch @rms_norm
 // OLDER: exec.launch @linear
 // SELECT: exec.kernel @rms_norm_linear
-// SELECT-SAME: norm_group = 32
 // SELECT-SAME: description = "rms_norm, linear, M=d0 N=64 K=256, bf16; {{.*}}; every block normalizes the rows as it reads them
 // SELECT-SAME: family = "cuda.linear_few"
 

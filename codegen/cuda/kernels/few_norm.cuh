@@ -1,15 +1,15 @@
-// few_norm.cuh - RMSNorm in front of linear_few.cuh: tokens are normalized as they are read.
+// few_norm.cuh - RMSNorm in front of linear_few.cuh: (x g) W^T / rms(x).
 //
-// Every block takes the sums of squares of all rows itself, behind the wait for the kernel in front
-// (its boxes of W are on their way by then), and a lane multiplies what it read of a token by the
-// row's factor and by the gains. The gains are in shared memory from before that wait on: they are
-// a weight. Nothing is stored between the norm and the product.
+// A row's factor is the same for all that it is multiplied with, so the sums take it: tokens are
+// multiplied with the gains alone as they are read, and each warp adds the squares of its part of K
+// on the way. So nothing waits for a row's squares, and nothing reads it twice. The gains are in
+// shared memory from before the wait for the kernel in front on: they are a weight.
 //
-// The result is bit for bit that of the norm as a kernel of its own (codegen/families/Generated):
-// kNormGroup virtual threads add the squares of a row's vectors of 8, in turn, then the lanes of a
-// virtual warp are added as a tree and its warps in order; the normalized element is rounded once.
+// An element times its gain is rounded once, as the normalized element would be: the error is the
+// same, the bits are not. It must not overflow before the factor: for bf16, whose range is that of
+// f32.
 //
-// Constants of a stub: kNormGroup, the threads of a row in that kernel, 0 without a norm; kNormEps.
+// Constants of a stub: kNorm, kNormEps.
 #pragma once
 
 #include "codegen/cuda/mma/fragments.cuh"
@@ -19,88 +19,56 @@
 namespace ingot {
 
 template <typename Config> struct FewNormTraits {
-  static constexpr bool kAny = Config::kNormGroup > 0;
-  static constexpr int kVector = 8, kVectors = Config::kK / kVector;
-  static constexpr int kParts = kAny ? Config::kNormGroup / kWarp : 0; // virtual warps of a row
+  static constexpr bool kAny = Config::kNorm;
+  static constexpr int kWarps = Config::kThreads / kWarp, kTokens = Config::kTokenTiles * 16;
   /// Behind the rings, barriers and sums of the linear layer: gains [K], sums of squares
-  /// [row][part].
+  /// [warp][token].
   static constexpr int kGainBytes = kAny ? Config::kK * int(sizeof(float)) : 0;
   static constexpr int kSharedBytes =
-      kGainBytes + Config::kTokenTiles * 16 * kParts * int(sizeof(float));
-  static_assert(Config::kNormGroup % kWarp == 0, "a row of the norm has whole warps");
-  static_assert(!kAny || Config::kK % kVector == 0, "rows are whole vectors");
+      kGainBytes + (kAny ? kWarps * kTokens * int(sizeof(float)) : 0);
+  static_assert(!kAny || Config::kK % 8 == 0, "rows are whole vectors");
 };
 
-/// The gains are on their way to `gains` in shared memory.
+/// The gains are in `shared` when all threads have been here.
 template <typename Config> INGOT_DEVICE void fetch_gains(u32 shared, const float *gains) {
   for (int i = threadIdx.x * 4; i < Config::kK; i += Config::kThreads * 4)
     ptx::copy_async_16(shared + i * int(sizeof(float)), gains + i, true);
   ptx::commit_copies();
-}
-
-/// The sums of squares of every part of the m rows of x; gains and sums are there for all threads
-/// then.
-template <typename Config, typename T>
-INGOT_DEVICE void add_squares(const T *x, i64 m, float *squares) {
-  using Traits = FewNormTraits<Config>;
-  constexpr int kWarps = Config::kThreads / kWarp, kAtOnce = 4;
-  const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
-  const int units = static_cast<int>(m) * Traits::kParts;
-  for (int first = warp; first < units; first += kWarps * kAtOnce) {
-    float sums[kAtOnce] = {};
-#pragma unroll
-    for (int start = 0; start < Traits::kVectors; start += Config::kNormGroup) {
-      Pack<T, 8> packs[kAtOnce];
-#pragma unroll
-      for (int i = 0; i < kAtOnce; ++i) {
-        const int unit = first + i * kWarps;
-        const int vector = start + unit % Traits::kParts * kWarp + lane;
-        packs[i] = load_pack_if<T, 8>(unit < units && vector < Traits::kVectors,
-                                      x + i64(unit / Traits::kParts) * Config::kRowStride +
-                                          vector * Traits::kVector);
-      }
-#pragma unroll
-      for (int i = 0; i < kAtOnce; ++i)
-#pragma unroll
-        for (int e = 0; e < Traits::kVector; ++e)
-          sums[i] = fmaf(float(packs[i][e]), float(packs[i][e]), sums[i]);
-    }
-#pragma unroll
-    for (int i = 0; i < kAtOnce; ++i)
-      sums[i] = reduce_lanes<Sum>(sums[i]);
-    if (lane == 0)
-#pragma unroll
-      for (int i = 0; i < kAtOnce; ++i)
-        if (first + i * kWarps < units)
-          squares[first + i * kWarps] = sums[i];
-  }
   ptx::wait_copies<0>();
   __syncthreads();
 }
 
-/// 1 / sqrt(mean of squares + eps) of `row`, 0 past the last.
-template <typename Config> INGOT_DEVICE float norm_factor(const float *squares, int row, i64 m) {
-  using Traits = FewNormTraits<Config>;
-  if (row >= m)
-    return 0;
-  float sum = squares[row * Traits::kParts];
-#pragma unroll
-  for (int part = 1; part < Traits::kParts; ++part)
-    sum += squares[row * Traits::kParts + part];
-  return 1.0f / sqrtf(sum / static_cast<float>(Config::kK) + Config::kNormEps);
-}
-
-/// Eight neighbouring elements, normalized.
+/// Eight neighbouring elements times their gains; their squares are added to `squares`.
 template <typename T>
-INGOT_DEVICE uint4 normalize_8(const uint4 &x, float factor, const float4 &low,
-                               const float4 &high) {
+INGOT_DEVICE uint4 take_gains(const uint4 &x, const float4 &low, const float4 &high,
+                              float &squares) {
   auto pair = [&](u32 word, float first, float second) {
     float a, b;
     unpack_pair<T>(word, a, b);
-    return pack_pair<T>(a * factor * first, b * factor * second);
+    squares = fmaf(b, b, fmaf(a, a, squares));
+    return pack_pair<T>(a * first, b * second);
   };
   return make_uint4(pair(x.x, low.x, low.y), pair(x.y, low.z, low.w), pair(x.z, high.x, high.y),
                     pair(x.w, high.z, high.w));
+}
+
+/// What a quad has of the squares of row `row`, and the same warp's of the others, for all.
+template <typename Config>
+INGOT_DEVICE void store_squares(float *all, int row, float squares) {
+  squares += __shfl_xor_sync(kAllLanes, squares, 1);
+  squares += __shfl_xor_sync(kAllLanes, squares, 2);
+  if (threadIdx.x % 4 == 0)
+    all[threadIdx.x / kWarp * FewNormTraits<Config>::kTokens + row] = squares;
+}
+
+/// 1 / sqrt(mean of squares + eps) of `row`.
+template <typename Config> INGOT_DEVICE float norm_factor(const float *all, int row) {
+  using Traits = FewNormTraits<Config>;
+  float sum = 0;
+#pragma unroll
+  for (int warp = 0; warp < Traits::kWarps; ++warp)
+    sum += all[warp * Traits::kTokens + row];
+  return 1.0f / sqrtf(sum / static_cast<float>(Config::kK) + Config::kNormEps);
 }
 
 } // namespace ingot

@@ -152,27 +152,21 @@ INGOT_DEVICE void few_gemm(const T *x, i64 m, const Epilogue &epilogue, FewRing<
   // One tile of tokens is on its way while the box before is multiplied; more take the registers.
   FewTokens ahead;
   fetch(ahead, 0, 0);
-  [[maybe_unused]] float factors[TokenTiles][2];
-  if constexpr (kNorm) {
-    float *squares =
-        reinterpret_cast<float *>(base + Traits::kNormPlace + FewNormTraits<Config>::kGainBytes);
-    add_squares<Config, T>(x, m, squares);
-#pragma unroll
-    for (int t = 0; t < TokenTiles; ++t)
-#pragma unroll
-      for (int half = 0; half < 2; ++half)
-        factors[t][half] = norm_factor<Config>(squares, t * 16 + half * 8 + g, m);
-  }
-  // What `fetch` read becomes what the norm makes of it; past K both factors are zeros.
-  [[maybe_unused]] auto normalize = [&](FewTokens &tokens, int tokenTile, int step) {
+  // Of what this lane reads of each row, while it reads it for the first time.
+  [[maybe_unused]] float squares[TokenTiles][2] = {};
+  [[maybe_unused]] float *allSquares =
+      reinterpret_cast<float *>(base + Traits::kNormPlace + FewNormTraits<Config>::kGainBytes);
+  // What `fetch` read, times the gains. Past K it is zeros.
+  [[maybe_unused]] auto takeGains = [&](FewTokens &tokens, int tokenTile, int step) {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       const int k = (step * Traits::kWarps + warp) * Traits::kBoxK + c * 16 + half * 8;
       const float4 *gain = reinterpret_cast<const float4 *>(gains + (k < Config::kK ? k : 0));
       const float4 low = gain[0], high = gain[1];
-      tokens.low[half] = normalize_8<T>(tokens.low[half], factors[tokenTile][0], low, high);
+      float (&sums)[2] = squares[tokenTile];
+      tokens.low[half] = take_gains<T>(tokens.low[half], low, high, sums[0]);
       if (m > tokenTile * 16 + 8)
-        tokens.high[half] = normalize_8<T>(tokens.high[half], factors[tokenTile][1], low, high);
+        tokens.high[half] = take_gains<T>(tokens.high[half], low, high, sums[1]);
     }
   };
   int stage = 0;
@@ -184,7 +178,7 @@ INGOT_DEVICE void few_gemm(const T *x, i64 m, const Epilogue &epilogue, FewRing<
       FewTokens tokens = ahead;
       fetch(ahead, 0, step + 1 == Traits::kSteps ? 0 : step + 1);
       if constexpr (kNorm)
-        normalize(tokens, 0, step);
+        takeGains(tokens, 0, step);
       ptx::wait_barrier(ring.barriers + stage * 8, phase);
       const u32 box = ring.boxes + stage * Traits::kBoxBytes + g * Traits::kRowBytes;
 #pragma unroll
@@ -192,7 +186,7 @@ INGOT_DEVICE void few_gemm(const T *x, i64 m, const Epilogue &epilogue, FewRing<
         if (t > 0) {
           fetch(tokens, t, step);
           if constexpr (kNorm)
-            normalize(tokens, t, step);
+            takeGains(tokens, t, step);
         }
 #pragma unroll
         for (int part = 0; part < Traits::kParts; ++part)
@@ -211,6 +205,13 @@ INGOT_DEVICE void few_gemm(const T *x, i64 m, const Epilogue &epilogue, FewRing<
       }
     }
     __syncthreads(); // The sums of the tile before have been read.
+    if constexpr (kNorm)
+      if (tile == static_cast<int>(blockIdx.x))
+#pragma unroll
+        for (int t = 0; t < TokenTiles; ++t)
+#pragma unroll
+          for (int half = 0; half < 2; ++half)
+            store_squares<Config>(allSquares, t * 16 + half * 8 + g, squares[t][half]);
     float *mine = all + warp * kTokens * kTileRows;
 #pragma unroll
     for (int t = 0; t < TokenTiles; ++t)
@@ -233,6 +234,12 @@ INGOT_DEVICE void few_gemm(const T *x, i64 m, const Epilogue &epilogue, FewRing<
 #pragma unroll
       for (int part = 0; part < Traits::kWarps; ++part, sum += kTokens * kTileRows)
         add_values(values, sum);
+      if constexpr (kNorm) {
+        const float factor = norm_factor<Config>(allSquares, row);
+#pragma unroll
+        for (float &value : values)
+          value *= factor;
+      }
       epilogue(static_cast<i64>(row), tile * kTileRows + column, values);
     }
   }

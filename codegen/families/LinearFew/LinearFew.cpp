@@ -21,7 +21,6 @@ struct FewConfig {
   int tileRows = 32;
   int ringStages = 3;
   int tokenTiles = 1;
-  unsigned normGroup = 0; // threads of a row in the norm's own kernel; 0: no norm
   uint32_t sharedBytes = 0;
 };
 
@@ -82,9 +81,8 @@ static std::vector<FewConfig> listConfigs(const LinearDesc &desc, int64_t mostRo
     config.sharedBytes = 1024 + warps * config.ringStages * (box + 8) +
                          warps * config.tokenTiles * 16 * config.tileRows * 4;
     if (desc.norm) {
-      config.normGroup = chooseRowThreads(desc.k / 8);
-      // Gains, and the sums of squares of every warp of a row.
-      config.sharedBytes += desc.k * 4 + config.tokenTiles * 16 * (config.normGroup / 32) * 4;
+      // Gains, and what every warp has of a token's sum of squares.
+      config.sharedBytes += desc.k * 4 + warps * config.tokenTiles * 16 * 4;
     }
     // So much that no two blocks of these kernels share a multiprocessor: the next kernel's would
     // take places beside this one's and leave others empty.
@@ -99,6 +97,8 @@ static std::string whyNotNormed(const LinearDesc &desc, int64_t mostRows,
                                 const cuda::ArchInfo &arch) {
   if (!desc.norm->gainType.isF32())
     return "the norm's gain is not f32";
+  if (!desc.elementType.isBF16())
+    return "an f16 token times the gain may overflow: its factor is for the sums";
   if (mostRows > kMostNormedRows)
     return "every block would normalize all of up to " + std::to_string(mostRows) + " rows; past " +
            std::to_string(kMostNormedRows) + " a launch of the norm costs less";
@@ -148,12 +148,12 @@ static Selection makeSelection(exec::KernelOp kernel, const LinearDesc &desc, in
   selection.config.attributes = builder.getDictionaryAttr(
       {number("threads", config.threads), number("tile_rows", config.tileRows),
        number("ring_stages", config.ringStages), number("token_tiles", config.tokenTiles),
-       number("norm_group", config.normGroup), number("shared", config.sharedBytes)});
+       number("shared", config.sharedBytes)});
   selection.config.text = "tiles of " + std::to_string(config.tileRows) + " rows of W, " +
                           std::to_string(config.ringStages) +
                           " boxes a warp on their way: the weight's bytes are the time";
   if (desc.norm)
-    selection.config.text += "; every block normalizes the rows as it reads them, behind its boxes";
+    selection.config.text += "; the norm's factors are for the sums, gains are taken as tokens are read";
   if (desc.gated)
     selection.weightLayouts.push_back(interleaveGate(kernel, desc));
   exec::SizeAttr one = exec::SizeAttr::get(kernel.getContext(), 1);
@@ -224,7 +224,7 @@ Result<Code> LinearFewFamily::emit(ArrayRef<exec::KernelOp> kernels, const Targe
                       {"int kRingStages", std::to_string(config("ring_stages"))},
                       {"int kTokenTiles", std::to_string(config("token_tiles"))},
                       {"int kEpilogueVector", std::to_string(functor.values)},
-                      {"int kNormGroup", std::to_string(config("norm_group"))},
+                      {"bool kNorm", desc.norm ? "true" : "false"},
                       {"float kNormEps", cuda::printFloat(desc.norm ? desc.norm->eps : 0)},
                       {"int kSharedBytes", std::to_string(config("shared"))}};
     stub.declarations = functor.declaration;
