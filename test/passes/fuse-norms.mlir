@@ -39,7 +39,7 @@
 // OLDER: exec.launch @rms_norm
 // OLDER: exec.launch @linear
 // SELECT: exec.kernel @rms_norm_linear
-// SELECT-SAME: description = "rms_norm, linear, M=d0 N=64 K=256, bf16; {{.*}}; every block normalizes the rows as it reads them
+// SELECT-SAME: description = "rms_norm, linear, M=d0 N=64 K=256, bf16; {{.*}}; the norm's factors are for the sums
 // SELECT-SAME: family = "cuda.linear_few"
 
 exec.target @cuda kind("cuda") arch("sm_90a")
