@@ -25,8 +25,8 @@ struct FewConfig {
 };
 
 constexpr int64_t kMostRows = 64;
-/// Every block normalizes all rows: of K = 4096 and 16 rows it reads 128 KB of L2 for the factors,
-/// 2 us of its 38 bytes a clock, which is what a launch of the norm costs.
+/// Every block takes the gains of all rows for each of its tiles: measured to cost less than a launch
+/// of the norm up to here.
 constexpr int64_t kMostNormedRows = 16;
 /// Bytes of W that a block has on their way: what half a multiprocessor has room for.
 constexpr int kRingBytes = 98304;
@@ -100,8 +100,9 @@ static std::string whyNotNormed(const LinearDesc &desc, int64_t mostRows,
   if (!desc.elementType.isBF16())
     return "an f16 token times the gain may overflow: its factor is for the sums";
   if (mostRows > kMostNormedRows)
-    return "every block would normalize all of up to " + std::to_string(mostRows) + " rows; past " +
-           std::to_string(kMostNormedRows) + " a launch of the norm costs less";
+    return "every block would take the gains of up to " + std::to_string(mostRows) +
+           " rows; that is known to cost less than a launch up to " +
+           std::to_string(kMostNormedRows);
   uint32_t bytes = 0;
   for (const FewConfig &config : listConfigs(desc, mostRows, arch))
     bytes = std::max(bytes, config.sharedBytes);
