@@ -25,8 +25,8 @@ struct FewConfig {
 };
 
 constexpr int64_t kMostRows = 64;
-/// Every block takes the gains of all rows for each of its tiles: measured to cost less than a launch
-/// of the norm up to here.
+/// Every block takes the gains of all rows for each of its tiles: measured to cost less than a
+/// launch of the norm up to here.
 constexpr int64_t kMostNormedRows = 16;
 /// Bytes of W that a block has on their way: what half a multiprocessor has room for.
 constexpr int kRingBytes = 98304;
@@ -154,7 +154,8 @@ static Selection makeSelection(exec::KernelOp kernel, const LinearDesc &desc, in
                           std::to_string(config.ringStages) +
                           " boxes a warp on their way: the weight's bytes are the time";
   if (desc.norm)
-    selection.config.text += "; the norm's factors are for the sums, gains are taken as tokens are read";
+    selection.config.text +=
+        "; the norm's factors are for the sums, gains are taken as tokens are read";
   if (desc.gated)
     selection.weightLayouts.push_back(interleaveGate(kernel, desc));
   exec::SizeAttr one = exec::SizeAttr::get(kernel.getContext(), 1);
