@@ -10,6 +10,7 @@
 #include "dialects/Transformer/TransformerOps.h"
 #include "passes/FusionUtils.h"
 #include "passes/KernelMerge.h"
+#include "passes/Producers.h"
 
 #include "llvm/ADT/SetVector.h"
 
@@ -50,6 +51,9 @@ public:
 
 private:
   void fuse(exec::ProgramOp program);
+  /// Has `launch` look up itself what one in front of it looks up for it alone; returns the launch
+  /// of both, or none.
+  exec::LaunchOp joinLookup(exec::LaunchOp launch);
   /// Moves `launch` into one in front of it, if it can be.
   void fuseIntoEarlier(exec::LaunchOp launch);
   /// Makes one launch of both, in place of the earlier one; returns a reason if it can't.
@@ -176,6 +180,27 @@ static PassedValue findPassed(exec::LaunchOp earlier, exec::LaunchOp later,
   return passed;
 }
 
+/// Whether `kernel` does nothing but look up rows of tables and what is element by element: to look
+/// a row up again costs what it costs to read it from a buffer.
+static bool isLookup(exec::KernelOp kernel) {
+  return kernel && kernel.getNumOutputs() == 1 && !kernel.getOwnOutputs().empty() &&
+         codegen::hasAnyOp<transformer::EmbeddingOp>(kernel) &&
+         llvm::all_of(kernel.getBody().front().without_terminator(), [](Operation &op) {
+           return isa<transformer::EmbeddingOp>(op) || op.hasTrait<OpTrait::Elementwise>() ||
+                  op.hasTrait<OpTrait::ConstantLike>();
+         });
+}
+
+/// Whether `kernel` reads every element of its input at most as often as a norm, whose threads
+/// keep it.
+static bool readsRows(exec::KernelOp kernel, unsigned input) {
+  return llvm::all_of(kernel.getBody().getArgument(input).getUsers(), [](Operation *user) {
+    return user->hasTrait<OpTrait::Elementwise>() ||
+           isa<ShapedDimOpInterface, transformer::RmsNormOp, transformer::LayerNormOp,
+               transformer::AddRmsNormOp, transformer::AddLayerNormOp>(user);
+  });
+}
+
 bool LaunchFuser::provideAhead(exec::LaunchOp launch, Operation *place, Value except) {
   SmallVector<Operation *> needed;
   // Operands first; what is in front of `place` is there already.
@@ -232,6 +257,33 @@ std::string LaunchFuser::tryMerge(exec::LaunchOp earlier, exec::LaunchOp later) 
   return {};
 }
 
+exec::LaunchOp LaunchFuser::joinLookup(exec::LaunchOp launch) {
+  exec::KernelOp kernel = getKernel(launch);
+  for (auto [i, input] : llvm::enumerate(launch.getIns())) {
+    exec::LaunchOp lookup;
+    bool alone = isa_and_nonnull<exec::BufferOp>(input.getDefiningOp()) && readsRows(kernel, i);
+    for (OpOperand &use : input.getUses()) {
+      auto user = dyn_cast<exec::LaunchOp>(use.getOwner());
+      if (user && user != launch && !lookup && llvm::is_contained(user.getOuts(), input))
+        lookup = user;
+      else
+        alone &= user == launch;
+    }
+    if (!alone || !lookup || lookup->getBlock() != launch->getBlock() ||
+        !isLookup(getKernel(lookup)) || !sharesLaunches(kernel) || changesBetween(lookup, launch))
+      continue;
+    FailureOr<MergedLaunch> merged = merger.merge(lookup, launch, input);
+    if (failed(merged) || !sharesLaunches(merged->kernel))
+      continue;
+    remarkFused(launch.getLoc(), kCategory,
+                nameBody(kernel) + " does " + nameBody(getKernel(lookup)) + " itself");
+    exec::LaunchOp both = merger.launch(*merged, lookup, launch, launch);
+    input.getDefiningOp()->erase();
+    return both;
+  }
+  return {};
+}
+
 void LaunchFuser::fuseIntoEarlier(exec::LaunchOp launch) {
   exec::KernelOp kernel = getKernel(launch);
   if (!sharesLaunches(kernel))
@@ -272,6 +324,9 @@ void LaunchFuser::fuseIntoEarlier(exec::LaunchOp launch) {
 }
 
 void LaunchFuser::fuse(exec::ProgramOp program) {
+  for (exec::LaunchOp launch : llvm::to_vector(program.getBody().getOps<exec::LaunchOp>()))
+    while (launch)
+      launch = joinLookup(launch);
   for (exec::LaunchOp launch : llvm::to_vector(program.getBody().getOps<exec::LaunchOp>()))
     fuseIntoEarlier(launch);
 }

@@ -160,12 +160,14 @@ void ingot::eraseUnlaunched(ModuleOp module, SymbolTable &symbols) {
       symbols.erase(kernel);
 }
 
-void KernelMerger::launch(const MergedLaunch &merged, exec::LaunchOp earlier, exec::LaunchOp later,
-                          exec::LaunchOp place) {
+exec::LaunchOp KernelMerger::launch(const MergedLaunch &merged, exec::LaunchOp earlier,
+                                    exec::LaunchOp later, exec::LaunchOp place) {
   OpBuilder builder(place);
-  exec::LaunchOp::create(builder, place.getLoc(),
-                         FlatSymbolRefAttr::get(exec::KernelOp(merged.kernel).getSymNameAttr()),
-                         builder.getArrayAttr(merged.sizes), ArrayAttr(), merged.ins, merged.outs);
+  auto launch = exec::LaunchOp::create(
+      builder, place.getLoc(),
+      FlatSymbolRefAttr::get(exec::KernelOp(merged.kernel).getSymNameAttr()),
+      builder.getArrayAttr(merged.sizes), ArrayAttr(), merged.ins, merged.outs);
   earlier.erase();
   later.erase();
+  return launch;
 }

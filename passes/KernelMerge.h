@@ -31,9 +31,9 @@ public:
   /// the body. Inputs of both that `earlier` updates are for `later` what they are then.
   mlir::FailureOr<MergedLaunch> merge(exec::LaunchOp earlier, exec::LaunchOp later,
                                       mlir::Value passed);
-  /// Launches it in place of both, where `place` is.
-  void launch(const MergedLaunch &merged, exec::LaunchOp earlier, exec::LaunchOp later,
-              exec::LaunchOp place);
+  /// Launches it in place of both, where `place` is, and returns that launch.
+  exec::LaunchOp launch(const MergedLaunch &merged, exec::LaunchOp earlier, exec::LaunchOp later,
+                        exec::LaunchOp place);
 
 private:
   mlir::SymbolTable &symbols;

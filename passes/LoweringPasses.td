@@ -296,6 +296,11 @@ def FuseLaunches : Pass<"fuse-launches", "::mlir::ModuleOp"> {
     * all families that would take them, on every architecture of `alternatives`, are such families, and take
       the merged kernel, too; it is made of six kernels at most.
 
+    Before that, rows of tables that are looked up, and added up, for one such launch alone are looked up by it: by a
+    norm or by what works element by element. To look a row up costs what it costs to read it from a buffer, so that
+    nothing is lost where the rows are read in several passes; the buffer's writing and reading are gone. So the
+    three embeddings and the first norm of an encoder are one launch.
+
     Each is a passed remark at the later launch; an append that reads or overwrites what such a launch in front
     of it makes, but can't join it, is a missed one that says why. Called `fuse-launches` in `--disable`. The
     pipeline runs it for GPUs.
