@@ -60,6 +60,7 @@ struct RowPlan {
 struct PrintedCosts {
   unsigned uncoalescedLoads = 0; // in loops, at addresses that neighbouring threads don't share
   unsigned serialReductions = 0;
+  int64_t serialTerms = 0; // of an element's serial reductions; INT64_MAX where that is not known
   unsigned rowReductions = 0;
 };
 

@@ -497,6 +497,14 @@ Scalar Printer::cooperativeReduction(Instance &instance, unsigned result, Operat
 
 Scalar Printer::serialReduction(Instance &instance, unsigned result) {
   ++costs.serialReductions;
+  int64_t terms = 1;
+  for (const std::string &extent : instance.reductionExtents)
+    if (int64_t known; StringRef(extent).getAsInteger(10, known))
+      terms = INT64_MAX;
+    else
+      terms = llvm::MulOverflow(terms, known, terms) ? INT64_MAX : terms;
+  if (llvm::AddOverflow(costs.serialTerms, terms, costs.serialTerms))
+    costs.serialTerms = INT64_MAX;
   linalg::GenericOp op = instance.op;
   SmallVector<const Scalar *> bound;
   for (const Index &index : instance.loops)

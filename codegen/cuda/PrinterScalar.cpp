@@ -418,6 +418,7 @@ Scalar Printer::evaluateFor(Operation *op, unsigned result, Instance *instance) 
   if (!instance)
     return fail("a loop outside of an operation on tensors has no form");
   ++costs.serialReductions;
+  costs.serialTerms = INT64_MAX;
   CodeBlock *home = current, *beforeBarrier = barrier;
   Scalar lower = evaluate(loop.getLowerBound(), instance);
   Scalar upper = evaluate(loop.getUpperBound(), instance);

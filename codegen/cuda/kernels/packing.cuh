@@ -75,16 +75,17 @@ INGOT_DEVICE void cu_seqlens(const i8 *mask, i32 *out, i64 entries, i64 rows, i6
   i32 before = 0;
   for (i64 first = 0; first < entries; first += Config::kThreads) {
     __syncthreads(); // The counts of the round before this one have been read.
-    for (int i = threadIdx.x / kWarp; i < Config::kThreads; i += kWarps) {
+    const int present = static_cast<int>(min_of<i64>(entries - first, Config::kThreads));
+#pragma unroll 4
+    for (int i = threadIdx.x / kWarp; i < present; i += kWarps) {
       // Row n - 1 is what entry n adds.
       const i64 row = first + i - 1;
-      const i32 count =
-          row >= 0 && row < rows && row < entries - 1 ? count_row(mask + row * width, width) : 0;
+      const i32 count = row >= 0 && row < rows ? count_row(mask + row * width, width) : 0;
       if (threadIdx.x % kWarp == 0)
         counts[i] = count;
     }
     __syncthreads();
-    const i32 own = counts[threadIdx.x];
+    const i32 own = static_cast<int>(threadIdx.x) < present ? counts[threadIdx.x] : 0;
     i32 total;
     const i32 sum = before + scan_block<Config::kThreads>(own, total) + own;
     if (first + threadIdx.x < entries)

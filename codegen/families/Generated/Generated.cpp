@@ -28,6 +28,10 @@ constexpr unsigned kElementThreads = 256;
 constexpr int64_t kWarpVectorsPerLane = 4;
 constexpr unsigned kWarpRowThreads = 128;
 constexpr unsigned kMostRowThreads = 512;
+/// Terms that a thread adds up by itself, where all threads read the same ones.
+constexpr int64_t kMostSharedTerms = 512;
+/// Warps that a multiprocessor has at once.
+constexpr int64_t kResidentWarps = 64;
 
 } // namespace
 
@@ -118,7 +122,20 @@ static Result<std::unique_ptr<cuda::KernelFunction>> preparePart(const KernelPar
   return function;
 }
 
-static Result<Plan> makePlan(exec::KernelOp kernel, const cuda::KernelFunction &function) {
+/// Whether the output has so many elements that to give each a warp takes several times the warps
+/// that there are at once.
+static bool hasManyElements(exec::KernelOp kernel, const cuda::ArchInfo &arch) {
+  if (kernel.getOwnOutputs().empty())
+    return false;
+  exec::SizeAttr count =
+      exec::countElements(kernel.getContext(),
+                          kernel.getOutputType(kernel.getOwnOutputs().front()).getShape());
+  exec::SizeBounds bounds = exec::SizeBounds::get(kernel.getSizes());
+  return count && bounds.maximum(count).value_or(0) > 4 * kResidentWarps * arch.multiprocessors;
+}
+
+static Result<Plan> makePlan(exec::KernelOp kernel, const cuda::KernelFunction &function,
+                             const cuda::ArchInfo &arch) {
   RankedTensorType root = getRootType(function);
   if (!root)
     return Status(ExitCode::Unsupported, "it has no outputs");
@@ -152,6 +169,10 @@ static Result<Plan> makePlan(exec::KernelOp kernel, const cuda::KernelFunction &
       best = plan;
       bestScore = score;
     }
+    // Few terms that all threads read together cost a thread less than a warp's taking part.
+    if (!rowDims && costs->uncoalescedLoads == 0 && costs->serialTerms <= kMostSharedTerms &&
+        hasManyElements(kernel, arch))
+      break;
   }
   // A serial loop a lane would keep neighbouring threads from reading neighbouring elements.
   if (best->costs.serialReductions == 0)
@@ -265,7 +286,7 @@ Result<Selection> GeneratedFamily::select(exec::KernelOp kernel,
     Result<std::unique_ptr<cuda::KernelFunction>> function = preparePart(part);
     if (!function.ok())
       return function.status();
-    Result<Plan> plan = makePlan(part.kernel.get(), **function);
+    Result<Plan> plan = makePlan(part.kernel.get(), **function, *arch);
     if (!plan.ok())
       return plan.status();
     functions.push_back(std::move(*function));
