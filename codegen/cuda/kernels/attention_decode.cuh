@@ -521,6 +521,8 @@ INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a,
           item.last = newKey + 1;
           add_decode_values<Config, T>(state, scores, values, item, slopes, newKey);
         }
+      // A warp without keys has not waited; the copies of its next item go to the same place.
+      queries.wait();
       store_decode_state<Config, T>(state, sums + warp * Traits::kWarpFloats);
     }
     __syncthreads();
