@@ -3,8 +3,7 @@
 
 #include "dialects/Transformer/TransformerOps.h"
 #include "passes/FusionUtils.h"
-#include "passes/KernelMerge.h"
-#include "passes/Producers.h"
+#include "passes/ProducerFusion.h"
 
 namespace ingot {
 #define GEN_PASS_DEF_FUSEAPPENDS
@@ -17,36 +16,11 @@ using namespace ingot;
 static constexpr llvm::StringLiteral kCategory = "fuse-appends";
 
 namespace {
-
-class AppendFuser {
-public:
-  AppendFuser(ModuleOp module, ArrayRef<std::string> alternatives)
-      : module(module), symbols(module), merger(symbols), producers(symbols, alternatives) {}
-
-  void run();
-
-private:
-  /// Makes the appends in front of `attention` a part of it, if they can be.
-  void fuse(exec::LaunchOp attention);
-  exec::KernelOp getKernel(exec::LaunchOp launch) {
-    return symbols.lookup<exec::KernelOp>(launch.getKernel());
-  }
-
-  ModuleOp module;
-  SymbolTable symbols;
-  KernelMerger merger;
-  Producers producers;
-};
-
 struct FuseAppends : ingot::impl::FuseAppendsBase<FuseAppends> {
   using Base::Base;
 
-  void runOnOperation() override {
-    SmallVector<std::string> archs(alternatives.begin(), alternatives.end());
-    AppendFuser(getOperation(), archs).run();
-  }
+  void runOnOperation() override;
 };
-
 } // namespace
 
 /// The launch that is the step in front of `step`, if it is one.
@@ -65,13 +39,13 @@ static std::string findPassed(exec::LaunchOp append, exec::KernelOp kernel,
                               exec::LaunchOp attention, Value &passed) {
   for (Value output : append.getOuts()) {
     if (passed)
-      return "makes several tensors";
+      return "it makes several tensors";
     passed = output;
     if (!output.getDefiningOp<exec::BufferOp>() ||
         !llvm::is_contained(attention.getIns(), output) ||
         !llvm::all_of(output.getUsers(),
                       [&](Operation *user) { return user == append || user == attention; }))
-      return "makes what is needed elsewhere, too";
+      return "it makes what is needed elsewhere, too";
   }
   for (int64_t updated : kernel.getUpdates()) {
     if (updated < 0)
@@ -84,46 +58,36 @@ static std::string findPassed(exec::LaunchOp append, exec::KernelOp kernel,
       bool same =
           get && other ? get.getName() == other.getName() : root == exec::getBufferRoot(input);
       if (same && input != cache)
-        return "appends to what attention reads in another shape";
+        return "it appends to what attention reads in another shape";
     }
   }
   return "";
 }
 
-void AppendFuser::fuse(exec::LaunchOp attention) {
+/// Makes the appends in front of `attention` a part of it, if they can be.
+static void fuse(exec::LaunchOp attention, ProducerFusion &fusion) {
   exec::LaunchOp append = getLaunchInFront(attention);
-  if (!append || !producers.takes(getKernel(attention)))
+  if (!append || !fusion.takes(attention))
     return;
-  exec::KernelOp kernel = getKernel(append);
+  exec::KernelOp kernel = fusion.getKernel(append);
   if (!codegen::hasAnyOp<transformer::CacheAppendOp>(kernel))
     return;
   std::string names = nameBody(kernel);
-  auto refuse = [&](const std::string &why) {
-    remarkNotFused(attention.getLoc(), kCategory,
-                   names + " stays in front of attention, because it " + why);
-  };
+  Location loc = attention.getLoc();
   Value passed;
-  if (std::string problem = findPassed(append, kernel, attention, passed); !problem.empty())
-    return refuse(problem);
-  FailureOr<MergedLaunch> merged = merger.merge(append, attention, passed);
-  if (failed(merged))
-    return refuse("has no form as one kernel with it");
-  if (std::string problem = producers.whyNotTaken(getKernel(attention), merged->kernel);
-      !problem.empty())
-    return refuse("has no form in its kernel: " + problem);
-  remarkFused(attention.getLoc(), kCategory, "attention takes " + names);
-  merger.launch(*merged, append, attention, attention);
-  if (passed)
-    passed.getDefiningOp()->erase();
+  std::string problem = findPassed(append, kernel, attention, passed);
+  if (problem.empty())
+    problem = fusion.fuse(append, attention, passed);
+  if (problem.empty())
+    remarkFused(loc, kCategory, "attention takes " + names);
+  else
+    remarkNotFused(loc, kCategory, names + " stays in front of attention, because " + problem);
 }
 
-void AppendFuser::run() {
-  SmallVector<exec::LaunchOp> attentions;
-  for (auto program : module.getOps<exec::ProgramOp>())
-    for (auto launch : program.getBody().getOps<exec::LaunchOp>())
-      if (codegen::hasAnyOp<transformer::AttentionOp>(getKernel(launch)))
-        attentions.push_back(launch);
-  for (exec::LaunchOp attention : attentions)
-    fuse(attention);
-  eraseUnlaunched(module, symbols);
+void FuseAppends::runOnOperation() {
+  ProducerFusion fusion(getOperation(), alternatives);
+  for (exec::LaunchOp attention : fusion.collect([](exec::LaunchOp, exec::KernelOp kernel) {
+         return codegen::hasAnyOp<transformer::AttentionOp>(kernel);
+       }))
+    fuse(attention, fusion);
 }

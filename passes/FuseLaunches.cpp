@@ -10,7 +10,6 @@
 #include "dialects/Transformer/TransformerOps.h"
 #include "passes/FusionUtils.h"
 #include "passes/KernelMerge.h"
-#include "passes/Producers.h"
 
 #include "llvm/ADT/SetVector.h"
 

@@ -3,8 +3,7 @@
 
 #include "dialects/Transformer/TransformerOps.h"
 #include "passes/FusionUtils.h"
-#include "passes/KernelMerge.h"
-#include "passes/Producers.h"
+#include "passes/ProducerFusion.h"
 
 namespace ingot {
 #define GEN_PASS_DEF_FUSENORMS
@@ -17,42 +16,16 @@ using namespace ingot;
 static constexpr llvm::StringLiteral kCategory = "fuse-norms";
 
 namespace {
-
-class NormFuser {
-public:
-  NormFuser(ModuleOp module, ArrayRef<std::string> alternatives)
-      : module(module), symbols(module), merger(symbols), producers(symbols, alternatives) {}
-
-  void run();
-
-private:
-  /// Makes `norm` a part of the launch that reads it, if it can be.
-  void fuse(exec::LaunchOp norm);
-  bool hasWeights(exec::LaunchOp norm);
-  exec::KernelOp getKernel(exec::LaunchOp launch) {
-    return symbols.lookup<exec::KernelOp>(launch.getKernel());
-  }
-
-  ModuleOp module;
-  SymbolTable symbols;
-  KernelMerger merger;
-  Producers producers;
-};
-
 struct FuseNorms : ingot::impl::FuseNormsBase<FuseNorms> {
   using Base::Base;
 
-  void runOnOperation() override {
-    SmallVector<std::string> archs(alternatives.begin(), alternatives.end());
-    NormFuser(getOperation(), archs).run();
-  }
+  void runOnOperation() override;
 };
-
 } // namespace
 
 /// A kernel that is one norm of rows.
 static bool isNorm(exec::KernelOp kernel) {
-  return kernel && kernel.getNumOutputs() == 1 &&
+  return kernel.getNumOutputs() == 1 &&
          codegen::hasAnyOp<transformer::RmsNormOp, transformer::LayerNormOp>(kernel) &&
          nameBody(kernel).find(',') == std::string::npos;
 }
@@ -72,47 +45,37 @@ static exec::LaunchOp getReader(exec::LaunchOp norm) {
   return reader && reader->getBlock() == norm->getBlock() ? reader : exec::LaunchOp();
 }
 
-/// The gain is read before the kernels in front have ended; the first operand is what is normalized.
-bool NormFuser::hasWeights(exec::LaunchOp norm) {
+/// The gain is read before the kernels in front have ended; the first operand is what is
+/// normalized.
+static bool hasWeights(exec::LaunchOp norm, const SymbolTable &symbols) {
   return llvm::all_of(norm.getIns().drop_front(), [&](Value parameter) {
     auto get = parameter.getDefiningOp<exec::GetOp>();
     return get && symbols.lookup<exec::WeightOp>(get.getName());
   });
 }
 
-void NormFuser::fuse(exec::LaunchOp norm) {
+/// Makes `norm` a part of the launch that reads it, if it can be.
+static void fuse(exec::LaunchOp norm, ProducerFusion &fusion) {
   exec::LaunchOp reader = getReader(norm);
   // Only where what reads it may begin with a norm is there something to miss.
-  if (!reader || !producers.takes(getKernel(reader)))
+  if (!reader || !fusion.takes(reader))
     return;
-  std::string names = nameBody(getKernel(norm)), others = nameBody(getKernel(reader));
-  auto refuse = [&](const std::string &why) {
-    remarkNotFused(norm.getLoc(), kCategory,
-                   names + " stays in front of " + others + ", because " + why);
-  };
-  if (!hasWeights(norm))
-    return refuse("its gain is no weight");
-  if (changesBetween(norm, reader))
-    return refuse("what it reads is overwritten before that");
-  Value normed = norm.getOuts().front();
-  FailureOr<MergedLaunch> merged = merger.merge(norm, reader, normed);
-  if (failed(merged))
-    return refuse("both have no form as one kernel");
-  if (std::string problem = producers.whyNotTaken(getKernel(reader), merged->kernel);
-      !problem.empty())
-    return refuse(problem);
-  remarkFused(norm.getLoc(), kCategory, others + " normalizes what it reads");
-  merger.launch(*merged, norm, reader, reader);
-  normed.getDefiningOp()->erase();
+  std::string names = nameBody(fusion.getKernel(norm));
+  std::string others = nameBody(fusion.getKernel(reader));
+  Location loc = norm.getLoc();
+  std::string problem = hasWeights(norm, fusion.getSymbols())
+                            ? fusion.fuse(norm, reader, norm.getOuts().front())
+                            : "its gain is no weight";
+  if (problem.empty())
+    remarkFused(loc, kCategory, others + " normalizes what it reads");
+  else
+    remarkNotFused(loc, kCategory, names + " stays in front of " + others + ", because " + problem);
 }
 
-void NormFuser::run() {
-  SmallVector<exec::LaunchOp> norms;
-  for (auto program : module.getOps<exec::ProgramOp>())
-    for (auto launch : program.getBody().getOps<exec::LaunchOp>())
-      if (isNorm(getKernel(launch)) && launch.getOuts().front().getDefiningOp<exec::BufferOp>())
-        norms.push_back(launch);
-  for (exec::LaunchOp norm : norms)
-    fuse(norm);
-  eraseUnlaunched(module, symbols);
+void FuseNorms::runOnOperation() {
+  ProducerFusion fusion(getOperation(), alternatives);
+  for (exec::LaunchOp norm : fusion.collect([](exec::LaunchOp launch, exec::KernelOp kernel) {
+         return isNorm(kernel) && launch.getOuts().front().getDefiningOp<exec::BufferOp>();
+       }))
+    fuse(norm, fusion);
 }

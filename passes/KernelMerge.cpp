@@ -3,6 +3,7 @@
 
 #include "codegen/KernelFamily.h"
 #include "dialects/Exec/SizeExpr.h"
+#include "passes/Liveness.h"
 
 #include "mlir/IR/IRMapping.h"
 
@@ -170,4 +171,20 @@ exec::LaunchOp KernelMerger::launch(const MergedLaunch &merged, exec::LaunchOp e
   earlier.erase();
   later.erase();
   return launch;
+}
+
+bool ingot::changesBetween(exec::LaunchOp first, exec::LaunchOp second) {
+  llvm::SmallPtrSet<Operation *, 4> read;
+  for (Value input : first.getIns())
+    read.insert(exec::getBufferRoot(input));
+  for (Operation *op = first->getNextNode(); op != second; op = op->getNextNode()) {
+    if (!op)
+      return true;
+    if (!isa<exec::LaunchOp, exec::CopyOp, exec::ReadSizeOp>(op))
+      continue;
+    for (const BufferUse &use : Liveness::getUses(op))
+      if (use.writes && read.contains(use.root))
+        return true;
+  }
+  return false;
 }

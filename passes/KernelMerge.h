@@ -17,6 +17,9 @@ struct MergedLaunch {
 /// The ops of a kernel's body, each once: "rope, cache_append".
 std::string nameBody(exec::KernelOp kernel);
 
+/// Whether a step between two of a program writes bytes that the first one reads.
+bool changesBetween(exec::LaunchOp first, exec::LaunchOp second);
+
 /// Erases the kernels that no program launches.
 void eraseUnlaunched(mlir::ModuleOp module, mlir::SymbolTable &symbols);
 

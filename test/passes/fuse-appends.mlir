@@ -8,7 +8,7 @@
 // elsewhere, too; where there are more tokens than the kernel is for.
 
 // REMARK: [Passed] Fused | Category:fuse-appends | {{.*}}attention takes rope, cache_append
-// REMARK: [Missed] NotFused | Category:fuse-appends | {{.*}}rope, cache_append stays in front of attention, because it has no form in its kernel: neighbouring elements are rotated
+// REMARK: [Missed] NotFused | Category:fuse-appends | {{.*}}rope, cache_append stays in front of attention, because neighbouring elements are rotated
 // REMARK: [Missed] NotFused | Category:fuse-appends | {{.*}}rope, cache_append stays in front of attention, because it makes what is needed elsewhere, too
 // REMARK-NOT: fuse-appends
 
