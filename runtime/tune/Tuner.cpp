@@ -15,6 +15,9 @@ static constexpr unsigned kWarmup = 3;
 /// After so many rounds a candidate is given up that is slower than the fastest by that share.
 static constexpr size_t kTrialRounds = 3;
 static constexpr double kBehind = 1.1;
+/// What the model chooses stays unless another is faster by that: less is what differs from run to run,
+/// and a kernel by itself has a higher clock than within a model.
+static constexpr double kClearly = 1.02;
 /// Past so many seconds a kernel gets no further round: of long kernels few runs say enough.
 static constexpr double kMostSeconds = 3;
 
@@ -115,7 +118,7 @@ Status Tuner::run(Kernel &kernel) {
   return {};
 }
 
-/// The fastest, and what the model would have chosen.
+/// The fastest, if that is clear, and what the model would have chosen.
 TuningEntry Tuner::summarize(const Kernel &kernel) const {
   auto microseconds = [](const Candidate &candidate) {
     return std::max(candidate.median() * 1e6, 1e-3);
@@ -137,6 +140,10 @@ TuningEntry Tuner::summarize(const Kernel &kernel) const {
       entry.config = config;
       entry.microseconds = time;
     }
+  }
+  if (entry.microseconds * kClearly > entry.modelledMicroseconds) {
+    entry.config = entry.modelledConfig;
+    entry.microseconds = entry.modelledMicroseconds;
   }
   return entry;
 }

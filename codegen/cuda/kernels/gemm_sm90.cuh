@@ -124,6 +124,8 @@ INGOT_DEVICE void gemm_sm90_copy(GemmRing<Config, T> ring, const TensorMap *mapX
     raster_tile<Traits>(tile, tilesM, tileM, tileN);
     const int row = (tileM * Config::kCluster + rank) * Traits::kTileM;
     const int column = tileN * Config::kTileN + rank * Traits::kPartB;
+    // Unrolled, the addresses of a short K's stages would need more registers than are left.
+#pragma unroll 1
     for (int k = 0; k < Traits::kKTiles * Traits::kTileK; k += Traits::kTileK) {
       const u32 full = ring.full + ring.stage * 8, a = ring.address();
       const u32 b = a + Traits::kBytesA;
@@ -306,8 +308,12 @@ INGOT_DEVICE void gemm_sm90_multiply(GemmRing<Config, T> ring, int which, const 
 #pragma unroll
       for (int part = 0; part < Traits::kParts; ++part) {
         rowsOf(part, rows);
+        // Hidden, so that what is read by columns (a bias) is read again for the other rows: kept
+        // for them, it would need the registers of sums.
+        int firstColumn = column;
+        asm volatile("" : "+r"(firstColumn));
         gemm_out_store<Config, kAhead>(pickResults<Config>(sums[part], totals), fetched, rows,
-                                       firstRow + part * 64, column, epilogue, mapOut, panels,
+                                       firstRow + part * 64, firstColumn, epilogue, mapOut, panels,
                                        nextPanel, 1 + which);
       }
     } else {

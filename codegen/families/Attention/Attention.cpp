@@ -80,9 +80,16 @@ Sample AttentionFamily::sample(exec::KernelOp kernel) const {
         .value_or(0);
   };
   if (desc.cu) {
+    // Rows of an encoder are as long as its limits allow together. One of a decoder may have all of
+    // the tokens: each has half of what is left, so that the long ones, which take most, count
+    // most.
+    const int64_t all = desc.mostTokens, rows = desc.mostRows;
+    const bool halves = desc.op.getCausal();
     std::vector<int32_t> offsets;
-    for (int64_t row = 0, entries = count(*desc.cu); row < entries; ++row)
-      offsets.push_back(desc.mostTokens * std::min(row, desc.mostRows) / desc.mostRows);
+    for (int64_t row = 0, entries = count(*desc.cu); row < entries; ++row) {
+      int64_t before = halves ? all - (all >> std::min<int64_t>(row, 32)) : all * row / rows;
+      offsets.push_back(row < rows ? before : all);
+    }
     sample.integers.emplace_back(*desc.cu, std::move(offsets));
   }
   if (desc.past)

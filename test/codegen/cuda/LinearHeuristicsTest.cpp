@@ -104,18 +104,23 @@ TEST_F(LinearHeuristics, ChooseWhatWasFastestOnAnH100) {
     bool inTurn;
   };
   for (const Row &row : {Row{4096, 4096, 4096, Residual, 256, 2, false},
-                         {4096, 6144, 4096, Plain, 256, 2, false},
+                         {4096, 6144, 4096, Plain, 192, 2, true},
                          {4096, 28672, 4096, Gate, 256, 2, false},
                          {4096, 4096, 14336, Residual, 256, 2, false},
                          {4096, 16384, 2048, Gate, 256, 2, false},
                          {4096, 2048, 8192, Residual, 256, 2, false},
                          {4096, 4672, 4544, Plain, 256, 2, false},
                          {512, 28672, 4096, Gate, 128, 0, true},
-                         {512, 6144, 4096, Plain, 192, 0, false},
+                         {512, 6144, 4096, Plain, 192, 2, true},
                          {34700, 2304, 768, Plain, 192, 2, true},
                          {34700, 768, 768, Residual, 128, 0, true},
                          {34700, 3072, 768, Activation, 192, 2, true},
-                         {34700, 768, 3072, Residual, 192, 2, true}}) {
+                         {34700, 768, 3072, Residual, 192, 2, true},
+                         {65536, 768, 3072, Plain, 192, 2, true},
+                         {65536, 3072, 768, Activation, 192, 2, true},
+                         {65536, 1152, 384, Plain, 192, 2, true},
+                         {4096, 3072, 2048, Plain, 192, 2, true},
+                         {4096, 2048, 2048, Plain, 256, 2, false}}) {
     LinearDesc desc = describe(row.columns, row.k);
     desc.panels = true;
     desc.beside = row.epilogue == Residual;

@@ -66,7 +66,8 @@ KERNEL void sample(void *const *buffers, const int64_t *sizes, void *scratch, in
 }
 
 /* Candidates of one kernel, y = 2 x over n elements: two that are right, one that computes something
- * else, one that computes nothing, one that leaves the numbers. */
+ * else, one all of whose results are a little off, one that computes nothing, one that leaves the
+ * numbers. */
 KERNEL void twice(void *const *buffers, const int64_t *sizes, void *scratch, int64_t x, int64_t y,
                   int64_t z) {
   for (int64_t i = 0; i < sizes[0]; ++i)
@@ -82,6 +83,11 @@ KERNEL void thrice(void *const *buffers, const int64_t *sizes, void *scratch, in
                    int64_t z) {
   for (int64_t i = 0; i < sizes[0]; ++i)
     ((float *)buffers[1])[i] = (i == 2 ? 3 : 2) * ((const float *)buffers[0])[i];
+}
+KERNEL void almost(void *const *buffers, const int64_t *sizes, void *scratch, int64_t x, int64_t y,
+                   int64_t z) {
+  for (int64_t i = 0; i < sizes[0]; ++i)
+    ((float *)buffers[1])[i] = 2.00004f * ((const float *)buffers[0])[i];
 }
 KERNEL void idle(void *const *buffers, const int64_t *sizes, void *scratch, int64_t x, int64_t y,
                     int64_t z) {}

@@ -142,7 +142,8 @@ struct Arity {
 };
 constexpr Arity kArities[] = {
     {"combine", 5, 1}, {"grid3", 1, 2}, {"count", 2, 0},  {"step", 6, 4}, {"sample", 10, 1},
-    {"twice", 2, 1},   {"sum", 2, 1},   {"thrice", 2, 1}, {"idle", 2, 1}, {"infinite", 2, 1}};
+    {"twice", 2, 1},   {"sum", 2, 1},   {"thrice", 2, 1}, {"almost", 2, 1}, {"idle", 2, 1},
+    {"infinite", 2, 1}};
 
 struct Arguments {
   std::vector<void *> buffers;
