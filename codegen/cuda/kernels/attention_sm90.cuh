@@ -444,7 +444,7 @@ INGOT_DEVICE void attention_sm90(const AttentionArguments<T> &a, const TensorMap
       schedule_attention<Config, Traits::kRows, Traits::kKeys>(a, tilesBefore, slot);
   } else {
     ptx::more_registers<Config::kConsumerRegisters>();
-    AttentionConsumer<Config, T> consumer{a, ring, static_cast<int>(threadIdx.x) / 128 - 1};
+    AttentionConsumer<Config, T> consumer{a, ring, ptx::warpgroup_index() - 1};
     consumer.run(slot);
   }
 #endif

@@ -121,7 +121,7 @@ INGOT_DEVICE void gemm_few_tiles(const TensorMap *mapX, const TensorMap *mapW,
   asm volatile("" : "+r"(stages)); // as in gemm_sm90
   stages = (stages + 1023) & ~1023u;
   GemmRing<Few, T> ring(stages);
-  const int group = threadIdx.x / 128;
+  const int group = ptx::warpgroup_index();
   if (threadIdx.x == 0) {
     for (int i = 0; i < Few::kStages; ++i) {
       ptx::init_barrier(ring.full + i * 8, 1);
@@ -173,12 +173,12 @@ INGOT_DEVICE void gemm_few_tiles(const TensorMap *mapX, const TensorMap *mapW,
   int previous = -1;
   for (int kTile = begin; kTile < end; ++kTile) {
     ptx::wait_barrier(ring.full + ring.stage * 8, ring.parity);
-    const u32 a = ring.address() + rowsA, b = ring.address() + Traits::kBytesA;
+    const u64 a = ptx::describe_matrix(ring.address() + rowsA);
+    const u64 b = ptx::describe_matrix(ring.address() + Traits::kBytesA);
     ptx::wgmma_fence();
 #pragma unroll
     for (int step = 0; step < Traits::kRowBytes / 32; ++step)
-      ptx::WgmmaShared<T, TileN>::run(sums, ptx::describe_matrix(a + step * 32),
-                                      ptx::describe_matrix(b + step * 32),
+      ptx::WgmmaShared<T, TileN>::run(sums, a + step * 32 / 16, b + step * 32 / 16,
                                       kTile > begin || step > 0);
     ptx::wgmma_commit();
     ptx::wgmma_wait<1>();

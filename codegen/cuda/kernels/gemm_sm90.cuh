@@ -243,7 +243,8 @@ INGOT_DEVICE void gemm_sm90_multiply(GemmRing<Config, T> ring, int which, const 
     [[maybe_unused]] float totals[Config::kPromote ? Config::kTileN / 2 : 1] = {};
     auto multiplyStage = [&](int kTile) {
       ptx::wait_barrier(ring.full + ring.stage * 8, ring.parity);
-      const u32 a = ring.address() + rowsA, b = ring.address() + Traits::kBytesA;
+      const u64 a = ptx::describe_matrix(ring.address() + rowsA);
+      const u64 b = ptx::describe_matrix(ring.address() + Traits::kBytesA);
       const bool add = !Config::kPromote && kTile > 0;
       ptx::wgmma_fence();
 #pragma unroll
@@ -251,8 +252,8 @@ INGOT_DEVICE void gemm_sm90_multiply(GemmRing<Config, T> ring, int which, const 
 #pragma unroll
         for (int part = 0; part < Traits::kParts; ++part)
           ptx::WgmmaShared<T, Config::kTileN>::run(
-              sums[part], ptx::describe_matrix(a + part * 64 * Traits::kRowBytes + step * 32),
-              ptx::describe_matrix(b + step * 32), add || step > 0);
+              sums[part], a + (part * 64 * Traits::kRowBytes + step * 32) / 16, b + step * 32 / 16,
+              add || step > 0);
       ptx::wgmma_commit();
       if constexpr (Config::kPromote) {
         ptx::wgmma_wait<0>();
@@ -349,7 +350,7 @@ INGOT_DEVICE void gemm_sm90(const TensorMap *mapX, const TensorMap *mapW, const 
   const u32 rank = Config::kCluster > 1 ? ptx::cluster_rank() : 0;
   const int tilesM = static_cast<int>(ceil_div<i64>(m, Traits::kTileM * Config::kCluster));
   const int tiles = tilesM * Traits::kTilesN;
-  const int group = threadIdx.x / 128;
+  const int group = ptx::warpgroup_index();
   if (threadIdx.x == 0) {
     for (int i = 0; i < Config::kStages; ++i) {
       ptx::init_barrier(ring.full + i * 8, 1);

@@ -15,6 +15,11 @@ INGOT_DEVICE u64 describe_matrix(u32 address) {
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 
+/// Which warpgroup of its block a thread is of. Shuffled, so that ptxas knows it to be the same for a
+/// warp and keeps what follows from it, descriptors above all, in uniform registers.
+INGOT_DEVICE int warpgroup_index() {
+  return __shfl_sync(~0u, static_cast<int>(threadIdx.x) / 128, 0);
+}
 INGOT_DEVICE void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 INGOT_DEVICE void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 template <int Pending> INGOT_DEVICE void wgmma_wait() {
