@@ -190,8 +190,8 @@ INGOT_DEVICE void start_scores(float (&scores)[Keys / 2], u64 queries, u64 keys)
 #pragma unroll
   for (int step = 0; step < Traits::kSteps; ++step)
     ptx::WgmmaShared<T, Keys>::run(
-        scores, queries + (step / 4 * Traits::kQueryPanel + step % 4 * 32) / 16,
-        keys + (step / 4 * Traits::kKeyPanel + step % 4 * 32) / 16, step > 0);
+        scores, ptx::advance_matrix(queries, step / 4 * Traits::kQueryPanel + step % 4 * 32),
+        ptx::advance_matrix(keys, step / 4 * Traits::kKeyPanel + step % 4 * 32), step > 0);
   ptx::wgmma_commit();
 }
 /// Starts the products of the first `Keys` probabilities with values.
@@ -203,7 +203,8 @@ INGOT_DEVICE void start_values(AttentionRows<Config, T> &rows,
 #pragma unroll
   for (int step = 0; step < Keys / 16; ++step)
     ptx::WgmmaRegisters<T, Traits::kColumns>::run(
-        rows.out, probabilities[step], values + step * 16 * Traits::kRowBytes / 16, true);
+        rows.out, probabilities[step], ptx::advance_matrix(values, step * 16 * Traits::kRowBytes),
+        true);
   ptx::wgmma_commit();
 }
 
@@ -323,6 +324,8 @@ template <typename Config, typename T> struct AttentionConsumer {
   }
 
   INGOT_DEVICE void attend() {
+    // Known to be the same for a warp from here on, as what is in `work` is.
+    taken = __shfl_sync(kAllLanes, taken, 0);
     const u64 queries = ptx::describe_matrix(ring.queries(group));
     int tile = work.afterTile - 1;
     bool half =

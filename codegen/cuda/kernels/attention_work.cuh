@@ -124,6 +124,13 @@ struct AttentionSlot {
     ptx::wait_barrier(full, parity);
     parity ^= 1;
     next = *work;
+    // What is read from shared memory is not known to be the same for a warp, what is shuffled is:
+    // loops over it and the addresses in them stay in uniform registers.
+    i32 *const fields[] = {&next.row,  &next.tokens,     &next.past,      &next.keys,
+                           &next.head, &next.firstQuery, &next.firstTile, &next.afterTile};
+#pragma unroll
+    for (i32 *field : fields)
+      *field = __shfl_sync(kAllLanes, *field, 0);
     ptx::arrive(full + 8);
     return next.row >= 0;
   }

@@ -178,8 +178,8 @@ INGOT_DEVICE void gemm_few_tiles(const TensorMap *mapX, const TensorMap *mapW,
     ptx::wgmma_fence();
 #pragma unroll
     for (int step = 0; step < Traits::kRowBytes / 32; ++step)
-      ptx::WgmmaShared<T, TileN>::run(sums, a + step * 32 / 16, b + step * 32 / 16,
-                                      kTile > begin || step > 0);
+      ptx::WgmmaShared<T, TileN>::run(sums, ptx::advance_matrix(a, step * 32),
+                                      ptx::advance_matrix(b, step * 32), kTile > begin || step > 0);
     ptx::wgmma_commit();
     ptx::wgmma_wait<1>();
     if (previous >= 0) {

@@ -252,8 +252,8 @@ INGOT_DEVICE void gemm_sm90_multiply(GemmRing<Config, T> ring, int which, const 
 #pragma unroll
         for (int part = 0; part < Traits::kParts; ++part)
           ptx::WgmmaShared<T, Config::kTileN>::run(
-              sums[part], a + (part * 64 * Traits::kRowBytes + step * 32) / 16, b + step * 32 / 16,
-              add || step > 0);
+              sums[part], ptx::advance_matrix(a, part * 64 * Traits::kRowBytes + step * 32),
+              ptx::advance_matrix(b, step * 32), add || step > 0);
       ptx::wgmma_commit();
       if constexpr (Config::kPromote) {
         ptx::wgmma_wait<0>();
@@ -295,7 +295,7 @@ INGOT_DEVICE void gemm_sm90_multiply(GemmRing<Config, T> ring, int which, const 
           Config::kInTurn || Config::kPromote || !Epilogue::kBeside ? 0 : min_of(3, kPanels);
       Fetched<Config::kTileN / 32, Epilogue::kResults / 2> fetched;
       // Of two rows a part; what is past the last one is copied nowhere.
-      auto rowsOf = [&](int part, i64 (&rows)[2]) {
+      auto rowsOf = [&](int part, i64(&rows)[2]) {
         rows[0] = min_of(row + part * 64, m - 1);
         rows[1] = min_of(row + part * 64 + 8, m - 1);
       };

@@ -13,6 +13,12 @@ INGOT_DEVICE u64 describe_matrix(u32 address) {
   return static_cast<u64>((address & 0x3ffff) >> 4) | (1ull << 16) | (64ull << 32) | (1ull << 62);
 }
 
+/// The matrix that begins `bytes` further on. Addresses end within the low word: a carry would cost
+/// two instructions in front of each product.
+INGOT_DEVICE u64 advance_matrix(u64 description, u32 bytes) {
+  return (description >> 32 << 32) | (static_cast<u32>(description) + bytes / 16);
+}
+
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 
 /// Which warpgroup of its block a thread is of. Shuffled, so that ptxas knows it to be the same for a
