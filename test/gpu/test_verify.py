@@ -9,6 +9,7 @@ Batches are random and ragged, with one token, rows of none, sizes that no tile 
 write is filled with NaN before. Skipped (exit code 77) without a GPU or without NVRTC.
 """
 import argparse
+import concurrent.futures
 import pathlib
 import subprocess
 import sys
@@ -36,23 +37,25 @@ def compile_all(options):
 
 
 def run_all(options):
-    failed = ran = 0
-    for folder in test_golden.folders(options.only):
-        for dtype in options.dtypes:
-            file = test_golden.file_of(options, folder.name, dtype)
-            if not file.exists():
-                continue
-            ran += 1
-            done = subprocess.run([options.bin / "ingot", "verify", file], capture_output=True, text=True)
+    files = [(folder.name, dtype, test_golden.file_of(options, folder.name, dtype))
+             for folder in test_golden.folders(options.only) for dtype in options.dtypes]
+    files = [one for one in files if one[2].exists()]
+
+    def verify(one):
+        return subprocess.run([options.bin / "ingot", "verify", one[2]], capture_output=True, text=True)
+
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        for (name, dtype, _), done in zip(files, pool.map(verify, files)):
             kernels = [line for line in done.stdout.splitlines() if line.startswith("  ")]
             unknown = [line for line in kernels if "not compared" in line]
             good = done.returncode == 0 and kernels and not unknown
             failed += not good
-            print(f"{folder.name:26} {dtype:>5} {len(kernels):3} kernels  {'ok' if good else 'FAIL'}", flush=True)
+            print(f"{name:26} {dtype:>5} {len(kernels):3} kernels  {'ok' if good else 'FAIL'}", flush=True)
             if not good:
                 print("\n".join(unknown) + done.stderr[-2000:], flush=True)
-    print(f"{failed} failures in {ran} ingots")
-    return 1 if failed or not ran else 0
+    print(f"{failed} failures in {len(files)} ingots")
+    return 1 if failed or not files else 0
 
 
 def main():
@@ -63,6 +66,7 @@ def main():
     parser.add_argument("--target", default="sm_90a")
     parser.add_argument("--dtypes", default="f32,bf16,f16")
     parser.add_argument("--only", default="")
+    parser.add_argument("--jobs", type=int, default=4, help="ingots at a time")
     options = parser.parse_args()
     options.dtypes = options.dtypes.split(",")
     options.bin = options.bin.resolve()
