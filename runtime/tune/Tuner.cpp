@@ -121,7 +121,7 @@ Status Tuner::run(Kernel &kernel) {
 /// The fastest, if that is clear, and what the model would have chosen.
 TuningEntry Tuner::summarize(const Kernel &kernel) const {
   auto microseconds = [](const Candidate &candidate) {
-    return std::max(candidate.median() * 1e6, 1e-3);
+    return std::max(std::round(candidate.median() * 1e9) * 1e-3, 1e-3); // to a nanosecond
   };
   TuningEntry entry;
   entry.gpu = gpu_;
