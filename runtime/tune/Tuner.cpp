@@ -15,8 +15,7 @@ static constexpr unsigned kWarmup = 3;
 /// After so many rounds a candidate is given up that is slower than the fastest by that share.
 static constexpr size_t kTrialRounds = 3;
 static constexpr double kBehind = 1.1;
-/// What the model chooses stays unless another is faster by that: less is what differs from run to run,
-/// and a kernel by itself has a higher clock than within a model.
+/// What the model chooses stays unless another is faster by that: less differs from run to run.
 static constexpr double kClearly = 1.02;
 /// Past so many seconds a kernel gets no further round: of long kernels few runs say enough.
 static constexpr double kMostSeconds = 3;
