@@ -3,6 +3,7 @@ import os
 import re
 
 import matplotlib
+import matplotlib.ticker
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -18,7 +19,7 @@ _PEERS = {"compiled": "PyTorch compiled, CUDA graphs", "eager": "PyTorch eager, 
 
 def _save(figure, data, folder, name):
     """Caption, both formats; the names of the files."""
-    figure.text(0.01, 0.01, tables.caption(data["machine"]), fontsize=7, color="0.3")
+    figure.text(0.01, 0.005, tables.caption(data["machine"]), fontsize=7, color="0.3", va="bottom", wrap=True)
     os.makedirs(folder, exist_ok=True)
     files = [os.path.join(folder, f"{name}.{kind}") for kind in ("svg", "png")]
     figure.savefig(files[0], metadata={"Date": None})
@@ -49,7 +50,7 @@ def _points(axes, cases, styles, rate):
                       **{**style, "markerfacecolor": "none"})
     peers = dict.fromkeys(peer for case in cases for peer in case["peers_ms"])
     if peers:
-        label = "; ".join(_PEERS.get(peer, peer) for peer in peers)
+        label = "\n".join(_PEERS.get(peer, peer) for peer in peers)
         axes.plot([], [], "o", color="0.4", markerfacecolor="none", label=label)
 
 
@@ -69,7 +70,7 @@ def roofline(data, folder, stem):
         _ceilings(above, data, [case["flops"] / case["bytes"] for case in members])
         _points(above, members, styles, lambda case, times: case["flops"] / times["median"] / 1e9)
         above.set(title=title, xscale="log", yscale="log", ylabel="achieved rate, TFLOP/s")
-        above.legend(loc="lower right")
+        above.legend()
         _points(below, members, styles, lambda case, times: case["floor_ms"] / times["median"])
         below.axhline(1, color="black", linewidth=1.2)
         below.set(ylim=(0, 1.1), xlabel="arithmetic intensity, FLOP per byte", ylabel="share of the ceiling")
@@ -116,9 +117,9 @@ def steps(data, folder, stem):
         panel.set_xscale("log", base=2)
         panel.set_yscale("log")
         panel.set_xticks(batches, [str(batch) for batch in batches])
+        panel.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
         panel.yaxis.set_major_formatter("{x:g}")
-        panel.yaxis.set_minor_formatter("{x:g}")
-        panel.tick_params(axis="y", which="minor", labelsize=7)
+        panel.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
         panel.set(title=f"{model}, {' and '.join(map(str, contexts))} tokens in the cache", xlabel="batch, rows",
                   ylabel="decode step, ms (median, least to most)")
         panel.legend()
