@@ -42,9 +42,9 @@ exec.kernel @again for @cuda sizes(d9 in [0, 512])
   %0 = transformer.linear %x, %w : (tensor<?x8192xbf16>, tensor<2048x8192xbf16>) -> tensor<?x2048xbf16>
   exec.yield %0 : tensor<?x2048xbf16>
 }
-// Rows of the same length, blocks of their own, nothing in the cache before.
+// Each row has half of the tokens that are left, blocks of its own, nothing in the cache before.
 // CHECK: exec.kernel @attend.0
-// CHECK-DAG: exec.constant @sample.attend.3 on @cuda0 = dense<[0, 64, 128, 192, 256]> : tensor<5xi32>
+// CHECK-DAG: exec.constant @sample.attend.3 on @cuda0 = dense<[0, 128, 192, 224, 256]> : tensor<5xi32>
 // CHECK-DAG: exec.constant @sample.attend.4 on @cuda0 = dense<{{.}}[1, 2, 3, 4, 5, 6, 7, 8], [9, 10, 11, 12, 13, 14, 15, 16], [1, 2
 // CHECK-DAG: exec.constant @sample.attend.5 on @cuda0 = dense<0> : tensor<4xi32>
 // CHECK: exec.program @measure.attend.0
@@ -56,6 +56,18 @@ exec.kernel @attend for @cuda sizes(d0 in [0, 256], d1 in [1, 4], d2 in [1, 8])
     -> (!exec.buffer<[d0, 256] x bf16>) {
   %0 = transformer.attention by flash %q, %k, %v cu_seqlens(%cu) block_table(%table) past(%past)
     {causal, heads = 4 : i64, kv_heads = 2 : i64, scale = 0.125 : f64}
+    : (tensor<?x256xbf16>, tensor<17x2x16x64xbf16>, tensor<17x2x16x64xbf16>, tensor<5xi32>, tensor<?x?xi32>, tensor<?xi32>) -> tensor<?x256xbf16>
+  exec.yield %0 : tensor<?x256xbf16>
+}
+// As far as the block table holds them: 5 blocks of 16.
+// CHECK: exec.kernel @short.0
+// CHECK-DAG: exec.constant @sample.short.3 on @cuda0 = dense<[0, 80, 160, 208, 256]> : tensor<5xi32>
+exec.kernel @short for @cuda sizes(d0 in [0, 256], d1 in [1, 4], d2 in [1, 5])
+    (%q: !exec.buffer<[d0, 256] x bf16>, %k: !exec.buffer<[17, 2, 16, 64] x bf16>, %v: !exec.buffer<[17, 2, 16, 64] x bf16>,
+     %cu: !exec.buffer<[5] x i32>, %table: !exec.buffer<[d1, d2] x i32>, %past: !exec.buffer<[d1] x i32>)
+    -> (!exec.buffer<[d0, 256] x bf16>) {
+  %0 = transformer.attention by flash %q, %k, %v cu_seqlens(%cu) block_table(%table) past(%past)
+    {causal, window = 64 : i64, heads = 4 : i64, kv_heads = 2 : i64, scale = 0.125 : f64}
     : (tensor<?x256xbf16>, tensor<17x2x16x64xbf16>, tensor<17x2x16x64xbf16>, tensor<5xi32>, tensor<?x?xi32>, tensor<?xi32>) -> tensor<?x256xbf16>
   exec.yield %0 : tensor<?x256xbf16>
 }

@@ -69,8 +69,29 @@ Result<Selection> AttentionFamily::select(exec::KernelOp kernel,
   return std::move(selections->front());
 }
 
-/// As many tokens as there may be, in rows of the same length; none in a cache before. Rows of a
-/// cache have blocks of their own while there are enough.
+/// Where rows begin that have all tokens, and where the last one ends. Rows of an encoder are as
+/// long as its limits allow together. One of a decoder may have all of the tokens, or what its part
+/// of the block table holds: each has half of what is left, so that long ones, which take most,
+/// count most.
+static std::vector<int32_t> sampleRows(exec::KernelOp kernel, AttentionDesc &desc) {
+  const int64_t rows = desc.mostRows, tokens = desc.mostTokens;
+  int64_t most = tokens;
+  if (desc.paged)
+    most = std::min(most,
+                    exec::SizeBounds::get(kernel.getSizes()).maximum(desc.tableBlocks).value_or(0) *
+                        desc.block);
+  std::vector<int32_t> offsets{0};
+  for (int64_t row = 0; row < rows; ++row) {
+    const int64_t left = tokens - offsets.back(), others = rows - 1 - row;
+    int64_t length =
+        desc.op.getCausal() ? std::max((left + 1) / 2, left - others * most) : left / (others + 1);
+    offsets.push_back(offsets.back() + std::min(length, most));
+  }
+  return offsets;
+}
+
+/// As many tokens as there may be; none in a cache before. Rows of a cache have blocks of their own
+/// while there are enough.
 Sample AttentionFamily::sample(exec::KernelOp kernel) const {
   AttentionDesc desc = std::get<AttentionDesc>(describeAttention(kernel));
   Sample sample = KernelFamily::sample(kernel);
@@ -80,16 +101,8 @@ Sample AttentionFamily::sample(exec::KernelOp kernel) const {
         .value_or(0);
   };
   if (desc.cu) {
-    // Rows of an encoder are as long as its limits allow together. One of a decoder may have all of
-    // the tokens: each has half of what is left, so that the long ones, which take most, count
-    // most.
-    const int64_t all = desc.mostTokens, rows = desc.mostRows;
-    const bool halves = desc.op.getCausal();
-    std::vector<int32_t> offsets;
-    for (int64_t row = 0, entries = count(*desc.cu); row < entries; ++row) {
-      int64_t before = halves ? all - (all >> std::min<int64_t>(row, 32)) : all * row / rows;
-      offsets.push_back(row < rows ? before : all);
-    }
+    std::vector<int32_t> offsets = sampleRows(kernel, desc);
+    offsets.resize(count(*desc.cu), offsets.back());
     sample.integers.emplace_back(*desc.cu, std::move(offsets));
   }
   if (desc.past)
