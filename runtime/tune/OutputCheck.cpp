@@ -77,9 +77,8 @@ private:
 double unitOf(format::DType type) {
   return type == format::DType::BF16 ? 0x1p-8 : type == format::DType::F16 ? 0x1p-11 : 0x1p-18;
 }
-/// How far two may be apart that sum up in other orders: by norms, and an element. Attention whose
-/// tiles have other keys differs in some of a million elements by five units, wrong tiles in all.
-constexpr double kNormUnits = 1, kElementUnits = 16;
+/// How far two may be apart that sum up in other orders: an element, and all by norms.
+constexpr double kElementUnits = 4, kNormUnits = 1;
 
 float elementAt(format::DType type, const std::byte *bytes, size_t index) {
   if (type == format::DType::F32) {

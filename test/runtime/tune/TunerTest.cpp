@@ -112,7 +112,7 @@ TEST_F(TunerTest, LeavesOutWhatComputesSomethingElse) {
   EXPECT_EQ(wrong[0], "wrong: output 0, element 2: expected 8, got 12");
   // Not what the one before left there.
   EXPECT_EQ(wrong[1], "writes nothing: output 0, element 0: expected 4, got 0");
-  // Each element is within what some of a million are, but all are.
+  // Each element is as near as an element has to be, all of them are not.
   EXPECT_THAT(wrong[2], ::testing::StartsWith("a little off: output 0: all elements together are 2"));
 }
 
