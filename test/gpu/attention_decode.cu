@@ -26,7 +26,8 @@ struct Config {
   static constexpr bool kAlibiBeforeScale = false, kReadsEarly = Bits & kEarly;
   static constexpr int kHeadTiles = (G + 7) / 8, kTileHeads = (G + kHeadTiles - 1) / kHeadTiles;
   static constexpr int kSharedBytes =
-      9 * kTileHeads * (D + 2) * 4 + (D > 64 ? (D + 31) / 32 * 4096 : 0) + (kAppend ? 32 * D : 0);
+      (8 * kTileHeads * (D + 2) + kTileHeads * D + 8 + 16 * kTileHeads) * 4 +
+      (D > 64 ? (D + 31) / 32 * 4096 : 0) + (kAppend ? 32 * D : 0);
 };
 
 template <typename C, typename T>

@@ -1,5 +1,5 @@
-// linear_few.cu - The linear kernel of few tokens, with and without a norm in front, against plain
-// loops, and its rates.
+// linear_few.cu - The linear kernel of few tokens, with and without a norm in front, a residual
+// beside its results, against plain loops, and its rates.
 #include "codegen/cuda/kernels/linear_few.cuh"
 #include "codegen/cuda/kernels/rows.cuh"
 #include "test/gpu/Harness.cuh"
@@ -27,13 +27,45 @@ struct Config {
   static constexpr int kSharedBytes = kLeast > 116736 ? kLeast : 116736;
 };
 
+/// A bias and what was there plus the sums.
+template <typename T, int N, typename From = const T *> struct AddBeside {
+  T *y;
+  const T *bias;
+  From residual;
+  INGOT_DEVICE void operator()(i64 m, int n, const float (&v)[8]) const {
+    Pack<T, 8> p, b = load_pack<T, 8>(bias + n), r = load_pack<T, 8>(residual + (m * N + n));
+#pragma unroll
+    for (int i = 0; i < 8; ++i)
+      p[i] = T(v[i] + float(b[i]) + float(r[i]));
+    store_pack(y + (m * N + n), p);
+  }
+  using Result = T;
+  static constexpr int kResults = 8;
+  static constexpr bool kBeside = true;
+  INGOT_DEVICE const T *beside(i64 m, int n) const { return residual + (m * N + n); }
+  INGOT_DEVICE AddBeside<T, N, ResultGiver<T>> given(ResultGiver<T> giver) const {
+    return {y, bias, giver};
+  }
+};
+
+/// With a residual where the epilogue takes whole vectors.
 template <typename C, typename T>
-__global__ void __launch_bounds__(256, 2) kernel(const T *x, const __grid_constant__ TensorMap map,
-                                                 const float *gains, const T *bias, T *y, i64 m) {
+__global__ void __launch_bounds__(256, 2)
+    kernel(const T *x, const __grid_constant__ TensorMap map, const float *gains, const T *bias,
+           const T *residual, T *y, i64 m) {
 #if __CUDA_ARCH__ >= 900
   FewRing<C, T> ring(&map, gains);
-  linear_few<C, T>(x, m, StoreBias<T, C::kN, C::kEpilogueVector>{y, bias}, ring);
+  if constexpr (C::kEpilogueVector == 8)
+    linear_few<C, T>(x, m, AddBeside<T, C::kN>{y, bias, residual}, ring);
+  else
+    linear_few<C, T>(x, m, StoreBias<T, C::kN, C::kEpilogueVector>{y, bias}, ring);
 #endif
+}
+
+template <typename T> __global__ void addReference(float *y, const T *residual, i64 count) {
+  const i64 i = blockIdx.x * i64(blockDim.x) + threadIdx.x;
+  if (i < count)
+    y[i] += float(residual[i]);
 }
 
 template <int K> struct RowConfig {
@@ -103,18 +135,22 @@ void run(const char *type, std::vector<i64> rows, double limit, std::vector<i64>
             x, gains.data, y, m);
   };
   for (i64 m : rows) {
-    Buffer<T> x(m * K), normed(m * K), y(m * N), separate(m * N);
+    Buffer<T> x(m * K), normed(m * K), residual(m * N), y(m * N), separate(m * N);
     Buffer<float> expected(m * N);
     randomize(x, unsigned(3 + m), Norm ? 5 : 1);
+    randomize(residual, unsigned(11 + m));
     y.poison();
     separate.poison();
     if (Norm)
       normalize(x.data, normed.data, m);
     const T *tokens = Norm ? normed.data : x.data;
-    entry<<<grid, 256, C::kSharedBytes>>>(x.data, maps[0], gains.data, bias.data, y.data, m);
+    entry<<<grid, 256, C::kSharedBytes>>>(x.data, maps[0], gains.data, bias.data, residual.data,
+                                          y.data, m);
     CHECK_CUDA(cudaGetLastError());
     linearReference<<<unsigned((m * N + 255) / 256), 256>>>(tokens, w.data, bias.data,
                                                             expected.data, m, N, K, K);
+    if (Vector == 8)
+      addReference<<<unsigned((m * N + 255) / 256), 256>>>(expected.data, residual.data, m * N);
     char what[128];
     snprintf(what, sizeof what, "linear_few %s M=%lld N=%d K=%d, tiles of %d%s", type, m, N, K,
              TileRows, Norm ? ", norm" : "");
@@ -122,7 +158,8 @@ void run(const char *type, std::vector<i64> rows, double limit, std::vector<i64>
     if (!Norm)
       continue;
     // Sums of squares have one order, too.
-    entry<<<grid, 256, C::kSharedBytes>>>(x.data, maps[0], gains.data, bias.data, separate.data, m);
+    entry<<<grid, 256, C::kSharedBytes>>>(x.data, maps[0], gains.data, bias.data, residual.data,
+                                          separate.data, m);
     CHECK_CUDA(cudaDeviceSynchronize());
     ++checks;
     if (memcmp(y.download().data(), separate.download().data(), size_t(m) * N * sizeof(T)) != 0) {
@@ -131,8 +168,9 @@ void run(const char *type, std::vector<i64> rows, double limit, std::vector<i64>
     }
   }
   for (i64 m : timed) {
-    Buffer<T> x(m * K), normed(m * K), y(m * N);
+    Buffer<T> x(m * K), normed(m * K), residual(m * N), y(m * N);
     randomize(x, unsigned(3 + m));
+    randomize(residual, unsigned(11 + m));
     auto report = [&](const char *what, double seconds) {
       printf("linear_few %-4s M=%-3lld N=%-6d K=%-5d tiles of %-2d %-15s %8.2f us  %7.1f GB/s\n",
              type, m, N, K, TileRows, what, seconds * 1e6,
@@ -140,13 +178,13 @@ void run(const char *type, std::vector<i64> rows, double limit, std::vector<i64>
     };
     report(Norm ? "norm inside" : "", measure([&](int i) {
              entry<<<grid, 256, C::kSharedBytes>>>(x.data, maps[i % copies], gains.data, bias.data,
-                                                   y.data, m);
+                                                   residual.data, y.data, m);
            }));
     if (Norm)
       report("norm, then this", measure([&](int i) {
                normalize(x.data, normed.data, m);
                plain<<<grid, 256, Plain::kSharedBytes>>>(normed.data, maps[i % copies], nullptr,
-                                                         bias.data, y.data, m);
+                                                         bias.data, residual.data, y.data, m);
              }));
   }
 }

@@ -7,7 +7,8 @@
 // keys and values are rows of a matrix instruction, the query heads its eight columns. Scores are
 // keys x heads, so that probabilities, transposed in registers, are what the values are multiplied
 // with. Every warp has a softmax of its own; a block joins those of its warps, and blocks of a
-// cluster that share an item join theirs through distributed shared memory, always in one order.
+// cluster that share an item give each other theirs through distributed shared memory, to be joined
+// always in one order.
 //
 // The order of elements within a row of a head doesn't matter as long as both factors agree: a lane
 // takes 8 neighbouring ones (16 bytes). Where a row ends within what the lanes take together, the
@@ -29,45 +30,10 @@
 
 #include "codegen/cuda/kernels/attention.cuh"
 #include "codegen/cuda/kernels/decode_append.cuh"
+#include "codegen/cuda/kernels/decode_join.cuh"
 #include "codegen/cuda/ptx/load.cuh"
 
 namespace ingot {
-
-template <typename Config, typename T> struct DecodeTraits {
-  static constexpr int kWarps = Config::kThreads / kWarp, kKeys = 16, kHeads = 8;
-  /// Parts of 64 elements (8 lanes of 8) and of 32 (4 of 8); the last may be cut short.
-  static constexpr int kHalves = (Config::kWidth + 63) / 64, kChunks = (Config::kWidth + 31) / 32;
-  /// Tiles of a group's heads, as even as they can be.
-  static constexpr int kHeadTiles = (Config::kGroup + kHeads - 1) / kHeads;
-  static constexpr int kTileHeads = (Config::kGroup + kHeadTiles - 1) / kHeadTiles;
-  /// What a warp hands over: [head][D] sums, then maxima and sums of probabilities.
-  static constexpr int kRowFloats = Config::kWidth + 2;
-  static constexpr int kWarpFloats = kTileHeads * kRowFloats;
-  /// Queries are in registers, or, where values take so many, in shared memory: every lane's own.
-  static constexpr bool kSharedQueries = Config::kWidth > 64;
-  static constexpr int kQueryBytes = kSharedQueries ? kChunks * Config::kThreads * 16 : 0;
-  /// A new key and value of each warp, on their way to the lanes that have them.
-  static constexpr int kStageBytes = Config::kAppend ? 2 * Config::kWidth * int(sizeof(T)) : 0;
-  static constexpr int kSharedBytes =
-      kQueryBytes + kWarps * kStageBytes + (kWarps + 1) * kWarpFloats * int(sizeof(float));
-  static_assert(sizeof(T) == 2, "matrix instructions multiply 16-bit elements here");
-  static_assert(Config::kWidth % 8 == 0 && Config::kWidth <= 256, "a row is whole 16 bytes");
-  static_assert(Config::kPaged, "keys and values are in a paged cache");
-  static_assert(i64(Config::kBlocks) * Config::kKvHeads * Config::kBlock < i64(1) << 31,
-                "rows of the cache are counted in 32 bits");
-};
-
-/// One token and one key/value head, with some of its query heads.
-struct DecodeItem {
-  i32 row, token;
-  i32 query;       // position
-  i32 first, last; // keys in the cache
-  i32 stored;      // keys of the row in the cache
-  i32 rowStart;    // the row's first token
-  int head;
-  int firstQueryHead, queryHeads;
-  bool stores; // of the items of a token and key/value head the one that appends them
-};
 
 /// Keys or values of a warp's 16 keys: 16 bytes a lane and part.
 template <typename Config, typename T> struct DecodeKeys {
@@ -76,11 +42,6 @@ template <typename Config, typename T> struct DecodeKeys {
 template <typename Config, typename T> struct DecodeValues {
   uint4 parts[4 * DecodeTraits<Config, T>::kHalves];
 };
-
-/// Whether a head has the 8 elements from `element` on, of which parts of `Part` have the first.
-template <typename Config, int Part> INGOT_DEVICE bool has_elements(int element) {
-  return Config::kWidth % Part == 0 || element < Config::kWidth;
-}
 
 /// The row of the cache that key `first + lane % 16` of an item is, -1 if the item doesn't have it.
 template <typename Config>
@@ -125,30 +86,47 @@ INGOT_DEVICE void load_decode_values(DecodeValues<Config, T> &tile, const T *bas
   }
 }
 
-/// Leaves key `key` of an item, which is no part of the cache yet, and its value in `stage`, a
-/// warp's part of shared memory; that of the item's own token goes into the cache as well.
+/// Has key `key` of an item, which is no part of the cache yet, and its value copied to `stage`, a
+/// warp's part of shared memory, as they are projected.
 template <typename Config, typename T>
-INGOT_DEVICE void stage_new_key(const AttentionArguments<T> &a, const DecodeAppend<T> &append,
+INGOT_DEVICE void fetch_new_key(const AttentionArguments<T> &a, const DecodeAppend<T> &append,
+                                const DecodeItem &item, i32 key, u32 stage) {
+  const int d = threadIdx.x % kWarp * 8, head = item.head * Config::kWidth;
+  const i64 token = i64(item.rowStart) + (key - item.stored);
+  if (d < Config::kWidth) {
+    ptx::copy_async<16>(stage + d * int(sizeof(T)),
+                        append.k + token * Config::kNewKeyStride + head + d, true);
+    ptx::copy_async<16>(stage + (Config::kWidth + d) * int(sizeof(T)),
+                        append.v + token * Config::kNewValueStride + head + d, true);
+  }
+  ptx::commit_copies();
+}
+
+/// Rotates the key in `stage`; that of the item's own token goes into the cache, with its value.
+template <typename Config, typename T>
+INGOT_DEVICE void place_new_key(const AttentionArguments<T> &a, const DecodeAppend<T> &append,
                                 const DecodeItem &item, i32 key, u32 stage) {
   using Pack8 = Pack<T, 8>;
   const int d = threadIdx.x % kWarp * 8;
+  const i64 token = i64(item.rowStart) + (key - item.stored);
+  ptx::wait_copies<0>();
+  __syncwarp();
+  uint4 rotated = {};
+  if (d < Config::kWidth)
+    rotated = rotated_8<Config>(
+        append, [&](int e) { return ptx::load_shared_16(stage + e * int(sizeof(T))); }, token, d);
+  __syncwarp(); // All have read what it is in a pair with.
   if (d >= Config::kWidth)
     return;
-  const i64 token = i64(item.rowStart) + (key - item.stored);
-  const int head = item.head * Config::kWidth;
-  const Pack8 value = load_pack<T, 8>(append.v + token * Config::kNewValueStride + head + d);
-  const uint4 rotated =
-      rotated_8<Config>(append, append.k + token * Config::kNewKeyStride + head, token, d);
   ptx::store_shared_16(stage + d * int(sizeof(T)), rotated);
-  ptx::store_shared_16(stage + (Config::kWidth + d) * int(sizeof(T)),
-                       __builtin_bit_cast(uint4, value));
   if (item.stores && key == item.query) {
     const i64 place = paged_row<Config::kBlocks, Config::kKvHeads, Config::kBlock>(
                           a.table + i64(item.row) * a.tableBlocks, key, item.head) *
                           Config::kWidth +
                       d;
+    const uint4 value = ptx::load_shared_16(stage + (Config::kWidth + d) * int(sizeof(T)));
     store_pack(append.keys + place, __builtin_bit_cast(Pack8, rotated));
-    store_pack(append.values + place, value);
+    store_pack(append.values + place, __builtin_bit_cast(Pack8, value));
   }
 }
 
@@ -184,13 +162,6 @@ INGOT_DEVICE void take_new_key(DecodeKeys<Config, T> &keys, DecodeValues<Config,
 INGOT_DEVICE u32 word_of(const uint4 &value, int i) {
   return i == 0 ? value.x : i == 1 ? value.y : i == 2 ? value.z : value.w;
 }
-
-/// The softmax and sums of a warp: columns are the heads 2c and 2c + 1.
-template <typename Config, typename T> struct DecodeState {
-  /// Rows g: element half * 64 + 8g + 2 * pair, rows g + 8: the one behind it.
-  float out[4 * DecodeTraits<Config, T>::kHalves][4] = {};
-  float maximum[2] = {nothing(), nothing()}, sum[2] = {};
-};
 
 /// The queries of an item as a second factor, a part for 32 elements: heads are columns g, those
 /// that the item lacks are zeros.
@@ -326,95 +297,6 @@ INGOT_DEVICE void add_decode_values(DecodeState<Config, T> &state, float (&score
     }
 }
 
-/// Leaves a warp's sums in shared memory.
-template <typename Config, typename T>
-INGOT_DEVICE void store_decode_state(DecodeState<Config, T> &state, float *mine) {
-  using Traits = DecodeTraits<Config, T>;
-  const int lane = threadIdx.x % kWarp, g = lane / 4, c = lane % 4;
-#pragma unroll
-  for (int column = 0; column < 2; ++column) {
-#pragma unroll
-    for (int distance = 4; distance < kWarp; distance *= 2)
-      state.sum[column] += __shfl_xor_sync(kAllLanes, state.sum[column], distance);
-    const int head = 2 * c + column;
-    if (head >= Traits::kTileHeads)
-      continue;
-    float *row = mine + head * Traits::kRowFloats;
-#pragma unroll
-    for (int half = 0; half < Traits::kHalves; ++half)
-#pragma unroll
-      for (int pair = 0; pair < 4; ++pair)
-        if (has_elements<Config, 64>(half * 64 + g * 8))
-          *reinterpret_cast<float2 *>(row + half * 64 + g * 8 + pair * 2) = make_float2(
-              state.out[half * 4 + pair][column], state.out[half * 4 + pair][column + 2]);
-    if (g == 0) {
-      row[Config::kWidth] = state.maximum[column];
-      row[Config::kWidth + 1] = state.sum[column];
-    }
-  }
-}
-
-/// What `Parts` parts of an item have (or fewer), joined: element `d` of a head. `read(i, j)` is
-/// element j of part i's row of the head.
-template <typename Config, int Parts, typename Read>
-INGOT_DEVICE void join_decode(int parts, int d, const Read &read, float &value, float &maximum,
-                              float &sum) {
-  using Hooks = AttentionHooks<Config>;
-  float maxima[Parts], sums[Parts], values[Parts];
-#pragma unroll
-  for (int i = 0; i < Parts; ++i) {
-    maxima[i] = i < parts ? read(i, Config::kWidth) : nothing();
-    sums[i] = i < parts ? read(i, Config::kWidth + 1) : 0.0f;
-    values[i] = i < parts ? read(i, d) : 0.0f;
-  }
-  maximum = nothing();
-#pragma unroll
-  for (int i = 0; i < Parts; ++i)
-    maximum = fmaxf(maximum, maxima[i]);
-  const float base = (maximum == nothing() ? 0.0f : maximum) * Hooks::kExponent;
-  value = sum = 0;
-#pragma unroll
-  for (int i = 0; i < Parts; ++i) {
-    const float weight = exp2f(maxima[i] * Hooks::kExponent - base);
-    value += values[i] * weight;
-    sum += sums[i] * weight;
-  }
-}
-
-/// The element of the result, with the sink as one more term of the denominator.
-template <typename Config, typename T>
-INGOT_DEVICE void store_decode_element(const AttentionArguments<T> &a, const DecodeItem &item,
-                                       int head, int d, float value, float maximum, float sum) {
-  using Hooks = AttentionHooks<Config>;
-  const int queryHead = item.firstQueryHead + head;
-  if constexpr (Config::kSinks) {
-    const float sink = a.sinks[queryHead] * kLog2e, seen = maximum * Hooks::kExponent;
-    const float base = fmaxf(seen, sink), scale = exp2f(seen - base);
-    value *= scale;
-    sum = sum * scale + exp2f(sink - base);
-  }
-  a.out[i64(item.token) * Config::kOutputStride + queryHead * Config::kWidth + d] =
-      T(sum > 0 ? value / sum : 0.0f);
-}
-
-/// find_row by all lanes of a warp together.
-INGOT_DEVICE i32 find_decode_row(const i32 *cu, i32 rows, i32 token) {
-  i32 row = 0;
-  for (i32 base = 0; base < rows; base += kWarp) {
-    const i32 mine = base + static_cast<i32>(threadIdx.x % kWarp);
-    row += __popc(__ballot_sync(kAllLanes, mine < rows && cu[mine + 1] <= token));
-  }
-  return min_of(row, rows - 1);
-}
-
-/// Blocks of a cluster that share an item: as many as leave none without work, a power of two.
-template <typename Config> INGOT_DEVICE int decode_share(int items) {
-  int share = 1;
-  while (share < Config::kCluster && items * share * 2 <= static_cast<int>(gridDim.x))
-    share *= 2;
-  return share;
-}
-
 template <typename Config, typename T>
 INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a,
                                    const DecodeAppend<T> &append = {}) {
@@ -429,7 +311,7 @@ INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a,
                     threadIdx.x / kWarp * Traits::kStageBytes;
   float *sums = reinterpret_cast<float *>(shared_bytes + Traits::kQueryBytes +
                                           Traits::kWarps * Traits::kStageBytes);
-  float *joined = sums + Traits::kWarps * Traits::kWarpFloats;
+  float *given = sums + Traits::kWarps * Traits::kWarpFloats;
   const int warp = threadIdx.x / kWarp, c = threadIdx.x % 4;
   const int items = a.cu[a.rows] * Config::kKvHeads * Traits::kHeadTiles;
   const int share = decode_share<Config>(items);
@@ -437,6 +319,9 @@ INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a,
   const int part = rank % share, leader = rank - part;
   const int teams = static_cast<int>(gridDim.x) / share;
   const int rounds = ceil_div(items, teams);
+  const bool shared = share > 1 && rounds > 0; // Then there is one round.
+  if (shared)
+    ptx::cluster_arrive();
   if constexpr (Config::kReadsEarly)
     if (static_cast<int>(blockIdx.x) / share >= items)
       ptx::wait_for_previous_grid(); // Others wait behind their first loads.
@@ -490,14 +375,14 @@ INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a,
       if constexpr (Config::kReadsEarly)
         if (round == 0)
           ptx::wait_for_previous_grid();
-      DecodeQueries<Config, T> queries;
-      queries.load(a, append, item, shared_bytes);
       // The warps go on with new keys where the tiles end; `step` is a power of two.
       const i32 tiles = max_of(end - begin, 0);
       i32 newKey = newFirst + worker - tiles + ((max_of(tiles - worker, 0) + step - 1) & -step);
       if constexpr (Config::kAppend)
         if (newKey < newLast)
-          stage_new_key<Config>(a, append, item, newKey, stage);
+          fetch_new_key<Config>(a, append, item, newKey, stage);
+      DecodeQueries<Config, T> queries;
+      queries.load(a, append, item, shared_bytes);
       for (; tile < end; tile += step) {
         queries.wait();
         float scores[4];
@@ -509,11 +394,12 @@ INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a,
       }
       if constexpr (Config::kAppend)
         for (; newKey < newLast; newKey += step) {
+          place_new_key<Config>(a, append, item, newKey, stage);
           __syncwarp();
           take_new_key<Config>(keys, values, stage);
           __syncwarp(); // The stage is free.
           if (newKey + step < newLast)
-            stage_new_key<Config>(a, append, item, newKey + step, stage);
+            fetch_new_key<Config>(a, append, item, newKey + step, stage);
           queries.wait();
           float scores[4];
           score_decode_keys<Config, T>(scores, queries, keys);
@@ -526,8 +412,11 @@ INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a,
       store_decode_state<Config, T>(state, sums + warp * Traits::kWarpFloats);
     }
     __syncthreads();
+    if (shared)
+      ptx::cluster_wait(); // All blocks have begun.
+    const int elements = item.queryHeads * Config::kWidth, chunk = ceil_div(elements, share);
     if (present)
-      for (int i = threadIdx.x; i < item.queryHeads * Config::kWidth; i += Config::kThreads) {
+      for (int i = threadIdx.x; i < elements; i += Config::kThreads) {
         const int head = i / Config::kWidth, d = i % Config::kWidth;
         float value, maximum, sum;
         join_decode<Config, Traits::kWarps>(
@@ -536,38 +425,30 @@ INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a,
               return sums[warp * Traits::kWarpFloats + head * Traits::kRowFloats + j];
             },
             value, maximum, sum);
-        if (share == 1) {
+        if (shared)
+          give_decode<Config, T>(given, leader, share, part, chunk, i, value, maximum, sum);
+        else
           store_decode_element<Config>(a, item, head, d, value, maximum, sum);
-        } else {
-          float *row = joined + head * Traits::kRowFloats;
-          row[d] = value;
-          if (d == 0) {
-            row[Config::kWidth] = maximum;
-            row[Config::kWidth + 1] = sum;
-          }
-        }
       }
-    if (share > 1) {
-      ptx::cluster_arrive_and_wait();
-      const u32 place = ptx::shared_address(joined);
-      if (present)
-        for (int i = part * Config::kThreads + threadIdx.x; i < item.queryHeads * Config::kWidth;
-             i += share * Config::kThreads) {
-          const int head = i / Config::kWidth, d = i % Config::kWidth;
-          float value, maximum, sum;
-          join_decode<Config, Config::kCluster>(
-              share, d,
-              [&](int block, int j) {
-                return ptx::load_from_block(ptx::map_to_block(place, leader + block) +
-                                            (head * Traits::kRowFloats + j) * 4);
-              },
-              value, maximum, sum);
-          store_decode_element<Config>(a, item, head, d, value, maximum, sum);
-        }
-      ptx::cluster_arrive_and_wait(); // Nobody goes on, or leaves, while it is read.
-    } else {
+    if (!shared) {
       __syncthreads();
+      continue;
     }
+    ptx::cluster_arrive_and_wait();
+    if (present)
+      for (int j = threadIdx.x; j < min_of(chunk, elements - part * chunk); j += Config::kThreads) {
+        const int i = part * chunk + j, head = i / Config::kWidth, d = i % Config::kWidth;
+        float value, maximum, sum;
+        join_decode<Config, Config::kCluster>(
+            share, d,
+            [&](int block, int what) {
+              return what < Config::kWidth
+                         ? given[block * chunk + j]
+                         : given[Traits::given_head(block, head) + what - Config::kWidth];
+            },
+            value, maximum, sum);
+        store_decode_element<Config>(a, item, head, d, value, maximum, sum);
+      }
   }
 }
 

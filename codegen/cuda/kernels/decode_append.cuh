@@ -52,31 +52,31 @@ INGOT_DEVICE void load_rotation(const DecodeAppend<T> &append, i64 token, int j,
   }
 }
 
-/// Elements [d, d + 8) of the head that begins at `row`, rotated as `token` is.
-template <typename Config, typename T>
-INGOT_DEVICE uint4 rotated_8(const DecodeAppend<T> &append, const T *row, i64 token, int d) {
+/// Elements [d, d + 8) of a head, rotated as `token` is; `load(e)` is [e, e + 8) of it.
+template <typename Config, typename T, typename Load>
+INGOT_DEVICE uint4 rotated_8(const DecodeAppend<T> &append, const Load &load, i64 token, int d) {
   constexpr int kHalf = Config::kRotated / 2;
   static_assert(Config::kRotated % 16 == 0, "8 elements are all of one half");
-  const uint4 x = *reinterpret_cast<const uint4 *>(row + d);
+  const uint4 x = load(d);
   if (d >= Config::kRotated)
     return x;
   const bool low = d < kHalf;
   float4 cos[2], sin[2];
   load_rotation<Config>(append, token, low ? d : d - kHalf, cos, sin);
-  return rotate_8<T>(low, x, *reinterpret_cast<const uint4 *>(row + (low ? d + kHalf : d - kHalf)),
-                     cos, sin);
+  return rotate_8<T>(low, x, load(low ? d + kHalf : d - kHalf), cos, sin);
 }
 
 /// Elements [32 i + d, 32 i + d + 8) of it for every i; zeros past its end.
 template <typename Config, typename T, int Chunks>
 INGOT_DEVICE void rotated_chunks(uint4 (&chunks)[Chunks], const DecodeAppend<T> &append,
                                  const T *row, i64 token, int d) {
+  auto load = [&](int e) { return *reinterpret_cast<const uint4 *>(row + e); };
   if constexpr (Config::kRotated == Config::kWidth && Config::kWidth % 64 == 0) {
     // A lane has both of every pair: all loads before the first use.
     float4 cos[Chunks / 2][2], sin[Chunks / 2][2];
 #pragma unroll
     for (int i = 0; i < Chunks; ++i)
-      chunks[i] = *reinterpret_cast<const uint4 *>(row + i * 32 + d);
+      chunks[i] = load(i * 32 + d);
 #pragma unroll
     for (int i = 0; i < Chunks / 2; ++i)
       load_rotation<Config>(append, token, i * 32 + d, cos[i], sin[i]);
@@ -90,7 +90,7 @@ INGOT_DEVICE void rotated_chunks(uint4 (&chunks)[Chunks], const DecodeAppend<T> 
 #pragma unroll
     for (int i = 0; i < Chunks; ++i)
       if (i * 32 + d < Config::kWidth)
-        chunks[i] = rotated_8<Config>(append, row, token, i * 32 + d);
+        chunks[i] = rotated_8<Config>(append, load, token, i * 32 + d);
   }
 }
 

@@ -5,44 +5,16 @@
 // the products of its next tile begin under them. Where an operand of the epilogue lies beside the
 // results (a residual), its elements are asked for before the last products have ended.
 //
-// An epilogue for this has, beside its operator() (gemm_sm90.cuh), which stores to global memory,
-//   using Result = the 16-bit type of its results;
-//   static constexpr int kResults = how many a call makes: 8, or 4 of a gated layer;
-//   static constexpr bool kBeside = is there such an operand;
-//   const Result *beside(i64 row, int column): its elements beside the results of sums of a column;
-//   staged(ResultTaker<Result>, ResultGiver<Result>): itself, with those in place of pointers.
+// The epilogue is one of beside.cuh.
 #pragma once
 
+#include "codegen/cuda/kernels/beside.cuh"
 #include "codegen/cuda/ptx/copy.cuh"
 #include "codegen/cuda/ptx/load.cuh"
 #include "codegen/cuda/ptx/tensor_copy.cuh"
 #include "codegen/cuda/ptx/tensor_store.cuh"
 
 namespace ingot {
-
-/// In place of a pointer to results: keeps the last vector that is stored.
-template <typename T> struct ResultTaker {
-  u32 *words;
-  INGOT_DEVICE ResultTaker operator+(i64) const { return *this; }
-};
-template <typename T, int N>
-INGOT_DEVICE void store_pack(const ResultTaker<T> &taker, const Pack<T, N> &pack) {
-#pragma unroll
-  for (int i = 0; i < N / 2; ++i)
-    taker.words[i] = pack_word(pack, i);
-}
-/// In place of a pointer to what lies beside results: gives a vector that was loaded before.
-template <typename T> struct ResultGiver {
-  const u32 *words;
-  INGOT_DEVICE ResultGiver operator+(i64) const { return *this; }
-};
-template <typename T, int N> INGOT_DEVICE Pack<T, N> load_pack(const ResultGiver<T> &giver) {
-  Pack<T, N> pack;
-#pragma unroll
-  for (int i = 0; i < N; ++i)
-    pack[i].bits = static_cast<u16>(giver.words[i / 2] >> (i % 2 * 16));
-  return pack;
-}
 
 /// Whether results go by panels, and how they lie in them.
 template <typename Config, typename Epilogue> struct GemmOut {

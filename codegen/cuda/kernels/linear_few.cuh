@@ -16,6 +16,7 @@
 // of few_norm.cuh.
 #pragma once
 
+#include "codegen/cuda/kernels/beside.cuh"
 #include "codegen/cuda/kernels/few_norm.cuh"
 #include "codegen/cuda/mma/fragments.cuh"
 #include "codegen/cuda/ptx/barrier.cuh"
@@ -163,7 +164,7 @@ INGOT_DEVICE void few_gemm(const T *x, i64 m, const Epilogue &epilogue, FewRing<
       const int k = (step * Traits::kWarps + warp) * Traits::kBoxK + c * 16 + half * 8;
       const float4 *gain = reinterpret_cast<const float4 *>(gains + (k < Config::kK ? k : 0));
       const float4 low = gain[0], high = gain[1];
-      float (&sums)[2] = squares[tokenTile];
+      float(&sums)[2] = squares[tokenTile];
       tokens.low[half] = take_gains<T>(tokens.low[half], low, high, sums[0]);
       if (m > tokenTile * 16 + 8)
         tokens.high[half] = take_gains<T>(tokens.high[half], low, high, sums[1]);
@@ -173,6 +174,15 @@ INGOT_DEVICE void few_gemm(const T *x, i64 m, const Epilogue &epilogue, FewRing<
   u32 phase = 0;
   for (int tile = static_cast<int>(blockIdx.x); tile < Traits::kTiles;
        tile += static_cast<int>(gridDim.x)) {
+    // A thread a vector of the epilogue. What lies beside it is on its way with the boxes.
+    constexpr int kVector = Config::kEpilogueVector, kVectors = kTileRows / kVector;
+    [[maybe_unused]] Beside<Epilogue> beside;
+    if constexpr (Epilogue::kBeside) {
+      const int row = threadIdx.x / kVectors;
+      const int column = tile * kTileRows + threadIdx.x % kVectors * kVector;
+      if (row < m && column < Config::kN)
+        beside.load(epilogue, row, column);
+    }
     float sums[TokenTiles][Traits::kParts][4] = {};
     for (int step = 0; step < Traits::kSteps; ++step) {
       FewTokens tokens = ahead;
@@ -223,16 +233,15 @@ INGOT_DEVICE void few_gemm(const T *x, i64 m, const Epilogue &epilogue, FewRing<
                                       2 * c) =
               make_float2(sums[t][part][half * 2], sums[t][part][half * 2 + 1]);
     __syncthreads();
-    // A thread a vector of the epilogue.
-    constexpr int kVector = Config::kEpilogueVector, kVectors = kTileRows / kVector;
     for (int i = threadIdx.x; i < kTokens * kVectors; i += Config::kThreads) {
-      const int row = i / kVectors, column = i % kVectors * kVector;
-      if (row >= m || tile * kTileRows + column >= Config::kN)
+      const int row = i / kVectors, part = i % kVectors * kVector;
+      const int column = tile * kTileRows + part;
+      if (row >= m || column >= Config::kN)
         continue;
       float values[kVector] = {};
-      const float *sum = all + row * kTileRows + column;
+      const float *sum = all + row * kTileRows + part;
 #pragma unroll
-      for (int part = 0; part < Traits::kWarps; ++part, sum += kTokens * kTileRows)
+      for (int warp = 0; warp < Traits::kWarps; ++warp, sum += kTokens * kTileRows)
         add_values(values, sum);
       if constexpr (kNorm) {
         const float factor = norm_factor<Config>(allSquares, row);
@@ -240,7 +249,12 @@ INGOT_DEVICE void few_gemm(const T *x, i64 m, const Epilogue &epilogue, FewRing<
         for (float &value : values)
           value *= factor;
       }
-      epilogue(static_cast<i64>(row), tile * kTileRows + column, values);
+      if constexpr (Epilogue::kBeside)
+        if (i == static_cast<int>(threadIdx.x)) {
+          epilogue.given(beside.giver())(static_cast<i64>(row), column, values);
+          continue;
+        }
+      epilogue(static_cast<i64>(row), column, values);
     }
   }
 }

@@ -24,6 +24,18 @@ INGOT_DEVICE void cluster_arrive_and_wait() {
 #endif
 }
 
+/// A barrier in two steps, the first of which orders no memory: what must have begun everywhere.
+INGOT_DEVICE void cluster_arrive() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
+#endif
+}
+INGOT_DEVICE void cluster_wait() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("barrier.cluster.wait.aligned;" ::: "memory");
+#endif
+}
+
 /// A barrier that orders no memory, for what fences or barriers of its own order: initialised
 /// barriers, or blocks that end. Threads of a warp may come one by one.
 INGOT_DEVICE void cluster_meet() {
@@ -57,6 +69,11 @@ INGOT_DEVICE float load_from_block(u32 address) {
   asm volatile("ld.shared::cluster.f32 %0, [%1];" : "=f"(value) : "r"(address) : "memory");
 #endif
   return value;
+}
+INGOT_DEVICE void store_to_block(u32 address, float value) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("st.shared::cluster.f32 [%0], %1;" ::"r"(address), "f"(value) : "memory");
+#endif
 }
 INGOT_DEVICE u64 load_u64_from_block(u32 address) {
   u64 value = 0;

@@ -60,10 +60,13 @@ Result<Selection> AttentionDecodeFamily::select(exec::KernelOp kernel,
   std::optional<AttentionAppend> append;
   AttentionDesc desc = std::get<AttentionDesc>(describeAttention(kernel, &append));
   transformer::AttentionOp op = desc.op;
-  // Every warp's sums and those of the block, [head][D], a maximum and a sum; of wide heads the
-  // queries too: DecodeTraits of the kernel.
+  // Every warp's sums, [head][D], a maximum and a sum, and what blocks of a cluster give each
+  // other; of wide heads the queries too: DecodeTraits of the kernel.
   int64_t group = op.getHeads() / op.getKvHeads(), tiles = llvm::divideCeil(group, kHeads);
-  int64_t shared = (kThreads / 32 + 1) * llvm::divideCeil(group, tiles) * (desc.width + 2) * 4;
+  int64_t heads = llvm::divideCeil(group, tiles);
+  int64_t shared = (kThreads / 32 * heads * (desc.width + 2) + heads * desc.width + kCluster +
+                    kCluster * heads * 2) *
+                   4;
   if (desc.width > 64)
     shared += llvm::divideCeil(desc.width, 32) * kThreads * 16;
   if (append)

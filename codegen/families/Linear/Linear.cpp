@@ -339,8 +339,8 @@ Result<Code> LinearFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetIn
                 element + ">(start, " + cuda::bufferName(desc.x) +
                 (desc.offset ? " + " + std::to_string(desc.offset) : std::string()) + ", " +
                 cuda::bufferName(desc.weight) + ", " +
-                (warpgroups ? "&map0, &map1, &map2, &map3, " + output : "") + rows +
-                ", most, Epilogue" + (panels ? "<>" : "") + "{" + functor.arguments + "});\n";
+                (warpgroups ? "&map0, &map1, &map2, &map3, " + output : "") + rows + ", most, " +
+                functor.type + "{" + functor.arguments + "});\n";
     stubs.push_back(std::move(stub));
   }
   return cuda::compileStubs(kernels, stubs, target, options);

@@ -258,6 +258,7 @@ EpilogueFunctor codegen::makeEpilogueFunctor(exec::KernelOp kernel, const Linear
   EpilogueFunctor functor;
   SmallVector<bool> written = kernel.getWrittenBuffers();
   auto types = llvm::to_vector(kernel.getBufferTypes());
+  functor.type = "Epilogue";
   functor.declaration = describeFunctor(desc) + "struct Epilogue {\n";
   declareMembers(
       kernel, desc,
@@ -265,7 +266,7 @@ EpilogueFunctor codegen::makeEpilogueFunctor(exec::KernelOp kernel, const Linear
         return (written[i] ? "" : "const ") + elementName(types[i].getElementType()) + " *";
       },
       statements, functor);
-  functor.declaration += "};\n\n";
+  functor.declaration += "  static constexpr bool kBeside = false;\n};\n\n";
   return functor;
 }
 
@@ -275,6 +276,7 @@ EpilogueFunctor codegen::makePanelEpilogue(exec::KernelOp kernel, const LinearDe
   EpilogueFunctor functor;
   auto types = llvm::to_vector(kernel.getBufferTypes());
   std::string element = elementName(types[panels.result].getElementType());
+  functor.type = "Epilogue<>";
   functor.declaration = describeFunctor(desc) + "template <typename To = " + element +
                         " *, typename From = const " + element + " *> struct Epilogue {\n";
   declareMembers(
@@ -286,13 +288,16 @@ EpilogueFunctor codegen::makePanelEpilogue(exec::KernelOp kernel, const LinearDe
                                   : "const " + elementName(types[i].getElementType()) + " *";
       },
       statements, functor);
-  std::string taken, result = cuda::bufferName(panels.result);
-  for (unsigned i = 0; i < types.size(); ++i)
-    taken += std::string(i ? ", " : "") + (i == panels.result   ? "taker"
-                                           : i == panels.beside ? "giver"
-                                                                : cuda::bufferName(i));
-  for (unsigned i = 0; i < kernel.getSizes().size(); ++i)
+  std::string given, taken;
+  for (unsigned i = 0; i < types.size(); ++i) {
+    std::string name = i == panels.beside ? "giver" : cuda::bufferName(i);
+    given += (i ? ", " : "") + name;
+    taken += (i ? ", " : "") + (i == panels.result ? "taker" : name);
+  }
+  for (unsigned i = 0; i < kernel.getSizes().size(); ++i) {
+    given += ", " + cuda::sizeName(kernel, i);
     taken += ", " + cuda::sizeName(kernel, i);
+  }
   std::string address = "nullptr";
   if (panels.beside)
     address = cuda::bufferName(*panels.beside) + " + (row * " + std::to_string(panels.columns) +
@@ -303,7 +308,13 @@ EpilogueFunctor codegen::makePanelEpilogue(exec::KernelOp kernel, const LinearDe
       ";\n  static constexpr bool kBeside = " + (panels.beside ? "true" : "false") +
       ";\n  INGOT_DEVICE const " + element +
       " *beside(const ingot::i64 row, const int column) const {\n    return " + address +
-      ";\n  }\n  INGOT_DEVICE Epilogue<ingot::ResultTaker<Result>, ingot::ResultGiver<Result>>\n"
+      ";\n  }\n"
+      "  INGOT_DEVICE Epilogue<To, ingot::ResultGiver<Result>>\n"
+      "  given(ingot::ResultGiver<Result> giver) const {\n"
+      "    return {" +
+      given +
+      "};\n  }\n"
+      "  INGOT_DEVICE Epilogue<ingot::ResultTaker<Result>, ingot::ResultGiver<Result>>\n"
       "  staged(ingot::ResultTaker<Result> taker, ingot::ResultGiver<Result> giver) const {\n"
       "    return {" +
       taken + "};\n  }\n};\n\n";

@@ -42,6 +42,7 @@ std::optional<ResultPanels> findPanels(exec::KernelOp kernel, const LinearDesc &
 /// `struct Epilogue` with the kernel's buffers and sizes as members.
 struct EpilogueFunctor {
   std::string declaration;
+  std::string type;      // of one over pointers
   std::string arguments; // of its aggregate initialization
   int values = 0;        // sums that it takes
 };

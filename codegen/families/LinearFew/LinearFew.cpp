@@ -211,7 +211,11 @@ Result<Code> LinearFewFamily::emit(ArrayRef<exec::KernelOp> kernels, const Targe
     auto config = [&](StringRef name) {
       return kernel.getConfig()->getAs<IntegerAttr>(name).getInt();
     };
-    EpilogueFunctor functor = makeEpilogueFunctor(kernel, desc, *epilogue);
+    // What lies beside the results is asked for ahead.
+    std::optional<ResultPanels> panels = findPanels(kernel, desc, *epilogue);
+    EpilogueFunctor functor = panels && panels->beside
+                                  ? makePanelEpilogue(kernel, desc, *panels, *epilogue)
+                                  : makeEpilogueFunctor(kernel, desc, *epilogue);
     std::string element = elementName(desc.elementType);
     cuda::Stub stub;
     stub.includes = {"codegen/cuda/kernels/linear_few.cuh"};
@@ -245,7 +249,8 @@ Result<Code> LinearFewFamily::emit(ArrayRef<exec::KernelOp> kernels, const Targe
                     (desc.norm ? ", " + cuda::bufferName(desc.norm->gains) : "") + ");\n";
     stub.body = "  ingot::linear_few<Config, " + element + ">(" + cuda::bufferName(desc.x) +
                 (desc.offset ? " + " + std::to_string(desc.offset) : std::string()) + ", " +
-                cuda::printSize(desc.rows) + ", Epilogue{" + functor.arguments + "}, ring);\n";
+                cuda::printSize(desc.rows) + ", " + functor.type + "{" + functor.arguments +
+                "}, ring);\n";
     stubs.push_back(std::move(stub));
   }
   return cuda::compileStubs(kernels, stubs, target, options);
