@@ -313,8 +313,12 @@ INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a,
                                           Traits::kWarps * Traits::kStageBytes);
   float *given = sums + Traits::kWarps * Traits::kWarpFloats;
   const int warp = threadIdx.x / kWarp, c = threadIdx.x % 4;
-  const int items = a.cu[a.rows] * Config::kKvHeads * Traits::kHeadTiles;
-  const int share = decode_share<Config>(items);
+  const i32 rowCount = static_cast<i32>(a.rows);
+  const i32 tokens = a.cu[rowCount];
+  DecodeRows rows;
+  rows.load(a.cu, a.past, rowCount, 0, 0);
+  const int items = tokens * Config::kKvHeads * Traits::kHeadTiles;
+  const int share = decode_share<Config, T>(items, most_decode_keys(rows, a.cu, a.past, rowCount));
   const int rank = static_cast<int>(ptx::cluster_rank());
   const int part = rank % share, leader = rank - part;
   const int teams = static_cast<int>(gridDim.x) / share;
@@ -335,20 +339,29 @@ INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a,
       item.token = tokenHead / Config::kKvHeads;
       item.firstQueryHead = item.head * Config::kGroup + headTile * Traits::kTileHeads;
       item.queryHeads = min_of(Traits::kTileHeads, Config::kGroup - headTile * Traits::kTileHeads);
-      item.row = find_decode_row(a.cu, static_cast<i32>(a.rows), item.token);
-      const i64 past = max_of(a.past[item.row], 0), row = a.cu[item.row];
-      item.query = static_cast<i32>(past + item.token - row);
-      const i64 count = a.cu[item.row + 1] - row;
+      if (round > 0) // Kept, they would take registers.
+        rows.load(a.cu, a.past, rowCount, 0, 0);
+      i32 lane = rows.find(item.token);
+      while (lane == kWarp && rows.first + kWarp < rowCount) {
+        rows.next(a.cu, a.past, rowCount);
+        lane = rows.find(item.token);
+      }
+      item.row = rows.first + lane;
+      const i32 past = __shfl_sync(kAllLanes, rows.past, lane);
+      const i32 end = __shfl_sync(kAllLanes, rows.end, lane);
+      const i32 ahead = __shfl_sync(kAllLanes, rows.end, lane - 1);
+      const i32 row = lane > 0 ? ahead : rows.before;
+      item.query = past + item.token - row;
       i64 first, last;
       Hooks::range(item.query, item.query,
-                   min_of<i64>(past + count, a.tableBlocks * Config::kBlock), first, last);
+                   min_of<i64>(i64(past) + end - row, a.tableBlocks * Config::kBlock), first, last);
       item.first = static_cast<i32>(first);
       item.last = static_cast<i32>(last);
       // Keys behind those in the cache, [newFirst, newLast): each is a tile of its own.
       const i32 newLast = item.last;
       if constexpr (Config::kAppend) {
-        item.stored = static_cast<i32>(past);
-        item.rowStart = static_cast<i32>(row);
+        item.stored = past;
+        item.rowStart = row;
         item.stores = headTile == 0;
         item.last = min_of(item.last, item.stored);
       }
@@ -361,7 +374,8 @@ INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a,
           if (2 * c + column < item.queryHeads)
             slopes[column] = a.slopes[item.firstQueryHead + 2 * c + column];
       DecodeState<Config, T> state;
-      const i32 begin = item.first / Traits::kKeys, end = ceil_div(item.last, i32(Traits::kKeys));
+      const i32 begin = item.first / Traits::kKeys;
+      const i32 endTile = ceil_div(item.last, i32(Traits::kKeys));
       const int step = Traits::kWarps * share;
       const int worker = part * Traits::kWarps + warp;
       i32 tile = begin + worker;
@@ -376,14 +390,14 @@ INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a,
         if (round == 0)
           ptx::wait_for_previous_grid();
       // The warps go on with new keys where the tiles end; `step` is a power of two.
-      const i32 tiles = max_of(end - begin, 0);
+      const i32 tiles = max_of(endTile - begin, 0);
       i32 newKey = newFirst + worker - tiles + ((max_of(tiles - worker, 0) + step - 1) & -step);
       if constexpr (Config::kAppend)
         if (newKey < newLast)
           fetch_new_key<Config>(a, append, item, newKey, stage);
       DecodeQueries<Config, T> queries;
       queries.load(a, append, item, shared_bytes);
-      for (; tile < end; tile += step) {
+      for (; tile < endTile; tile += step) {
         queries.wait();
         float scores[4];
         score_decode_keys<Config, T>(scores, queries, keys);

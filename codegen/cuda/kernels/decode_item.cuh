@@ -53,20 +53,43 @@ template <typename Config, int Part> INGOT_DEVICE bool has_elements(int element)
   return Config::kWidth % Part == 0 || element < Config::kWidth;
 }
 
-/// find_row by all lanes of a warp together.
-INGOT_DEVICE i32 find_decode_row(const i32 *cu, i32 rows, i32 token) {
-  i32 row = 0;
-  for (i32 base = 0; base < rows; base += kWarp) {
-    const i32 mine = base + static_cast<i32>(threadIdx.x % kWarp);
-    row += __popc(__ballot_sync(kAllLanes, mine < rows && cu[mine + 1] <= token));
+/// Rows [first, first + 32), a lane each. All that items need of them is on its way at once: where
+/// one load waits for another, so do the keys.
+struct DecodeRows {
+  i32 first, before; // tokens in front of them
+  i32 end;           // tokens up to the lane's row; none of a row that there isn't
+  i32 past;
+
+  INGOT_DEVICE void load(const i32 *cu, const i32 *pasts, i32 rows, i32 begin, i32 tokens) {
+    const i32 row = begin + static_cast<i32>(threadIdx.x % kWarp);
+    first = begin;
+    before = tokens;
+    end = row < rows ? cu[row + 1] : 0x7fffffff;
+    past = row < rows ? max_of(pasts[row], 0) : 0;
   }
-  return min_of(row, rows - 1);
+  /// Lanes up to that of the row of `token`: 32 if it is further on.
+  INGOT_DEVICE i32 find(i32 token) const { return __popc(__ballot_sync(kAllLanes, end <= token)); }
+  INGOT_DEVICE void next(const i32 *cu, const i32 *pasts, i32 rows) {
+    load(cu, pasts, rows, first + kWarp, __shfl_sync(kAllLanes, end, kWarp - 1));
+  }
+};
+
+/// The most keys that a row has in the cache, by all lanes of a warp together.
+INGOT_DEVICE i32 most_decode_keys(DecodeRows rows, const i32 *cu, const i32 *pasts, i32 count) {
+  i32 most = rows.past;
+  while (rows.first + kWarp < count) {
+    rows.next(cu, pasts, count);
+    most = max_of(most, rows.past);
+  }
+  return __reduce_max_sync(kAllLanes, most);
 }
 
 /// Blocks of a cluster that share an item: as many as leave none without work, a power of two.
-template <typename Config> INGOT_DEVICE int decode_share(int items) {
+template <typename Config, typename T> INGOT_DEVICE int decode_share(int items, i32 mostKeys) {
+  using Traits = DecodeTraits<Config, T>;
   int share = 1;
-  while (share < Config::kCluster && items * share * 2 <= static_cast<int>(gridDim.x))
+  while (share < Config::kCluster && items * share * 2 <= static_cast<int>(gridDim.x) &&
+         share * Traits::kWarps * Traits::kKeys < mostKeys)
     share *= 2;
   return share;
 }
