@@ -7,8 +7,8 @@
 // keys and values are rows of a matrix instruction, the query heads its eight columns. Scores are
 // keys x heads, so that probabilities, transposed in registers, are what the values are multiplied
 // with. Every warp has a softmax of its own; a block joins those of its warps, and blocks of a
-// cluster that share an item give each other theirs through distributed shared memory, to be joined
-// always in one order.
+// cluster that share an item, no more than have keys, give each other theirs through distributed
+// shared memory, to be joined always in one order (decode_join.cuh).
 //
 // The order of elements within a row of a head doesn't matter as long as both factors agree: a lane
 // takes 8 neighbouring ones (16 bytes). Where a row ends within what the lanes take together, the

@@ -39,17 +39,21 @@ template <typename T, int N> INGOT_DEVICE Pack<T, N> load_pack(const ResultGiver
   return pack;
 }
 
-/// What lies beside the results of one call; nothing where an epilogue has no such operand.
+/// What lies beside the results of one call, by a load that ptxas doesn't move down.
+template <int Words> INGOT_DEVICE void load_beside(u32 (&words)[Words], const void *from) {
+  static_assert(Words == 2 || Words == 4, "a call makes 8 results, or 4 of 8 sums");
+  if constexpr (Words == 4)
+    ptx::load_in_place_16(words, from);
+  else
+    ptx::load_in_place_8(words, from);
+}
+
+/// The same, kept; nothing where an epilogue has no such operand.
 template <typename Epilogue, bool Any = Epilogue::kBeside> struct Beside {};
 template <typename Epilogue> struct Beside<Epilogue, true> {
   u32 words[Epilogue::kResults / 2];
-  /// By a load that ptxas doesn't move down.
   INGOT_DEVICE void load(const Epilogue &epilogue, i64 row, int column) {
-    const auto *from = epilogue.beside(row, column);
-    if constexpr (Epilogue::kResults == 8)
-      ptx::load_in_place_16(words, from);
-    else
-      ptx::load_in_place_8(words, from);
+    load_beside(words, epilogue.beside(row, column));
   }
   INGOT_DEVICE ResultGiver<typename Epilogue::Result> giver() const { return {words}; }
 };

@@ -10,7 +10,6 @@
 
 #include "codegen/cuda/kernels/beside.cuh"
 #include "codegen/cuda/ptx/copy.cuh"
-#include "codegen/cuda/ptx/load.cuh"
 #include "codegen/cuda/ptx/tensor_copy.cuh"
 #include "codegen/cuda/ptx/tensor_store.cuh"
 
@@ -44,24 +43,18 @@ template <typename Config> INGOT_DEVICE int gemm_out_column(int firstColumn, int
   return firstColumn + group * 32 + threadIdx.x % 4 * 8;
 }
 
-/// Asks for what lies beside the results of a panel; by loads that ptxas doesn't move down.
+/// Asks for what lies beside the results of a panel.
 template <typename Config, typename Epilogue>
 INGOT_DEVICE void gemm_out_fetch(Fetched<Config::kTileN / 32, Epilogue::kResults / 2> &fetched,
                                  int panel, const i64 (&rows)[2], int firstColumn,
                                  const Epilogue &epilogue) {
-  constexpr int kWords = Epilogue::kResults / 2;
   constexpr int kPanelGroups = GemmOut<Config, Epilogue>::kPanelGroups;
 #pragma unroll
   for (int group = panel * kPanelGroups; group < (panel + 1) * kPanelGroups; ++group)
 #pragma unroll
-    for (int part = 0; part < 2; ++part) {
-      const auto *from = epilogue.beside(rows[part], gemm_out_column<Config>(firstColumn, group));
-      u32(&words)[kWords] = fetched.words[group][part];
-      if constexpr (kWords == 4)
-        ptx::load_in_place_16(words, from);
-      else
-        ptx::load_in_place_8(words, from);
-    }
+    for (int part = 0; part < 2; ++part)
+      load_beside(fetched.words[group][part],
+                  epilogue.beside(rows[part], gemm_out_column<Config>(firstColumn, group)));
 }
 
 /// 64 rows of a tile, from `firstRow` on, of which this thread has two, to global memory.

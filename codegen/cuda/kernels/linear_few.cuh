@@ -9,7 +9,8 @@
 // a box that is stored with its 128-byte rows swizzled.
 //
 // The rings are filled before the kernel waits for the one in front of it. Tokens may be normalized
-// as they are read (few_norm.cuh).
+// as they are read (few_norm.cuh). What lies beside a tile's results (beside.cuh) is asked for with
+// its first box.
 //
 // Constants of a stub: kN, kK, kRowStride, kEpilogueVector as in gemm.cuh; kTileRows: of W, a
 // multiple of 8; kRingStages: boxes of a warp's ring; kTokenTiles: of 16 rows of x at most; those
