@@ -18,7 +18,8 @@ Result<TuningChoice> TuningChoice::read(const std::vector<std::string> &files,
                                         llvm::StringRef gpu) {
   TuningChoice choice;
   choice.gpu = gpu;
-  for (const cuda::ShippedTuning &file : cuda::getShippedTuning()) {
+  // Of shipped ones that fit alike, the first by name counts.
+  for (const cuda::ShippedTuning &file : llvm::reverse(cuda::getShippedTuning())) {
     Result<Tuning> parsed = Tuning::parse(file.text, file.name);
     if (!parsed.ok())
       return Status(ExitCode::Internal, parsed.status().message());

@@ -5,7 +5,9 @@ tested is that every file fits the next command, and that what does not fit is s
 """
 import json
 import os
+import re
 import subprocess
+import sys
 import unittest
 
 from support import (DEVICE, MALFORMED, OK, RESOURCES, ROOT, UNSUPPORTED, USAGE, CliTest,
@@ -163,6 +165,28 @@ class Tune(CliTest):
         self.assertEqual(modelled, plain)
         inspected = self.json("inspect", pack, "--section", "programs")
         self.assertTrue(inspected)
+
+    def test_shipped(self):
+        """Files that come with ingot: each for its GPU, and the first where nobody says which."""
+        sys.path.append(os.path.join(ROOT, "tools", "bench", "gpu"))
+        import models
+        config, flags = models.MODELS["llama-3.2-1b"]
+        with open(self.path("config.json"), "w", encoding="utf-8") as file:
+            json.dump(config, file)
+
+        def gpus(*arguments):
+            done = self.run_tool("compile", self.work, "--target", "sm_90a", *flags, "--stop-after", "lower",
+                                 *arguments)
+            self.assertEqual(done.returncode, OK, done.stderr)
+            return re.findall(r"measured on NVIDIA (H\d+)", done.stdout)
+
+        counts = {name: len(gpus("--gpu", name)) for name in ("h100", "h200")}
+        self.assertEqual(set(gpus("--gpu", "h100")), {"H100"})
+        self.assertEqual(set(gpus("--gpu", "h200")), {"H200"})
+        self.assertGreater(counts["h100"], 9)
+        self.assertEqual(counts["h100"], counts["h200"])
+        self.assertEqual(gpus(), ["H100"] * counts["h100"])
+        self.assertEqual(gpus("--gpu", "no such"), [])
 
 
 if __name__ == "__main__":
