@@ -204,6 +204,8 @@ int main(int argc, char **) {
   run<6000, 576, f16, 32, 3, 2>("f16", {1, 16, 17, 32}, 2e-3);
   run<6000, 576, f16, 16, 6, 4>("f16", four, 2e-3);
   run<97, 48, bf16, 8, 8, 4, 1>("bf16", four, 6e-3);
+  run<6000, 1096, f16, 40, 2, 1>("f16", one, 2e-3);
+  run<6000, 1096, f16, 48, 2, 1>("f16", one, 2e-3);
   // Behind a norm: rows of a warp, of several warps, with a rest, of fewer elements than a box
   // step.
   run<384, 384, bf16, 8, 8, 1, 8, true>("bf16", one, 6e-3);
@@ -212,6 +214,8 @@ int main(int argc, char **) {
   run<6000, 3072, bf16, 24, 4, 1, 8, true>("bf16", one, 6e-3);
   run<6000, 4096, bf16, 32, 3, 1, 8, true>("bf16", one, 6e-3);
   run<264, 14336, bf16, 16, 6, 1, 8, true>("bf16", one, 6e-3);
+  run<6000, 1096, bf16, 40, 2, 1, 8, true>("bf16", one, 6e-3);
+  run<6000, 2048, bf16, 48, 2, 1, 8, true>("bf16", one, 6e-3);
   run<6000, 576, bf16, 24, 4, 2, 8, true>("bf16", {1, 16, 17, 32}, 6e-3);
   run<6000, 2048, bf16, 16, 6, 4, 8, true>("bf16", four, 6e-3);
   if (argc == 1) {

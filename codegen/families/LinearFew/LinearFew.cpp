@@ -9,6 +9,8 @@
 
 #include "llvm/Support/MathExtras.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace ingot;
 using namespace ingot::codegen;
@@ -39,45 +41,66 @@ static std::optional<int64_t> fewRows(exec::KernelOp kernel, const LinearDesc &d
   return most && *most >= 1 && *most <= kMostRows ? most : std::nullopt;
 }
 
-/// A tile's height that leaves the busiest multiprocessor at most so many times the fewest rows of
-/// W is worth measuring.
-constexpr double kHopeless = 1.5;
+/// A height of tiles that is modelled to take so many times what the best takes is not measured.
+constexpr double kHopeless = 1.25;
 
-/// Heights of tiles that are worth measuring. First that which leaves the busiest multiprocessor
-/// the fewest rows of W; of several that are within a twentieth of it the highest, which reads the
-/// tokens least often.
-static SmallVector<int> listTileRows(int64_t columns, int tokenTiles, const cuda::ArchInfo &arch) {
-  auto busiest = [&](int64_t rows) {
-    return llvm::divideCeil(llvm::divideCeil(columns, rows), arch.multiprocessors) * rows;
-  };
+/// Boxes of a warp that are on their way.
+static int ringStages(int tileRows, unsigned threads) {
+  return std::min<int>(8, kRingBytes / (int(threads) / 32 * tileRows * 128));
+}
+
+/// Modelled microseconds of a launch among others with one token, fitted to what was measured on an
+/// H100 (README.md). Reading W takes as long as DRAM does, or as the busiest multiprocessor does
+/// with its tiles: their rows, and for each tile the tokens, times what the norm makes of them.
+/// What a launch takes beside that is less where multiprocessors without a tile have the next
+/// one's blocks already.
+static double modelTime(const LinearDesc &desc, int tileRows, unsigned threads,
+                        const cuda::ArchInfo &arch) {
+  constexpr double kBytesPerMicrosecond = 3.11e6, kSteepness = 5.2;
+  constexpr double kLaunch = 1.77, kNormLaunch = 0.055;
+  constexpr double kRow = 4e-5, kTile = 2.25e-4, kNormedTile = 2.85e-4; // an element of K
+  constexpr double kTwoBoxes = 1.01; // of a ring that has no more, which moves in large steps
+  const double norm = desc.norm ? 1 : 0, k = double(desc.k);
+  const int64_t tiles = llvm::divideCeil(desc.columns, int64_t(tileRows));
+  const int64_t turns = llvm::divideCeil(tiles, int64_t(arch.multiprocessors));
+  const double memory = double(desc.columns) * k * 2 / kBytesPerMicrosecond;
+  const double busiest = double(turns) * k * (kRow * tileRows + kTile + kNormedTile * norm);
+  const double idle = 1 - double(tiles) / double(turns * arch.multiprocessors);
+  // What a ring has of a tile is there when the wait ends.
+  const int stages = ringStages(tileRows, threads);
+  const double ahead = std::min(1.0, stages * 64.0 * (threads / 32) / k);
+  const double time =
+      (kLaunch + kNormLaunch * norm) * (1 - idle * ahead) +
+      std::pow(std::pow(memory, kSteepness) + std::pow(busiest, kSteepness), 1 / kSteepness);
+  return stages > 2 ? time : time * kTwoBoxes;
+}
+
+/// Heights of tiles that are worth measuring, in the order of what they are modelled to take.
+static SmallVector<int> listTileRows(const LinearDesc &desc, unsigned threads, int tokenTiles,
+                                     const cuda::ArchInfo &arch) {
   // Sums take registers: of 64 rows and one tile of tokens, 32.
   SmallVector<int> choices{8, 16, 24, 32};
   if (tokenTiles > 2)
     choices = {8, 16};
-  uint64_t least = ~uint64_t(0);
-  for (int rows : choices)
-    least = std::min<uint64_t>(least, busiest(rows));
-  int best = 8;
-  for (int rows : choices)
-    if (busiest(rows) * 20 <= least * 21)
-      best = rows;
-  SmallVector<int> listed{best};
-  for (int rows : choices)
-    if (rows != best && double(busiest(rows)) <= kHopeless * double(least))
-      listed.push_back(rows);
-  return listed;
+  else if (tokenTiles == 1)
+    choices.append({40, 48});
+  auto time = [&](int rows) { return modelTime(desc, rows, threads, arch); };
+  llvm::sort(choices, [&](int a, int b) { return time(a) < time(b); });
+  const double hopeless = kHopeless * time(choices.front());
+  llvm::erase_if(choices, [&](int rows) { return time(rows) > hopeless; });
+  return choices;
 }
 
 static std::vector<FewConfig> listConfigs(const LinearDesc &desc, int64_t mostRows,
                                           const cuda::ArchInfo &arch) {
   int tokenTiles = mostRows <= 16 ? 1 : mostRows <= 32 ? 2 : 4;
   std::vector<FewConfig> configs;
-  for (int tileRows : listTileRows(desc.columns, tokenTiles, arch)) {
+  for (int tileRows : listTileRows(desc, FewConfig().threads, tokenTiles, arch)) {
     FewConfig config;
     config.tokenTiles = tokenTiles;
     config.tileRows = tileRows;
+    config.ringStages = ringStages(tileRows, config.threads);
     int warps = config.threads / 32, box = config.tileRows * 128;
-    config.ringStages = std::min(8, kRingBytes / (warps * box));
     config.sharedBytes = 1024 + warps * config.ringStages * (box + 8) +
                          warps * config.tokenTiles * 16 * config.tileRows * 4;
     if (desc.norm) {
