@@ -50,7 +50,7 @@ template <typename T, int N, typename From = const T *> struct AddBeside {
 
 /// With a residual where the epilogue takes whole vectors.
 template <typename C, typename T>
-__global__ void __launch_bounds__(256, 2)
+__global__ void __launch_bounds__(256, C::kTokenTiles > 1 ? 1 : 2)
     kernel(const T *x, const __grid_constant__ TensorMap map, const float *gains, const T *bias,
            const T *residual, T *y, i64 m) {
 #if __CUDA_ARCH__ >= 900
@@ -203,6 +203,11 @@ int main(int argc, char **) {
   run<6000, 576, f16, 16, 6, 2>("f16", {1, 16, 17, 32}, 2e-3);
   run<6000, 576, f16, 32, 3, 2>("f16", {1, 16, 17, 32}, 2e-3);
   run<6000, 576, f16, 16, 6, 4>("f16", four, 2e-3);
+  run<6000, 576, f16, 24, 4, 4>("f16", four, 2e-3);
+  run<6000, 1096, bf16, 32, 3, 4>("bf16", four, 6e-3);
+  run<6000, 1096, bf16, 40, 2, 4>("bf16", four, 6e-3);
+  run<6000, 1096, bf16, 40, 2, 2>("bf16", {1, 16, 17, 32}, 6e-3);
+  run<6000, 1096, bf16, 48, 2, 2>("bf16", {1, 16, 17, 32}, 6e-3);
   run<97, 48, bf16, 8, 8, 4, 1>("bf16", four, 6e-3);
   run<6000, 1096, f16, 40, 2, 1>("f16", one, 2e-3);
   run<6000, 1096, f16, 48, 2, 1>("f16", one, 2e-3);

@@ -49,22 +49,24 @@ static int ringStages(int tileRows, unsigned threads) {
   return std::min<int>(8, kRingBytes / (int(threads) / 32 * tileRows * 128));
 }
 
-/// Modelled microseconds of a launch among others with one token, fitted to what was measured on an
-/// H100 (README.md). Reading W takes as long as DRAM does, or as the busiest multiprocessor does
+/// Modelled microseconds of a launch among others, fitted to what was measured on an H100
+/// (README.md). Reading W takes as long as DRAM does, or as the busiest multiprocessor does
 /// with its tiles: their rows, and for each tile the tokens, times what the norm makes of them.
 /// What a launch takes beside that is less where multiprocessors without a tile have the next
 /// one's blocks already.
-static double modelTime(const LinearDesc &desc, int tileRows, unsigned threads,
+static double modelTime(const LinearDesc &desc, int64_t tokens, int tileRows, unsigned threads,
                         const cuda::ArchInfo &arch) {
   constexpr double kBytesPerMicrosecond = 3.11e6, kSteepness = 5.2;
   constexpr double kLaunch = 1.77, kNormLaunch = 0.055;
-  constexpr double kRow = 4e-5, kTile = 2.25e-4, kNormedTile = 2.85e-4; // an element of K
+  constexpr double kRow = 4e-5, kTile = 2.1e-4, kToken = 1.46e-5; // an element of K
+  constexpr double kNormedTile = 2.85e-4;
   constexpr double kTwoBoxes = 1.01; // of a ring that has no more, which moves in large steps
   const double norm = desc.norm ? 1 : 0, k = double(desc.k);
   const int64_t tiles = llvm::divideCeil(desc.columns, int64_t(tileRows));
   const int64_t turns = llvm::divideCeil(tiles, int64_t(arch.multiprocessors));
   const double memory = double(desc.columns) * k * 2 / kBytesPerMicrosecond;
-  const double busiest = double(turns) * k * (kRow * tileRows + kTile + kNormedTile * norm);
+  const double busiest =
+      double(turns) * k * (kRow * tileRows + kTile + kToken * double(tokens) + kNormedTile * norm);
   const double idle = 1 - double(tiles) / double(turns * arch.multiprocessors);
   // What a ring has of a tile is there when the wait ends.
   const int stages = ringStages(tileRows, threads);
@@ -76,15 +78,15 @@ static double modelTime(const LinearDesc &desc, int tileRows, unsigned threads,
 }
 
 /// Heights of tiles that are worth measuring, in the order of what they are modelled to take.
-static SmallVector<int> listTileRows(const LinearDesc &desc, unsigned threads, int tokenTiles,
-                                     const cuda::ArchInfo &arch) {
-  // Sums take registers: of 64 rows and one tile of tokens, 32.
-  SmallVector<int> choices{8, 16, 24, 32};
-  if (tokenTiles > 2)
-    choices = {8, 16};
-  else if (tokenTiles == 1)
-    choices.append({40, 48});
-  auto time = [&](int rows) { return modelTime(desc, rows, threads, arch); };
+static SmallVector<int> listTileRows(const LinearDesc &desc, int64_t mostRows, unsigned threads,
+                                     int tokenTiles, const cuda::ArchInfo &arch) {
+  // Sums take registers: of 40 rows and four tiles of tokens, 80.
+  SmallVector<int> choices{8, 16, 24, 32, 40};
+  if (tokenTiles <= 2)
+    choices.push_back(48);
+  // Up to 16 tokens are often one; what serves that serves 16 (README.md).
+  const int64_t tokens = tokenTiles == 1 ? 1 : mostRows;
+  auto time = [&](int rows) { return modelTime(desc, tokens, rows, threads, arch); };
   llvm::sort(choices, [&](int a, int b) { return time(a) < time(b); });
   const double hopeless = kHopeless * time(choices.front());
   llvm::erase_if(choices, [&](int rows) { return time(rows) > hopeless; });
@@ -95,7 +97,7 @@ static std::vector<FewConfig> listConfigs(const LinearDesc &desc, int64_t mostRo
                                           const cuda::ArchInfo &arch) {
   int tokenTiles = mostRows <= 16 ? 1 : mostRows <= 32 ? 2 : 4;
   std::vector<FewConfig> configs;
-  for (int tileRows : listTileRows(desc, FewConfig().threads, tokenTiles, arch)) {
+  for (int tileRows : listTileRows(desc, mostRows, FewConfig().threads, tokenTiles, arch)) {
     FewConfig config;
     config.tokenTiles = tokenTiles;
     config.tileRows = tileRows;
@@ -243,7 +245,8 @@ Result<Code> LinearFewFamily::emit(ArrayRef<exec::KernelOp> kernels, const Targe
     cuda::Stub stub;
     stub.includes = {"codegen/cuda/kernels/linear_few.cuh"};
     stub.threads = config("threads");
-    stub.blocksPerMultiprocessor = 2;
+    // Several tiles of tokens take the registers of two blocks.
+    stub.blocksPerMultiprocessor = config("token_tiles") > 1 ? 1 : 2;
     stub.sharedBytes = config("shared");
     stub.waitsItself = true;
     stub.constants = {{"int kN", std::to_string(desc.columns)},
