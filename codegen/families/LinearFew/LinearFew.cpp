@@ -87,7 +87,7 @@ static SmallVector<int> listTileRows(const LinearDesc &desc, int64_t mostRows, u
   // Up to 16 tokens are often one; what serves that serves 16 (README.md).
   const int64_t tokens = tokenTiles == 1 ? 1 : mostRows;
   auto time = [&](int rows) { return modelTime(desc, tokens, rows, threads, arch); };
-  llvm::sort(choices, [&](int a, int b) { return time(a) < time(b); });
+  llvm::sort(choices, [&](int a, int b) { return std::pair(time(a), a) < std::pair(time(b), b); });
   const double hopeless = kHopeless * time(choices.front());
   llvm::erase_if(choices, [&](int rows) { return time(rows) > hopeless; });
   return choices;
