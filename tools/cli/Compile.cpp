@@ -230,9 +230,10 @@ void addCompileCommand(CLI::App &app, Invocation &invocation) {
       ->check(notEmpty())
       ->allow_extra_args(false);
   command
-      ->add_option("--gpu", options.gpu,
-                   "Of --tuning and of what comes with ingot, what was measured on GPUs of this "
-                   "name, as in h200 [all that fit the target, of what comes with ingot h100 first]")
+      ->add_option(
+          "--gpu", options.gpu,
+          "Of --tuning and of what comes with ingot, what was measured on GPUs of this "
+          "name, as in h200 [all that fit the target, of what comes with ingot h100 first]")
       ->check(notEmpty());
   command
       ->add_option(
