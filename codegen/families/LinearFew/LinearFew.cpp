@@ -19,7 +19,6 @@ namespace {
 
 /// How.
 struct FewConfig {
-  unsigned threads = 256;
   int tileRows = 32;
   int ringStages = 3;
   int tokenTiles = 1;
@@ -30,6 +29,9 @@ constexpr int64_t kMostRows = 64;
 /// Every block takes the gains of all rows for each of its tiles: measured to cost less than a
 /// launch of the norm up to here.
 constexpr int64_t kMostNormedRows = 16;
+/// Of a block. Each warp takes boxes of so many elements of K and of a tile's rows of W.
+constexpr unsigned kThreads = 256;
+constexpr int kWarps = kThreads / 32, kBoxK = 64, kBoxRowBytes = kBoxK * 2;
 /// Bytes of W that a block has on their way: what half a multiprocessor has room for.
 constexpr int kRingBytes = 98304;
 
@@ -45,8 +47,8 @@ static std::optional<int64_t> fewRows(exec::KernelOp kernel, const LinearDesc &d
 constexpr double kHopeless = 1.25;
 
 /// Boxes of a warp that are on their way.
-static int ringStages(int tileRows, unsigned threads) {
-  return std::min<int>(8, kRingBytes / (int(threads) / 32 * tileRows * 128));
+static int countRingStages(int tileRows) {
+  return std::min(8, kRingBytes / (kWarps * tileRows * kBoxRowBytes));
 }
 
 /// Modelled microseconds of a launch among others, fitted to what was measured on an H100
@@ -54,7 +56,7 @@ static int ringStages(int tileRows, unsigned threads) {
 /// with its tiles: their rows, and for each tile the tokens, times what the norm makes of them.
 /// What a launch takes beside that is less where multiprocessors without a tile have the next
 /// one's blocks already.
-static double modelTime(const LinearDesc &desc, int64_t tokens, int tileRows, unsigned threads,
+static double modelTime(const LinearDesc &desc, int64_t tokens, int tileRows,
                         const cuda::ArchInfo &arch) {
   constexpr double kBytesPerMicrosecond = 3.11e6, kSteepness = 5.2;
   constexpr double kLaunch = 1.77, kNormLaunch = 0.055;
@@ -69,8 +71,8 @@ static double modelTime(const LinearDesc &desc, int64_t tokens, int tileRows, un
       double(turns) * k * (kRow * tileRows + kTile + kToken * double(tokens) + kNormedTile * norm);
   const double idle = 1 - double(tiles) / double(turns * arch.multiprocessors);
   // What a ring has of a tile is there when the wait ends.
-  const int stages = ringStages(tileRows, threads);
-  const double ahead = std::min(1.0, stages * 64.0 * (threads / 32) / k);
+  const int stages = countRingStages(tileRows);
+  const double ahead = std::min(1.0, double(stages * kBoxK * kWarps) / k);
   const double time =
       (kLaunch + kNormLaunch * norm) * (1 - idle * ahead) +
       std::pow(std::pow(memory, kSteepness) + std::pow(busiest, kSteepness), 1 / kSteepness);
@@ -78,15 +80,15 @@ static double modelTime(const LinearDesc &desc, int64_t tokens, int tileRows, un
 }
 
 /// Heights of tiles that are worth measuring, in the order of what they are modelled to take.
-static SmallVector<int> listTileRows(const LinearDesc &desc, int64_t mostRows, unsigned threads,
-                                     int tokenTiles, const cuda::ArchInfo &arch) {
+static SmallVector<int> listTileRows(const LinearDesc &desc, int64_t mostRows, int tokenTiles,
+                                     const cuda::ArchInfo &arch) {
   // Sums take registers: of 40 rows and four tiles of tokens, 80.
   SmallVector<int> choices{8, 16, 24, 32, 40};
   if (tokenTiles <= 2)
     choices.push_back(48);
   // Up to 16 tokens are often one; what serves that serves 16 (README.md).
   const int64_t tokens = tokenTiles == 1 ? 1 : mostRows;
-  auto time = [&](int rows) { return modelTime(desc, tokens, rows, threads, arch); };
+  auto time = [&](int rows) { return modelTime(desc, tokens, rows, arch); };
   llvm::sort(choices, [&](int a, int b) { return std::pair(time(a), a) < std::pair(time(b), b); });
   const double hopeless = kHopeless * time(choices.front());
   llvm::erase_if(choices, [&](int rows) { return time(rows) > hopeless; });
@@ -97,17 +99,16 @@ static std::vector<FewConfig> listConfigs(const LinearDesc &desc, int64_t mostRo
                                           const cuda::ArchInfo &arch) {
   int tokenTiles = mostRows <= 16 ? 1 : mostRows <= 32 ? 2 : 4;
   std::vector<FewConfig> configs;
-  for (int tileRows : listTileRows(desc, mostRows, FewConfig().threads, tokenTiles, arch)) {
+  for (int tileRows : listTileRows(desc, mostRows, tokenTiles, arch)) {
     FewConfig config;
     config.tokenTiles = tokenTiles;
     config.tileRows = tileRows;
-    config.ringStages = ringStages(tileRows, config.threads);
-    int warps = config.threads / 32, box = config.tileRows * 128;
-    config.sharedBytes = 1024 + warps * config.ringStages * (box + 8) +
-                         warps * config.tokenTiles * 16 * config.tileRows * 4;
+    config.ringStages = countRingStages(tileRows);
+    config.sharedBytes = 1024 + kWarps * config.ringStages * (tileRows * kBoxRowBytes + 8) +
+                         kWarps * tokenTiles * 16 * tileRows * 4;
     if (desc.norm) {
       // Gains, and what every warp has of a token's sum of squares.
-      config.sharedBytes += desc.k * 4 + warps * config.tokenTiles * 16 * 4;
+      config.sharedBytes += desc.k * 4 + kWarps * tokenTiles * 16 * 4;
     }
     // So much that no two blocks of these kernels share a multiprocessor: the next kernel's would
     // take places beside this one's and leave others empty.
@@ -172,7 +173,7 @@ static Selection makeSelection(exec::KernelOp kernel, const LinearDesc &desc, in
   selection.desc.text = desc.str();
   selection.desc.key = desc.str(mostRows);
   selection.config.attributes = builder.getDictionaryAttr(
-      {number("threads", config.threads), number("tile_rows", config.tileRows),
+      {number("threads", kThreads), number("tile_rows", config.tileRows),
        number("ring_stages", config.ringStages), number("token_tiles", config.tokenTiles),
        number("shared", config.sharedBytes)});
   selection.config.text = "tiles of " + std::to_string(config.tileRows) + " rows of W, " +
@@ -186,7 +187,7 @@ static Selection makeSelection(exec::KernelOp kernel, const LinearDesc &desc, in
   exec::SizeAttr one = exec::SizeAttr::get(kernel.getContext(), 1);
   selection.launch.grid = {exec::SizeAttr::get(kernel.getContext(), arch.multiprocessors), one,
                            one};
-  selection.launch.block = {config.threads, 1, 1};
+  selection.launch.block = {kThreads, 1, 1};
   return selection;
 }
 
@@ -268,7 +269,7 @@ Result<Code> LinearFewFamily::emit(ArrayRef<exec::KernelOp> kernels, const Targe
     map.elementType = desc.elementType;
     map.dims = {exec::SizeAttr::get(context, desc.k), exec::SizeAttr::get(context, desc.columns)};
     map.strides = {exec::SizeAttr::get(context, desc.k * 2)};
-    map.box = {64, uint32_t(config("tile_rows"))};
+    map.box = {kBoxK, uint32_t(config("tile_rows"))};
     stub.tensorMaps = {map};
     stub.sizesEarly = kernel.getConfig()->contains(kReadsEarly);
     stub.prologue = "  ingot::FewRing<Config, " + element + "> ring(&map0" +
