@@ -77,10 +77,39 @@ using WideAlone = Ways<256, 3, 1, false, 1, 4>;
 using MiddleOut = Ways<192, 4, 2, false, 2, 3>;
 using TurnsOut = Ways<128, 6, 2, true, 0, 2>;
 using WideTurnsOut = Ways<192, 4, 2, true, 0, 2>;
+using Odd = Ways<224, 5, 2, false, 2>;
+using OddAlone = Ways<224, 4, 1, false, 1>;
 
-template <int N, int K, typename Way, int Vector, int Stride = K> struct ConfigSm90 : Way {
+/// Blocks of a grid, as in compiled code.
+constexpr int kBlocks = 132;
+
+/// How few rows are multiplied: constants of gemm_few_sm90.cuh, `Always` one way where every block
+/// has one tile at most, or else the narrow one of what a quarter of the blocks would do.
+template <int Narrow = 64, int Wide = 128, FewWay Always = FewWay::Many> struct Few {
+  static constexpr int kNarrow = Narrow, kWide = Wide;
+  static constexpr u64 ways(int columns) {
+    u64 ways = 0;
+    for (int i = 0; i < 32; ++i) {
+      auto tiles = [&](int rows, int width) { return rows * ((columns + width - 1) / width); };
+      FewWay way = Always;
+      if (Always == FewWay::Many)
+        way = 4 * tiles(i + 1, Wide) <= kBlocks ? FewWay::Narrow : FewWay::Wide;
+      if (tiles(i + 1, way == FewWay::Narrow ? Narrow : Wide) <= kBlocks)
+        ways |= u64(way) << (2 * i);
+    }
+    return ways;
+  }
+};
+using FewNarrowest = Few<64, 128, FewWay::Narrow>;
+using FewNarrow = Few<96, 128, FewWay::Narrow>;
+using FewWide = Few<64, 160, FewWay::Wide>;
+
+template <int N, int K, typename Way, int Vector, int Stride = K, typename Plan = Few<>>
+struct ConfigSm90 : Way {
   static constexpr int kThreads = 384, kN = N, kK = K, kRowStride = Stride;
   static constexpr int kEpilogueVector = Vector;
+  static constexpr int kFewNarrow = Plan::kNarrow, kFewWide = Plan::kWide;
+  static constexpr u64 kFewWays = Plan::ways(N);
   static constexpr bool kColumnsInOrder = N % 32 == 0;
   static constexpr int kSharedBytes = std::max(
       1024 + Way::kStages * ((128 + Way::kTileN) * 128 + 16) + Way::kOutPanels * 16384 + 16,
@@ -141,10 +170,11 @@ template <typename Config, typename T, template <typename, int, int> class Epilo
 __global__ void __launch_bounds__(384, 1)
     kernel_sm90(const T *x, const T *w, const T *__restrict__ other, T *__restrict__ y, i64 m,
                 const __grid_constant__ TensorMap mapX, const __grid_constant__ TensorMap mapW,
-                const __grid_constant__ TensorMap map128, const __grid_constant__ TensorMap map64,
+                const __grid_constant__ TensorMap mapWide,
+                const __grid_constant__ TensorMap mapNarrow,
                 const __grid_constant__ TensorMap mapOut) {
   LinearStart<Config, T> start(w, m);
-  linear_sm90(start, x, w, &mapX, &mapW, &map128, &map64, &mapOut, m, m,
+  linear_sm90(start, x, w, &mapX, &mapW, &mapWide, &mapNarrow, &mapOut, m, m,
               Epilogue<T, Config::kN, Config::kEpilogueVector>{{y, other}});
 }
 
@@ -176,13 +206,8 @@ __global__ void reference_gate(const float *sums, const T *residual, float *y, i
 }
 
 template <typename Config> void launchSm90(void (*entry)(), void **arguments) {
-  static const int multiprocessors = [] {
-    cudaDeviceProp device;
-    CHECK_CUDA(cudaGetDeviceProperties(&device, 0));
-    return device.multiProcessorCount;
-  }();
   cudaLaunchConfig_t launch = {};
-  launch.gridDim = dim3(multiprocessors / Config::kCluster * Config::kCluster);
+  launch.gridDim = dim3(kBlocks / Config::kCluster * Config::kCluster);
   launch.blockDim = dim3(384);
   launch.dynamicSmemBytes = Config::kSharedBytes;
   cudaLaunchAttribute attribute = {};
@@ -195,9 +220,9 @@ template <typename Config> void launchSm90(void (*entry)(), void **arguments) {
 }
 
 template <int N, int K, typename T, typename Way, int Vector, Then Kind = Then::Bias,
-          int Stride = K>
+          int Stride = K, typename Plan = Few<>>
 void runSm90(const char *type, std::vector<i64> rows, double limit, std::vector<i64> timed = {}) {
-  using Config = ConfigSm90<N, K, Way, Vector, Stride>;
+  using Config = ConfigSm90<N, K, Way, Vector, Stride, Plan>;
   void (*entry)(const T *, const T *, const T *, T *, i64, TensorMap, TensorMap, TensorMap,
                 TensorMap, TensorMap);
   constexpr bool kGated = Kind == Then::Gate, kBias = Kind == Then::Bias;
@@ -215,22 +240,23 @@ void runSm90(const char *type, std::vector<i64> rows, double limit, std::vector<
   randomize(w, 1, 1.0f / std::sqrt(float(K)));
   randomize(bias, 2);
   CHECK_CUDA(cudaMemset(zero.data, 0, N * sizeof(T)));
-  constexpr int kBox = Config::kTileN / Config::kCluster;
-  TensorMap mapW = makeMap<T>(w.data, N, K, K, kBox, Config::kColumnsInOrder);
-  TensorMap map128 = makeMap<T>(w.data, N, K, K, 128, Config::kColumnsInOrder);
-  TensorMap map64 = makeMap<T>(w.data, N, K, K, 64, Config::kColumnsInOrder);
+  constexpr bool kOrdered = Config::kColumnsInOrder;
+  constexpr int kBox = Config::kTileN / (kOrdered ? 1 : Config::kCluster);
+  TensorMap mapW = makeMap<T>(w.data, N, K, K, kBox, kOrdered);
+  TensorMap mapWide = makeMap<T>(w.data, N, K, K, Plan::kWide, kOrdered);
+  TensorMap mapNarrow = makeMap<T>(w.data, N, K, K, Plan::kNarrow, kOrdered);
   // Past what every block has one tile of.
-  rows.push_back((132 / ((N + 127) / 128) + 1) * 128 + 1);
+  rows.push_back((kBlocks / ((N + 127) / 128) + 1) * 128 + 1);
   auto launch = [&](const T *x, const T *other, T *y, i64 m) {
     TensorMap mapX = makeMap<T>(x, m, K, Stride, 128);
     TensorMap mapOut = mapX;
     if constexpr (Config::kOutPanels > 0)
       mapOut = makeMap<T>(y, m, kColumns, kColumns, 64);
     const T *weights = w.data;
-    void *arguments[] = {&x, &weights, &other, &y, &m, &mapX, &mapW, &map128, &map64, &mapOut};
+    void *arguments[] = {&x, &weights, &other, &y, &m, &mapX, &mapW, &mapWide, &mapNarrow, &mapOut};
     launchSm90<Config>(reinterpret_cast<void (*)()>(entry), arguments);
   };
-  char what[160];
+  char what[200];
   for (i64 m : rows) {
     Buffer<T> x(m * Stride), residual(m * kColumns), y(m * kColumns);
     Buffer<float> expected(m * kColumns), sums(m * N);
@@ -249,12 +275,13 @@ void runSm90(const char *type, std::vector<i64> rows, double limit, std::vector<
     else
       CHECK_CUDA(
           cudaMemcpy(expected.data, sums.data, m * N * sizeof(float), cudaMemcpyDeviceToDevice));
-    snprintf(what, sizeof what, "linear_sm90 %s M=%lld N=%d K=%d%s tile %d %s, %d panels", type, m,
-             N, K,
+    snprintf(what, sizeof what,
+             "linear_sm90 %s M=%lld N=%d K=%d%s tile %d %s, %d panels, few %d %d %d", type, m, N, K,
              kGated  ? " gated"
              : kBias ? ""
                      : " added",
-             Way::kTileN, Way::kInTurn ? "in turn" : "shared", Way::kOutPanels);
+             Way::kTileN, Way::kInTurn ? "in turn" : "shared", Way::kOutPanels, Plan::kNarrow,
+             Plan::kWide, int(Config::kFewWays & 3));
     expectClose(what, y, expected, limit);
   }
   for (i64 m : timed) {
@@ -264,10 +291,11 @@ void runSm90(const char *type, std::vector<i64> rows, double limit, std::vector<
     const T *other = kBias ? bias.data : residual.data;
     double seconds = measure([&](int) { launch(x.data, other, y.data, m); });
     double flops = 2.0 * m * N * K, moved = double(bytes) + double(m) * (N + K) * sizeof(T);
-    printf("linear_sm90 %-4s tile %d %s M=%-5lld N=%-6d K=%-5d %8.2f us  %7.1f GB/s  %6.1f "
-           "TFLOP/s\n",
-           type, Way::kTileN, Way::kInTurn ? "in turn" : "shared ", m, N, K, seconds * 1e6,
-           moved / seconds * 1e-9, flops / seconds * 1e-12);
+    printf("linear_sm90 %-4s tile %d %s, few %d %d %d M=%-5lld N=%-6d K=%-5d %8.2f us  %7.1f GB/s  "
+           "%6.1f TFLOP/s\n",
+           type, Way::kTileN, Way::kInTurn ? "in turn" : "shared ", Plan::kNarrow, Plan::kWide,
+           int(Config::kFewWays & 3), m, N, K, seconds * 1e6, moved / seconds * 1e-9,
+           flops / seconds * 1e-12);
   }
 }
 
@@ -348,12 +376,26 @@ int main(int argc, char **) {
     runSm90<800, 776, bf16, WideTurnsOut, 8, Then::Add>("bf16", rows, 6e-3);
     runSm90<4096, 520, bf16, TurnsOut, 8>("bf16", {512, 400, 300, 4000}, 6e-3);
     runSm90<264, 136, f16, Middle, 4, Then::Bias, 152>("f16", rows, 2e-3);
+    // Widths whose groups of 32 columns are an odd number, many rows and few; 64 by pairs that
+    // share W.
+    runSm90<800, 776, bf16, Odd, 8, Then::Gate>("bf16", rows, 6e-3);
+    runSm90<480, 200, f16, OddAlone, 8, Then::Add>("f16", rows, 2e-3);
+    rows.insert(rows.end(), {255, 385, 511});
+    runSm90<416, 1096, bf16, Turns, 8, Then::Gate, 1096, FewNarrow>("bf16", rows, 6e-3);
+    runSm90<416, 72, f16, TurnsAlone, 8, Then::Add, 72, FewNarrow>("f16", rows, 2e-3);
+    runSm90<800, 776, f16, Turns, 8, Then::Add, 776, FewWide>("f16", rows, 2e-3);
+    runSm90<1024, 776, f16, Turns, 8, Then::Gate, 776, FewNarrowest>("f16", rows, 2e-3);
   }
   if (device.major == 9 && argc == 1) {
     runSm90<4096, 4096, bf16, Wide, 8>("bf16", {333}, 6e-3, {1, 16, 4096});
     runSm90<4096, 4096, bf16, Turns, 8>("bf16", {333}, 6e-3, {512, 4096});
     runSm90<28672, 4096, bf16, Middle, 8, Then::Gate>("bf16", {70}, 6e-3, {1, 512, 4096});
     runSm90<4096, 14336, bf16, Wide, 8>("bf16", {70}, 6e-3, {1, 4096});
+    runSm90<4096, 14336, bf16, Turns, 8, Then::Add>("bf16", {511}, 6e-3, {512});
+    runSm90<4544, 4544, bf16, Turns, 8, Then::Add, 4544, FewWide>("bf16", {511}, 6e-3, {512});
+    runSm90<3072, 2048, bf16, Turns, 8>("bf16", {511}, 6e-3, {512});
+    runSm90<3072, 2048, bf16, Turns, 8, Then::Bias, 2048, FewNarrow>("bf16", {511}, 6e-3, {512});
+    runSm90<22016, 4096, bf16, Odd, 8, Then::Gate>("bf16", {70}, 6e-3, {512});
     runSm90<3072, 768, f16, Turns, 8>("f16", {1030}, 2e-3, {128, 512, 4096, 34700});
     runSm90<768, 768, f16, Middle, 8>("f16", {70, 128, 512, 1030}, 2e-3, {128, 512, 1024});
     runSm90<768, 3072, f16, Middle, 8>("f16", {70, 128, 512, 1030}, 2e-3, {128, 512, 1024});

@@ -67,7 +67,7 @@ void run(std::vector<i64> rows, double limit, std::vector<i64> timed = {}) {
   randomize(w, 1);
   randomize(columns, 2, 1.0f / std::sqrt(float(K)));
   TensorMap mapW = makeTensorMap(w.data, {K, 2, 4, 4, N / 32}, {K, 2 * K, 8 * K, 32 * K},
-                                 {128, 2, 1, 4, TileN / C::kCluster / 32});
+                                 {128, 2, 1, 4, TileN / 32});
   auto launch = [&](const Buffer<e4m3> &x, const Buffer<float> &scales, Buffer<bf16> &y, i64 m) {
     TensorMap mapX = makeTensorMap(x.data, {K, cuuint64_t(m)}, {K}, {128, 128});
     TensorMap mapOut = makeTensorMap(y.data, {N, cuuint64_t(m)}, {2 * N}, {64, 64});

@@ -1,20 +1,42 @@
 // gemm_few_sm90.cuh - gemm_sm90.cuh where there are fewer tiles than blocks (sm_90a).
 //
-// Few rows make few of the large tiles that are best for many. Here tiles are 128 x 128, or 128 x
-// 64 where a quarter as many as there are blocks would do; a block has one at most, and the two
-// warpgroups that multiply have 64 rows of it each. Where that leaves half of the blocks without
-// work, pairs of blocks of a cluster share a tile by K: each adds the other's sums to its own for
-// one half of the columns, and finishes those. Otherwise such pairs have tiles of neighbouring rows
-// and each copies half of W's part to both: L2 gives 40 bytes a clock or so to a multiprocessor,
-// which would need 64.
+// Few rows make few of the large tiles that are best for many. Here a block has one tile at most,
+// and the two warpgroups that multiply have 64 rows of it each. Where that leaves half of the
+// blocks without work, pairs of blocks of a cluster share a tile by K: each adds the other's sums
+// to its own for one half of the columns, and finishes those. Otherwise such pairs have tiles of
+// neighbouring rows and each copies half of W's part to both: L2 gives 40 bytes a clock or so to a
+// multiprocessor, which would need 64.
+// How many rows there are is known on the device only: of two widths, the heuristic has said for
+// each number of 128 rows which is taken. W's first stages are asked for before the wait for the
+// grid in front.
 //
-// Constants of a stub: as for gemm_sm90.cuh, whose ring of stages has its bytes cut anew here.
+// Constants of a stub: as for gemm_sm90.cuh, whose ring of stages has its bytes cut anew here;
+// kFewNarrow, kFewWide: columns of tiles, 64 to 160 where W's come in order, else 64 and 128;
+// kFewWays: from bit 2 i on, how i + 1 times 128 rows are multiplied (FewWay), 4096 at most.
 #pragma once
 
 #include "codegen/cuda/kernels/gemm_sm90.cuh"
+#include "codegen/cuda/ptx/grid.cuh"
 #include "codegen/cuda/ptx/wgmma_wide.cuh"
 
 namespace ingot {
+
+/// How few rows are multiplied: by tiles of kFewNarrow or kFewWide columns, or not here.
+enum class FewWay { Many, Narrow, Wide };
+
+template <typename Config> INGOT_DEVICE FewWay few_way(i64 m) {
+  const int tilesM = static_cast<int>(ceil_div<i64>(m, 128));
+  return tilesM > 32 ? FewWay::Many
+                     : static_cast<FewWay>(Config::kFewWays >> (2 * (tilesM - 1)) & 3);
+}
+
+/// Whether a way is there for some number of rows: others are not compiled.
+template <typename Config> INGOT_DEVICE constexpr bool has_few_way(FewWay way) {
+  for (int i = 0; i < 32; ++i)
+    if (static_cast<FewWay>(Config::kFewWays >> (2 * i) & 3) == way)
+      return true;
+  return false;
+}
 
 /// The constants of `Config` with tiles of other columns, which warpgroups share, in blocks by
 /// themselves.
@@ -22,21 +44,19 @@ template <typename Config, int TileN> struct FewTiles : Config {
   static constexpr int kTileN = TileN, kCluster = 1, kLead = 0, kOutPanels = 0;
   static constexpr bool kInTurn = false, kPromote = false;
   static constexpr int kStages = (Config::kSharedBytes - 1040) / ((128 + TileN) * 128 + 16);
-  /// Groups of 32 columns of half a tile, and where the four sums of such a one are: 16 bytes i of
-  /// a thread's, in the first half and in the second.
-  static constexpr int kHalfGroups = TileN / 64, kHalfSums = 16 * kHalfGroups;
+  /// Columns are finished by halves, each through the same code, if these are whole groups of 32.
+  static constexpr int kHalves = TileN % 64 ? 1 : 2, kFinishedGroups = TileN / 32 / kHalves;
+  /// Of halves: a thread's sums, and where the four sums of 16 bytes i of them are, in the first
+  /// half and in the second.
+  static constexpr int kHalfSums = 16 * kFinishedGroups;
   static INGOT_DEVICE constexpr int firstSum(int i) {
-    return 4 * (Config::kColumnsInOrder ? i / kHalfGroups * 2 * kHalfGroups + i % kHalfGroups : i);
+    constexpr int kGroups = kFinishedGroups;
+    return 4 * (Config::kColumnsInOrder ? i / kGroups * 2 * kGroups + i % kGroups : i);
   }
   static INGOT_DEVICE constexpr int secondSum(int i) {
-    return firstSum(i) + 4 * (Config::kColumnsInOrder ? kHalfGroups : 4 * kHalfGroups);
+    return firstSum(i) + 4 * (Config::kColumnsInOrder ? kFinishedGroups : 4 * kFinishedGroups);
   }
 };
-
-/// Whether every block of the grid has one tile of `m` rows at most.
-template <typename Config> INGOT_DEVICE bool are_few_tiles(i64 m) {
-  return ceil_div<i64>(m, 128) * ((Config::kN + 127) / 128) <= gridDim.x;
-}
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 
@@ -71,24 +91,74 @@ INGOT_DEVICE void exchange_halves(float (&sums)[Few::kTileN / 2], u32 stages, u3
   }
 }
 
-/// Half of W's part of 128 columns, to both blocks of a pair. `map` has boxes of 64 rows.
-template <typename Config, typename Few>
-INGOT_DEVICE void copy_shared_columns(u32 to, const TensorMap *map, int k, int column, u32 member,
-                                      u32 full) {
-  constexpr int kRowBytes = 128, kGroupBytes = 8 * kRowBytes;
+/// What a block of few tiles has to do, and the maps that it copies by.
+struct FewWork {
+  const TensorMap *mapX, *mapW, *mapShared;
+  int row, column, begin, end; // stages of K
+  bool share;
+  u32 member;
+};
+
+/// W's part of a stage, to `b`; of those that share it each block copies half to both.
+template <typename Config, typename Traits>
+INGOT_DEVICE void copy_few_columns(const FewWork &work, u32 b, int k, u32 full) {
   constexpr u16 kBoth = 3;
-  if constexpr (Few::kColumnsInOrder) {
+  constexpr int kOrderBytes = Traits::kGroups * 8 * Traits::kRowBytes;
+  if constexpr (Config::kColumnsInOrder) {
+    if (work.share) {
 #pragma unroll
-    for (int j = 0; j < 4; ++j)
-      ptx::copy_tensor_5d_to(kBoth, to + (j * 4 + member * 2) * kGroupBytes, map, k, j,
-                             column / 32 + static_cast<int>(member) * 2, full);
+      for (int i = 0; i < 2; ++i) {
+        const int j = static_cast<int>(work.member) * 2 + i;
+        ptx::copy_tensor_5d_to(kBoth, b + j * kOrderBytes, work.mapW, k, j, work.column / 32, full);
+      }
+    } else {
+#pragma unroll
+      for (int j = 0; j < 4; ++j)
+        ptx::copy_tensor_5d(b + j * kOrderBytes, work.mapW, k, j, work.column / 32, full);
+    }
+  } else if (work.share) {
+    ptx::copy_tensor_2d_to(kBoth, b + work.member * 64 * Traits::kRowBytes, work.mapShared, k,
+                           work.column + static_cast<int>(work.member) * 64, full);
   } else {
-    ptx::copy_tensor_2d_to(kBoth, to + member * 64 * kRowBytes, map, k,
-                           column + static_cast<int>(member) * 64, full);
+    ptx::copy_tensor_2d(b, work.mapW, k, work.column, full);
   }
 }
 
-/// One way for few rows; `mapW` has boxes of TileN rows, `mapShared` of 64.
+/// The thread that copies.
+template <typename Few, typename T>
+INGOT_DEVICE void gemm_few_copy(GemmRing<Few, T> ring, const FewWork &work) {
+  using Traits = GemmSm90Traits<Few, T>;
+  const int ahead = min_of(work.begin + Few::kStages, work.end);
+  auto copyW = [&](int kTile) {
+    const u32 full = ring.full + ring.stage * 8;
+    ptx::arrive_expecting(full, Traits::kStageBytes);
+    copy_few_columns<Few, Traits>(work, ring.address() + Traits::kBytesA, kTile * Traits::kTileK,
+                                  full);
+  };
+  auto copyX = [&](int kTile) {
+    ptx::copy_tensor_2d(ring.address(), work.mapX, kTile * Traits::kTileK, work.row,
+                        ring.full + ring.stage * 8);
+  };
+  const GemmRing<Few, T> first = ring;
+#pragma unroll 1
+  for (int kTile = work.begin; kTile < ahead; ++kTile, ++ring.stage)
+    copyW(kTile);
+  ring = first;
+  ptx::wait_for_previous_grid();
+#pragma unroll 1
+  for (int kTile = work.begin; kTile < ahead; ++kTile, ring.next())
+    copyX(kTile);
+#pragma unroll 1
+  for (int kTile = ahead; kTile < work.end; ++kTile, ring.next()) {
+    // The other parity than the multiplying warpgroups': the round before has been read.
+    ptx::wait_barrier(ring.empty + ring.stage * 8, ring.parity ^ 1);
+    copyW(kTile);
+    copyX(kTile);
+  }
+}
+
+/// One way for few rows; `mapW` has boxes of TileN rows, `mapShared` of 64 (of columns that are not
+/// in order).
 template <typename Config, typename T, int TileN, typename Epilogue>
 INGOT_DEVICE void gemm_few_tiles(const TensorMap *mapX, const TensorMap *mapW,
                                  const TensorMap *mapShared, i64 m, const Epilogue &epilogue) {
@@ -96,18 +166,22 @@ INGOT_DEVICE void gemm_few_tiles(const TensorMap *mapX, const TensorMap *mapW,
   using Traits = GemmSm90Traits<Few, T>;
   static_assert(Few::kStages >= 4 && Traits::kSharedBytes <= Config::kSharedBytes,
                 "a ring of smaller tiles fits");
+  static_assert(Config::kColumnsInOrder || TileN == 64 || TileN == 128,
+                "there is a map of 64 rows for halves of 128");
   extern __shared__ __align__(128) unsigned char shared_bytes[];
   const int blocks = static_cast<int>(gridDim.x);
   const int tilesM = static_cast<int>(ceil_div<i64>(m, Traits::kTileM));
   const int tiles = tilesM * Traits::kTilesN, pairs = (tilesM + 1) / 2 * Traits::kTilesN;
   // Exchanging sums takes as long as four stages.
-  constexpr bool kMaySplit = Config::kCluster == 2 && Traits::kKTiles >= 8;
-  constexpr bool kMayShare = Config::kCluster == 2 && TileN == 128;
+  constexpr bool kMaySplit = Config::kCluster == 2 && Few::kHalves == 2 && Traits::kKTiles >= 8;
+  constexpr bool kMayShare = Config::kCluster == 2 && (Config::kColumnsInOrder || TileN == 128);
   const bool split = kMaySplit && 2 * tiles <= blocks;
   const bool share = kMayShare && !split && tilesM > 1 && 2 * pairs <= blocks;
   const int unit = blockIdx.x / (split || share ? 2 : 1);
-  if (unit >= (share ? pairs : tiles))
+  if (unit >= (share ? pairs : tiles)) {
+    ptx::wait_for_previous_grid();
     return;
+  }
   const u32 rank = Config::kCluster > 1 ? ptx::cluster_rank() : 0;
   // Which of the blocks that have one unit: by rows, by K.
   const u32 member = share ? rank : 0, part = split ? rank : 0;
@@ -123,6 +197,8 @@ INGOT_DEVICE void gemm_few_tiles(const TensorMap *mapX, const TensorMap *mapW,
   GemmRing<Few, T> ring(stages);
   const int group = ptx::warpgroup_index();
   if (threadIdx.x == 0) {
+    ptx::prefetch_map(mapX);
+    ptx::prefetch_map(mapW);
     for (int i = 0; i < Few::kStages; ++i) {
       ptx::init_barrier(ring.full + i * 8, 1);
       ptx::init_barrier(ring.empty + i * 8, share ? 4 : 2);
@@ -134,96 +210,87 @@ INGOT_DEVICE void gemm_few_tiles(const TensorMap *mapX, const TensorMap *mapW,
     ptx::cluster_meet();
 
   if (group == 0) {
-    if (threadIdx.x == 0) {
-      ring.parity = 1; // The first round finds all stages empty.
-      for (int kTile = begin; kTile < end; ++kTile) {
-        const u32 full = ring.full + ring.stage * 8, a = ring.address();
-        const u32 b = a + Traits::kBytesA;
-        const int k = kTile * Traits::kTileK;
-        ptx::wait_barrier(ring.empty + ring.stage * 8, ring.parity);
-        ptx::arrive_expecting(full, Traits::kStageBytes);
-        ptx::copy_tensor_2d(a, mapX, k, tileM * Traits::kTileM, full);
-        if (share)
-          copy_shared_columns<Config, Few>(b, mapShared, k, column, member, full);
-        else if constexpr (Few::kColumnsInOrder) {
-          constexpr int kGroupBytes = 8 * Traits::kRowBytes;
-#pragma unroll
-          for (int j = 0; j < 4; ++j)
-            ptx::copy_tensor_5d(b + j * Traits::kGroups * kGroupBytes, mapW, k, j, column / 32,
-                                full);
-        } else {
-          ptx::copy_tensor_2d(b, mapW, k, column, full);
-        }
-        ring.next();
-      }
-    }
+    if (threadIdx.x == 0)
+      gemm_few_copy<Few, T>(
+          ring, {mapX, mapW, mapShared, tileM * Traits::kTileM, column, begin, end, share, member});
+    else
+      ptx::wait_for_previous_grid();
     if (split)
       ptx::cluster_meet();
     // No block ends while another may still write to it.
     if (split || share)
       ptx::cluster_meet();
-    return;
-  }
-
-  const u32 rowsA = (group - 1) * 64 * Traits::kRowBytes;
-  const int thread = threadIdx.x % 128;
-  // One thread for each block that copies for this one tells it that a stage is empty.
-  const u32 empty = share ? ptx::map_to_block(ring.empty, thread % 2) : ring.empty;
-  float sums[TileN / 2];
-  int previous = -1;
-  for (int kTile = begin; kTile < end; ++kTile) {
-    ptx::wait_barrier(ring.full + ring.stage * 8, ring.parity);
-    const u64 a = ptx::describe_matrix(ring.address() + rowsA);
-    const u64 b = ptx::describe_matrix(ring.address() + Traits::kBytesA);
-    ptx::wgmma_fence();
+  } else {
+    ptx::wait_for_previous_grid();
+    const u32 rowsA = (group - 1) * 64 * Traits::kRowBytes;
+    const int thread = threadIdx.x % 128;
+    // One thread for each block that copies for this one tells it that a stage is empty.
+    const u32 empty = share ? ptx::map_to_block(ring.empty, thread % 2) : ring.empty;
+    float sums[TileN / 2];
+    int previous = -1;
+    for (int kTile = begin; kTile < end; ++kTile) {
+      ptx::wait_barrier(ring.full + ring.stage * 8, ring.parity);
+      const u64 a = ptx::describe_matrix(ring.address() + rowsA);
+      const u64 b = ptx::describe_matrix(ring.address() + Traits::kBytesA);
+      ptx::wgmma_fence();
 #pragma unroll
-    for (int step = 0; step < Traits::kRowBytes / 32; ++step)
-      ptx::WgmmaShared<T, TileN>::run(sums, ptx::advance_matrix(a, step * 32),
-                                      ptx::advance_matrix(b, step * 32), kTile > begin || step > 0);
-    ptx::wgmma_commit();
-    ptx::wgmma_wait<1>();
-    if (previous >= 0) {
-      if (share && thread < 2)
-        ptx::arrive_in_cluster(empty + previous * 8);
-      else if (!share && thread == 0)
-        ptx::arrive(empty + previous * 8);
+      for (int step = 0; step < Traits::kRowBytes / 32; ++step)
+        ptx::WgmmaShared<T, TileN>::run(sums, ptx::advance_matrix(a, step * 32),
+                                        ptx::advance_matrix(b, step * 32),
+                                        kTile > begin || step > 0);
+      ptx::wgmma_commit();
+      ptx::wgmma_wait<1>();
+      if (previous >= 0) {
+        if (share && thread < 2)
+          ptx::arrive_in_cluster(empty + previous * 8);
+        else if (!share && thread == 0)
+          ptx::arrive(empty + previous * 8);
+      }
+      previous = ring.stage;
+      ring.next();
     }
-    previous = ring.stage;
-    ring.next();
-  }
-  ptx::wgmma_wait<0>();
-  if constexpr (kMaySplit)
-    if (split)
-      exchange_halves<Few>(sums, stages, part);
-  if (share)
-    ptx::cluster_meet();
-  const i64 firstRow = static_cast<i64>(tileM) * Traits::kTileM + (group - 1) * 64;
-  const i64 row = firstRow + thread / 32 * 16 + thread % 32 / 4;
-  // Halves of the columns in turn, so that the epilogue is there once.
+    ptx::wgmma_wait<0>();
+    if constexpr (kMaySplit)
+      if (split)
+        exchange_halves<Few>(sums, stages, part);
+    if (share)
+      ptx::cluster_meet();
+    const i64 firstRow = static_cast<i64>(tileM) * Traits::kTileM + (group - 1) * 64;
+    const i64 row = firstRow + thread / 32 * 16 + thread % 32 / 4;
+    // Halves of the columns in turn, so that the epilogue is there once.
+    constexpr int kColumns = Few::kFinishedGroups * 32;
+    const int firstHalf = static_cast<int>(part);
 #pragma unroll 1
-  for (int half = part; half < (split ? part + 1 : 2); ++half) {
-    const int first = column + half * (TileN / 2);
-    if (half > 0 && !split) {
+    for (int half = firstHalf; half < (split ? firstHalf + 1 : Few::kHalves); ++half) {
+      const int first = column + half * kColumns;
+      if constexpr (Few::kHalves == 2)
+        if (half > 0 && !split) {
 #pragma unroll
-      for (int i = 0; i < Few::kHalfSums / 4; ++i)
+          for (int i = 0; i < Few::kHalfSums / 4; ++i)
 #pragma unroll
-        for (int e = 0; e < 4; ++e)
-          sums[Few::firstSum(i) + e] = sums[Few::secondSum(i) + e];
+            for (int e = 0; e < 4; ++e)
+              sums[Few::firstSum(i) + e] = sums[Few::secondSum(i) + e];
+        }
+      if (firstRow + 64 <= m && first + kColumns <= Config::kN)
+        gemm_sm90_finish<Few, true, Few::kFinishedGroups>(sums, row, m, first, epilogue);
+      else
+        gemm_sm90_finish<Few, false, Few::kFinishedGroups>(sums, row, m, first, epilogue);
     }
-    if (firstRow + 64 <= m && first + TileN / 2 <= Config::kN)
-      gemm_sm90_finish<Few, true, Few::kHalfGroups>(sums, row, m, first, epilogue);
-    else
-      gemm_sm90_finish<Few, false, Few::kHalfGroups>(sums, row, m, first, epilogue);
   }
 }
 
+/// `way` is not Many.
 template <typename Config, typename T, typename Epilogue>
-INGOT_DEVICE void gemm_few_sm90(const TensorMap *mapX, const TensorMap *mapW128,
-                                const TensorMap *mapW64, i64 m, const Epilogue &epilogue) {
-  if (4 * ceil_div<i64>(m, 128) * ((Config::kN + 127) / 128) <= gridDim.x)
-    gemm_few_tiles<Config, T, 64>(mapX, mapW64, mapW64, m, epilogue);
-  else
-    gemm_few_tiles<Config, T, 128>(mapX, mapW128, mapW64, m, epilogue);
+INGOT_DEVICE void gemm_few_sm90(FewWay way, const TensorMap *mapX, const TensorMap *mapWide,
+                                const TensorMap *mapNarrow, i64 m, const Epilogue &epilogue) {
+  static_assert(Config::kColumnsInOrder || Config::kFewNarrow == 64,
+                "a narrow tile's map is the one for halves of a wide one");
+  if constexpr (has_few_way<Config>(FewWay::Narrow))
+    if (way == FewWay::Narrow)
+      gemm_few_tiles<Config, T, Config::kFewNarrow>(mapX, mapNarrow, mapNarrow, m, epilogue);
+  if constexpr (has_few_way<Config>(FewWay::Wide))
+    if (way == FewWay::Wide)
+      gemm_few_tiles<Config, T, Config::kFewWide>(mapX, mapWide, mapNarrow, m, epilogue);
 }
 
 #endif

@@ -7,7 +7,7 @@
 //     kLead stages after the first, so that its products fill the first one's epilogue, or
 //   take tiles in turn (kInTurn): an epilogue as long as a tile's products costs nothing.
 // Blocks of a cluster have neighbouring tiles of rows and the same columns: each copies its part of
-// W to all.
+// W to all, of columns in order (below) some of the four j.
 //
 // W's rows may come in an order that gives a thread eight neighbouring columns of the result
 // (kColumnsInOrder): row 32g + 8c + 2j + e of a tile to place 8(jG + g) + 2c + e, G being the
@@ -20,8 +20,9 @@
 // Products of 8-bit floats: the matrix units keep 14 bits or so of what they add up. With kPromote,
 // sums of each stage (128 elements of K) are added up in f32, in registers of their own.
 //
-// Constants of a stub: kN, kK, kTileN (128, 192 or 256; 128 or 192 in turn), kStages, kCluster,
-// kInTurn, kLead, kColumnsInOrder, kEpilogueVector, kOutPanels (of a warpgroup; 0: none), kPromote.
+// Constants of a stub: kN, kK, kTileN (128, 192, 224 or 256; 128 or 192 in turn; 224 only with
+// columns in order), kStages, kCluster, kInTurn, kLead, kColumnsInOrder, kEpilogueVector,
+// kOutPanels (of a warpgroup; 0: none), kPromote.
 #pragma once
 
 #include "codegen/cuda/kernels/gemm_out_sm90.cuh"
@@ -44,7 +45,7 @@ template <typename Config, typename T> struct GemmSm90Traits {
   static constexpr int kSharedBytes = 1024 + Config::kStages * (kStageBytes + 16) + kOutBytes + 16;
   static constexpr int kKTiles = (Config::kK + kTileK - 1) / kTileK;
   static constexpr int kTilesN = (Config::kN + Config::kTileN - 1) / Config::kTileN;
-  /// Rows of W that a block copies of each tile.
+  /// Rows of W that a block copies of each tile, where they are neighbours.
   static constexpr int kPartB = Config::kTileN / Config::kCluster;
   /// Groups of 32 columns of a tile.
   static constexpr int kGroups = Config::kTileN / 32;
@@ -58,7 +59,8 @@ template <typename Config, typename T> struct GemmSm90Traits {
                        kFewerRegisters = kManySums ? 24 : 40;
   static_assert(sizeof(T) <= 2, "warpgroup instructions multiply 8- or 16-bit elements here");
   static_assert(Config::kTileN == 128 || Config::kTileN == 192 ||
-                    (!Config::kInTurn && (Config::kTileN == 64 || Config::kTileN == 256)),
+                    (!Config::kInTurn && Config::kTileN % 32 == 0 && Config::kTileN >= 64 &&
+                     Config::kTileN <= 256),
                 "a tile has 64 to 256 columns, 128 or 192 where warpgroups take tiles in turn");
   static_assert(!Config::kPromote || (!Config::kInTurn && Config::kTileN <= 192),
                 "sums in f32 beside those of the matrix units take as many registers");
@@ -123,7 +125,7 @@ INGOT_DEVICE void gemm_sm90_copy(GemmRing<Config, T> ring, const TensorMap *mapX
     int tileM, tileN;
     raster_tile<Traits>(tile, tilesM, tileM, tileN);
     const int row = (tileM * Config::kCluster + rank) * Traits::kTileM;
-    const int column = tileN * Config::kTileN + rank * Traits::kPartB;
+    const int column = tileN * Config::kTileN;
     // Unrolled, the addresses of a short K's stages would need more registers than are left.
 #pragma unroll 1
     for (int k = 0; k < Traits::kKTiles * Traits::kTileK; k += Traits::kTileK) {
@@ -133,10 +135,11 @@ INGOT_DEVICE void gemm_sm90_copy(GemmRing<Config, T> ring, const TensorMap *mapX
       ptx::arrive_expecting(full, Traits::kStageBytes);
       ptx::copy_tensor_2d(a, mapX, k, row, full);
       if constexpr (Config::kColumnsInOrder) {
-        constexpr int kPart = Traits::kPartB / 32, kGroupBytes = 8 * Traits::kRowBytes;
+        constexpr int kPart = 4 / Config::kCluster;
 #pragma unroll
-        for (int j = 0; j < 4; ++j) {
-          const u32 to = b + (j * Traits::kGroups + rank * kPart) * kGroupBytes;
+        for (int i = 0; i < kPart; ++i) {
+          const int j = static_cast<int>(rank) * kPart + i;
+          const u32 to = b + j * Traits::kGroups * 8 * Traits::kRowBytes;
           if constexpr (Config::kCluster > 1)
             ptx::copy_tensor_5d_to(kAll, to, mapW, k, j, column / 32, full);
           else
@@ -145,7 +148,8 @@ INGOT_DEVICE void gemm_sm90_copy(GemmRing<Config, T> ring, const TensorMap *mapX
       } else {
         const u32 to = b + rank * Traits::kPartB * Traits::kRowBytes;
         if constexpr (Config::kCluster > 1)
-          ptx::copy_tensor_2d_to(kAll, to, mapW, k, column, full);
+          ptx::copy_tensor_2d_to(kAll, to, mapW, k,
+                                 column + static_cast<int>(rank) * Traits::kPartB, full);
         else
           ptx::copy_tensor_2d(to, mapW, k, column, full);
       }

@@ -22,6 +22,7 @@ INGOT_DEVICE void linear(LinearStart<Config, T> &start, const T *x, const T *w, 
   static_assert(linear_shared_bytes<Config, T>() <= Config::kSharedBytes,
                 "the launch gives the shared memory that the stages take");
   const bool started = most <= LinearStart<Config, T>::kMostRows;
+  ptx::wait_for_previous_grid();
   if (m <= 16)
     skinny_gemm<Config, T, 1>(x, w, m, epilogue, start.ring, started);
   else if (m <= 32)

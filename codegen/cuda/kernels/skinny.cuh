@@ -128,6 +128,7 @@ template <typename Config, typename T> struct SkinnyRing {
 /// What a linear kernel does before it may look at tokens, or at how many there are: the next grid
 /// may come, and the first weights are on their way. `most` bounds the rows: past few, weights that
 /// leave L2 room for others are asked for there, by each block its share, and of many nothing is.
+/// What comes behind waits for the grid in front.
 template <typename Config, typename T> struct LinearStart {
   static constexpr int kMostRows = 64, kMostAheadRows = 1024;
   static constexpr i64 kBytes = static_cast<i64>(Config::kN) * Config::kK * sizeof(T);
@@ -148,7 +149,6 @@ template <typename Config, typename T> struct LinearStart {
       ring.fill(w);
     else if (most <= kMostAheadRows && kBytes <= kMostAheadBytes && threadIdx.x == 0)
       prefetch(reinterpret_cast<const unsigned char *>(w));
-    ptx::wait_for_previous_grid();
   }
 };
 

@@ -113,6 +113,15 @@ INGOT_WGMMA_160(f16, "f16")
               "96", "97", "98", "96", "97", "98", "99", "100", "101")
 INGOT_WGMMA_192(bf16, "bf16")
 INGOT_WGMMA_192(f16, "f16")
+#define INGOT_WGMMA_224(T, NAME)                                                                   \
+  INGOT_WGMMA(T, NAME, 224,                                                                        \
+              INGOT_NAMES_0 ", " INGOT_NAMES_1 ", " INGOT_NAMES_2 ", " INGOT_NAMES_3               \
+                            ", " INGOT_NAMES_4 ", " INGOT_NAMES_5 ", " INGOT_NAMES_6,              \
+              INGOT_LIST(INGOT_VALUES(0), INGOT_VALUES(16), INGOT_VALUES(32), INGOT_VALUES(48),    \
+                         INGOT_VALUES(64), INGOT_VALUES(80), INGOT_VALUES(96)),                    \
+              "112", "113", "114", "112", "113", "114", "115", "116", "117")
+INGOT_WGMMA_224(bf16, "bf16")
+INGOT_WGMMA_224(f16, "f16")
 #define INGOT_WGMMA_256(T, NAME)                                                                   \
   INGOT_WGMMA(T, NAME, 256,                                                                        \
               INGOT_NAMES_0 ", " INGOT_NAMES_1 ", " INGOT_NAMES_2 ", " INGOT_NAMES_3               \
@@ -159,6 +168,7 @@ INGOT_WGMMA_E4M3(256,
 #undef INGOT_WGMMA_128
 #undef INGOT_WGMMA_160
 #undef INGOT_WGMMA_192
+#undef INGOT_WGMMA_224
 #undef INGOT_WGMMA_256
 #undef INGOT_WGMMA
 #undef INGOT_LIST

@@ -156,6 +156,11 @@ Match LinearFamily::match(exec::KernelOp kernel, const TargetInfo &target) const
   return Match::yes();
 }
 
+/// Rows of x, at most.
+static int64_t boundRows(exec::KernelOp kernel, const LinearDesc &desc) {
+  return exec::SizeBounds::get(kernel.getSizes()).maximum(desc.rows).value_or(1 << 20);
+}
+
 /// A config as a selection, its weight layouts left out.
 static Selection makeSelection(exec::KernelOp kernel, const LinearDesc &desc, int64_t mostRows,
                                const LinearConfig &config, const cuda::ArchInfo &arch) {
@@ -193,8 +198,7 @@ Result<std::vector<Selection>> LinearFamily::candidates(exec::KernelOp kernel,
   if (desc.gated && !context.weightInputs[desc.weight])
     return Status(ExitCode::Unsupported, "the weight of a gated linear layer is no weight");
   cuda::ArchInfo arch = *cuda::getArchInfo(context.target.arch);
-  exec::SizeBounds bounds = exec::SizeBounds::get(kernel.getSizes());
-  int64_t mostRows = bounds.maximum(desc.rows).value_or(1 << 20);
+  const int64_t mostRows = boundRows(kernel, desc);
   std::string problem;
   if (std::optional<std::string> statements = printEpilogue(kernel, desc, problem))
     if (std::optional<ResultPanels> panels = findPanels(kernel, desc, *statements)) {
@@ -294,6 +298,14 @@ Result<Code> LinearFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetIn
                       {"int kOutPanels", config("out_panels")},
                       {"bool kPromote", "false"},
                       {"int kSharedBytes", config("shared")}};
+    FewTiles few;
+    if (warpgroups) {
+      few = chooseFewTiles(desc, boundRows(kernel, desc), stub.cluster,
+                           *cuda::getArchInfo(target.arch));
+      stub.constants.push_back({"int kFewNarrow", std::to_string(few.narrow)});
+      stub.constants.push_back({"int kFewWide", std::to_string(few.wide)});
+      stub.constants.push_back({"ingot::u64 kFewWays", std::to_string(few.ways) + "ull"});
+    }
     std::optional<ResultPanels> panels;
     if (kernel.getConfig()->getAs<IntegerAttr>("out_panels").getInt() > 0)
       panels = findPanels(kernel, desc, *epilogue);
@@ -315,11 +327,13 @@ Result<Code> LinearFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetIn
     stub.waitsItself = true;
     if (warpgroups) {
       MLIRContext *context = kernel.getContext();
-      uint32_t boxRows = kernel.getConfig()->getAs<IntegerAttr>("tile_n").getInt() / stub.cluster;
+      // Of columns in order, blocks of a cluster have the boxes of some j (gemm_sm90.cuh).
+      uint32_t boxRows =
+          kernel.getConfig()->getAs<IntegerAttr>("tile_n").getInt() / (ordered ? 1 : stub.cluster);
       stub.tensorMaps = {makeMap(context, desc.x, desc.elementType, desc.k, desc.rowStride,
                                  desc.offset, desc.rows, 128)};
       // Of the tiles for many rows, and of those for few (gemm_few_sm90.cuh).
-      for (uint32_t rows : {boxRows, uint32_t(128), uint32_t(64)})
+      for (uint32_t rows : {boxRows, uint32_t(few.wide), uint32_t(few.narrow)})
         stub.tensorMaps.push_back(
             ordered
                 ? makeOrderedMap(context, desc.weight, desc.elementType, desc.k, desc.columns, rows)

@@ -78,6 +78,19 @@ struct LinearConfig {
 std::vector<LinearConfig> listLinearConfigs(const LinearDesc &desc, int64_t mostRows,
                                             const cuda::ArchInfo &arch);
 
+/// How few rows are multiplied on sm_90a (gemm_few_sm90.cuh). No part of a config, as it is the
+/// same beside each.
+struct FewTiles {
+  /// Columns of tiles, and the way for each number of 128 rows: two bits each, 0 where there are
+  /// more tiles than blocks.
+  int narrow = 64, wide = 128;
+  uint64_t ways = 0;
+
+  bool cover(int64_t rows) const;
+};
+FewTiles chooseFewTiles(const LinearDesc &desc, int64_t mostRows, int cluster,
+                        const cuda::ArchInfo &arch);
+
 /// The part of them for many rows on sm_90a.
 std::vector<LinearConfig> listWarpgroups(const LinearDesc &desc, int64_t mostRows,
                                          const cuda::ArchInfo &arch);

@@ -29,7 +29,7 @@ struct Way {
 /// fastest, or at most 4 % behind. Those with panels are for epilogues that allow them.
 static constexpr Way kWays[] = {
     {256, 4, 2, false, 1, 2, 0.92}, {192, 4, 2, true, 0, 2, 0.87},  {192, 5, 2, false, 2, 0, 0.85},
-    {128, 7, 2, true, 0, 0, 0.75},  {256, 4, 1, false, 0, 0, 0.87},
+    {128, 7, 2, true, 0, 0, 0.75},  {256, 4, 1, false, 0, 0, 0.87}, {224, 5, 2, false, 2, 0, 0.85},
 };
 /// One that the model does not tell from the last, so that only a measurement chooses it.
 static constexpr Way kWidePairs = {256, 4, 2, false, 1, 0, 0.87};
@@ -94,17 +94,10 @@ static LinearConfig makeConfig(const Way &way, const LinearDesc &desc, int clust
   return config;
 }
 
-/// Whether every block of the grid has one tile of 128 x 128 at most: gemm_few_sm90.cuh.
-static bool areFewTiles(const LinearDesc &desc, int64_t mostRows, const cuda::ArchInfo &arch) {
-  return llvm::divideCeil(mostRows, int64_t(kTileM)) *
-             llvm::divideCeil(desc.columns, int64_t(128)) <=
-         arch.multiprocessors;
-}
-
 std::vector<LinearConfig> codegen::listWarpgroups(const LinearDesc &desc, int64_t mostRows,
                                                   const cuda::ArchInfo &arch) {
   const bool panels = desc.panels && desc.columns % 32 == 0;
-  const bool few = areFewTiles(desc, mostRows, arch);
+  const bool few = chooseFewTiles(desc, mostRows, mostRows > kTileM ? 2 : 1, arch).cover(mostRows);
   std::vector<std::pair<double, LinearConfig>> ways;
   auto add = [&](const Way &way) {
     // A panel is 64 columns of results, of a gated layer of 128 sums.
@@ -112,6 +105,9 @@ std::vector<LinearConfig> codegen::listWarpgroups(const LinearDesc &desc, int64_
       return;
     // Of few tiles, a way only says how many stages there are.
     if (way.tileN == 256 && !way.outPanels && (panels || few))
+      return;
+    // As gemm_sm90.cuh has it: of columns in order only.
+    if (way.tileN == 224 && (few || desc.columns % 32))
       return;
     // A block without a neighbour below would only copy for itself what it never uses.
     int cluster = mostRows > kTileM ? way.cluster : 1;

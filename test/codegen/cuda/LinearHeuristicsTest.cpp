@@ -85,8 +85,8 @@ TEST_F(LinearHeuristics, CopyResultsByPanelsWhereTheEpilogueAllows) {
       EXPECT_LE(config.sharedBytes, hopper.sharedBytesPerBlock);
       // Panels are 64 columns of results.
       EXPECT_EQ(config.tileN % (gated ? 128 : 64), 0);
-      // The kernel of few tiles has none.
-      EXPECT_EQ(choose(desc, 128, hopper).outPanels, columns == 28672 ? config.outPanels : 0);
+      // The kernel of few tiles has none, nor have the 224 columns of one wave of 28672.
+      EXPECT_EQ(choose(desc, 128, hopper).outPanels, 0);
     }
   // Threads of such a weight have columns from here and there.
   LinearDesc desc = describe(808, 768);
@@ -110,7 +110,8 @@ TEST_F(LinearHeuristics, ChooseWhatWasFastestOnAnH100) {
                          {4096, 16384, 2048, Gate, 256, 2, false},
                          {4096, 2048, 8192, Residual, 256, 2, false},
                          {4096, 4672, 4544, Plain, 256, 2, false},
-                         {512, 28672, 4096, Gate, 128, 0, true},
+                         {512, 28672, 4096, Gate, 224, 0, false},
+                         {512, 22016, 4096, Gate, 224, 0, false},
                          {512, 6144, 4096, Plain, 192, 2, true},
                          {34700, 2304, 768, Plain, 192, 2, true},
                          {34700, 768, 768, Residual, 128, 0, true},
@@ -131,6 +132,53 @@ TEST_F(LinearHeuristics, ChooseWhatWasFastestOnAnH100) {
     EXPECT_EQ(config.outPanels, row.outPanels) << row.rows << ", " << row.columns << " x " << row.k;
     EXPECT_EQ(config.inTurn, row.inTurn) << row.rows << ", " << row.columns << " x " << row.k;
   }
+}
+
+// README.md's table of one wave at 512 rows: the columns of few tiles.
+TEST_F(LinearHeuristics, ChooseFewTilesThatWereFastestOnAnH100) {
+  cuda::ArchInfo hopper = *cuda::getArchInfo("sm_90a");
+  auto width = [](const FewTiles &tiles, int64_t rows) {
+    const int way = tiles.ways >> (2 * (rows - 1)) & 3;
+    return way == 0 ? 0 : way == 1 ? tiles.narrow : tiles.wide;
+  };
+  struct Row {
+    int64_t columns, k;
+    int width;
+    bool activated = false;
+  };
+  for (const Row &row : {Row{3072, 2048, 96},
+                         {2048, 2048, 64},
+                         {4096, 4096, 128},
+                         {4096, 14336, 128},
+                         {4096, 11008, 128},
+                         {4672, 4544, 160},
+                         {4544, 4544, 160},
+                         {4544, 18176, 160},
+                         {2304, 768, 96},
+                         {768, 768, 64},
+                         {3072, 768, 96, true},
+                         {768, 3072, 64},
+                         {22016, 4096, 0, true}}) {
+    LinearDesc desc = describe(row.columns, row.k);
+    desc.activated = row.activated;
+    FewTiles tiles = chooseFewTiles(desc, 512, 2, hopper);
+    EXPECT_EQ(width(tiles, 4), row.width) << row.columns << " x " << row.k;
+    EXPECT_EQ(tiles.cover(512), row.width != 0) << row.columns << " x " << row.k;
+    // One tile a block at most, for each number of rows, and of as many as fit.
+    for (int64_t rows = 1; rows <= 4; ++rows) {
+      int64_t columns = width(tiles, rows) ? width(tiles, rows) : tiles.wide;
+      EXPECT_EQ(width(tiles, rows) != 0, rows * ((row.columns + columns - 1) / columns) <= 132)
+          << row.columns << " x " << row.k << ", " << rows;
+    }
+    EXPECT_FALSE(tiles.cover(513));
+  }
+  // Where 4096 rows may come, two widths are for all numbers of rows.
+  for (int64_t columns : {4544, 4672})
+    EXPECT_EQ(width(chooseFewTiles(describe(columns, 4544), 4096, 2, hopper), 4), 160) << columns;
+  // Columns that are not in order have maps of 64 and 128 only.
+  FewTiles tiles = chooseFewTiles(describe(3080, 2048), 512, 2, hopper);
+  EXPECT_EQ(tiles.narrow, 64);
+  EXPECT_EQ(tiles.wide, 128);
 }
 
 TEST_F(LinearHeuristics, OrderColumnsOfWholeGroups) {
@@ -160,7 +208,7 @@ TEST_F(LinearHeuristics, ListWhatTheModelDoesNotRuleOut) {
   using Tiles = std::vector<std::pair<int, bool>>;
   // By modelled time behind the chosen one; pairs of 256 columns are modelled as no pairs are.
   EXPECT_EQ(tiles(4096, 4096, 4096),
-            (Tiles{{256, false}, {256, false}, {128, true}, {192, false}}));
+            (Tiles{{256, false}, {256, false}, {128, true}, {224, false}, {192, false}}));
   // Of few tiles, where ways only say how many stages there are.
   EXPECT_EQ(tiles(2048, 8192, 512), (Tiles{{128, true}, {192, false}}));
   EXPECT_EQ(tiles(4096, 4096, 128), (Tiles{{128, true}, {192, false}}));
