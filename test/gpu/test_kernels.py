@@ -31,7 +31,7 @@ def find_architecture():
 
 def names(architecture):
     """The checks for a GPU: what is for all, and for sm_90 and later."""
-    return (["linear", "attention", "sampling"] + ["attention_sm90", "linear_fp8"] * (architecture == "90a")
+    return (["linear", "attention", "sampling"] + ["attention_sm90", "linear_fp8", "stream"] * (architecture == "90a")
             + ["linear_few", "attention_decode"] * (int(architecture.rstrip("a")) >= 90))
 
 

@@ -89,8 +89,8 @@ INGOT_DEVICE void load_decode_values(DecodeValues<Config, T> &tile, const T *bas
 /// Has key `key` of an item, which is no part of the cache yet, and its value copied to `stage`, a
 /// warp's part of shared memory, as they are projected.
 template <typename Config, typename T>
-INGOT_DEVICE void fetch_new_key(const AttentionArguments<T> &a, const DecodeAppend<T> &append,
-                                const DecodeItem &item, i32 key, u32 stage) {
+INGOT_DEVICE void fetch_new_key(const DecodeAppend<T> &append, const DecodeItem &item, i32 key,
+                                u32 stage) {
   const int d = threadIdx.x % kWarp * 8, head = item.head * Config::kWidth;
   const i64 token = i64(item.rowStart) + (key - item.stored);
   if (d < Config::kWidth) {
@@ -171,17 +171,33 @@ struct DecodeQueries {
   uint4 parts[kChunks];
   u32 mine;
 
+  /// Where they are kept if that is in shared memory: kQueryBytes.
+  INGOT_DEVICE void place(unsigned char *shared) {
+    mine = ptx::shared_address(shared) + threadIdx.x * 16;
+  }
+  /// The head whose elements this lane has.
+  static INGOT_DEVICE const T *find(const AttentionArguments<T> &a, const DecodeItem &item) {
+    return a.q + i64(item.token) * Config::kQueryStride +
+           (item.firstQueryHead + static_cast<int>(threadIdx.x) % kWarp / 4) * Config::kWidth;
+  }
   INGOT_DEVICE void load(const AttentionArguments<T> &a, const DecodeAppend<T> &append,
                          const DecodeItem &item, unsigned char *shared) {
-    mine = ptx::shared_address(shared) + threadIdx.x * 16;
-    const T *head =
-        a.q + i64(item.token) * Config::kQueryStride +
-        (item.firstQueryHead + static_cast<int>(threadIdx.x) % kWarp / 4) * Config::kWidth;
+    place(shared);
+    const T *head = find(a, item);
     if constexpr (rotates<Config>()) {
       rotate(append, item, head);
     } else {
       copy(a, item, head);
     }
+  }
+  /// The lane's parts, as they are multiplied.
+  INGOT_DEVICE void take(const uint4 (&chunks)[kChunks]) {
+#pragma unroll
+    for (int chunk = 0; chunk < kChunks; ++chunk)
+      if constexpr (Shared)
+        ptx::store_shared_16(mine + chunk * Config::kThreads * 16, chunks[chunk]);
+      else
+        parts[chunk] = chunks[chunk];
   }
   INGOT_DEVICE void wait() const {
     if constexpr (Shared)
@@ -205,8 +221,7 @@ private:
         ptx::copy_async<16>(mine + chunk * Config::kThreads * 16, valid ? row + chunk * 32 : a.q,
                             valid);
       else
-        parts[chunk] =
-            valid ? *reinterpret_cast<const uint4 *>(row + chunk * 32) : make_uint4(0, 0, 0, 0);
+        parts[chunk] = valid ? DecodeRead()(row + chunk * 32) : make_uint4(0, 0, 0, 0);
     }
     if constexpr (Shared)
       ptx::commit_copies();
@@ -215,18 +230,14 @@ private:
     const int g = threadIdx.x % kWarp / 4, c = threadIdx.x % 4;
     uint4 rotated[kChunks] = {};
     if (g < item.queryHeads)
-      rotated_chunks<Config>(rotated, append, head, item.token, c * 8);
-#pragma unroll
-    for (int chunk = 0; chunk < kChunks; ++chunk)
-      if constexpr (Shared)
-        ptx::store_shared_16(mine + chunk * Config::kThreads * 16, rotated[chunk]);
-      else
-        parts[chunk] = rotated[chunk];
+      rotated_chunks<Config>(rotated, append, head, item.token, c * 8, DecodeRead());
+    take(rotated);
   }
 };
 
-template <typename Config, typename T>
-INGOT_DEVICE void score_decode_keys(float (&scores)[4], const DecodeQueries<Config, T> &queries,
+template <typename Config, typename T, bool Shared>
+INGOT_DEVICE void score_decode_keys(float (&scores)[4],
+                                    const DecodeQueries<Config, T, Shared> &queries,
                                     const DecodeKeys<Config, T> &keys) {
   using Traits = DecodeTraits<Config, T>;
 #pragma unroll
@@ -297,11 +308,155 @@ INGOT_DEVICE void add_decode_values(DecodeState<Config, T> &state, float (&score
     }
 }
 
+/// The item `index` of all; a row is found in `rows`, its tokens and what it has in the cache.
+template <typename Config, typename T>
+INGOT_DEVICE DecodeItem find_decode_item(const AttentionArguments<T> &a, DecodeRows &rows,
+                                         int index) {
+  using Traits = DecodeTraits<Config, T>;
+  const i32 rowCount = static_cast<i32>(a.rows);
+  const int headTile = index % Traits::kHeadTiles, tokenHead = index / Traits::kHeadTiles;
+  DecodeItem item = {};
+  item.head = tokenHead % Config::kKvHeads;
+  item.token = tokenHead / Config::kKvHeads;
+  item.firstQueryHead = item.head * Config::kGroup + headTile * Traits::kTileHeads;
+  item.queryHeads = min_of(Traits::kTileHeads, Config::kGroup - headTile * Traits::kTileHeads);
+  i32 lane = rows.find(item.token);
+  while (lane == kWarp && rows.first + kWarp < rowCount) {
+    rows.next(a.cu, a.past, rowCount);
+    lane = rows.find(item.token);
+  }
+  item.row = rows.first + lane;
+  const i32 past = __shfl_sync(kAllLanes, rows.past, lane);
+  const i32 end = __shfl_sync(kAllLanes, rows.end, lane);
+  const i32 ahead = __shfl_sync(kAllLanes, rows.end, lane - 1);
+  const i32 row = lane > 0 ? ahead : rows.before;
+  item.query = past + item.token - row;
+  i64 first, last;
+  AttentionHooks<Config>::range(item.query, item.query,
+                                min_of<i64>(i64(past) + end - row, a.tableBlocks * Config::kBlock),
+                                first, last);
+  item.first = static_cast<i32>(first);
+  item.last = static_cast<i32>(last);
+  // Keys behind those in the cache, [newFirst, newLast): each is a tile of its own.
+  item.newLast = item.last;
+  if constexpr (Config::kAppend) {
+    item.stored = past;
+    item.rowStart = row;
+    item.stores = headTile == 0;
+    item.last = min_of(item.last, item.stored);
+  }
+  item.newFirst = Config::kAppend ? max_of(item.first, item.stored) : item.newLast;
+  return item;
+}
+
+/// Of the two heads whose scores a lane has.
+template <typename Config, typename T>
+INGOT_DEVICE void load_decode_slopes(float (&slopes)[2], const AttentionArguments<T> &a,
+                                     const DecodeItem &item) {
+#pragma unroll
+  for (int column = 0; column < 2; ++column) {
+    const int head = static_cast<int>(threadIdx.x % 4) * 2 + column;
+    slopes[column] = 0;
+    if constexpr (Config::kAlibi)
+      if (head < item.queryHeads)
+        slopes[column] = a.slopes[item.firstQueryHead + head];
+  }
+}
+
+/// The first new key of warp `worker` of the `step` that share an item (a power of two): they go on
+/// with those where the `tiles` tiles of keys in the cache end.
+INGOT_DEVICE i32 first_new_key(const DecodeItem &item, int worker, int step, i32 tiles) {
+  return item.newFirst + worker - tiles + ((max_of(tiles - worker, 0) + step - 1) & -step);
+}
+
+/// The new key `key`, which lies in `stage`.
+template <typename Config, typename T, bool Shared>
+INGOT_DEVICE void add_new_key(DecodeState<Config, T> &state, DecodeItem item, i32 key,
+                              const DecodeQueries<Config, T, Shared> &queries,
+                              const float (&slopes)[2], u32 stage) {
+  DecodeKeys<Config, T> keys;
+  DecodeValues<Config, T> values;
+  take_new_key<Config>(keys, values, stage);
+  __syncwarp(); // The stage is free.
+  queries.wait();
+  float scores[4];
+  score_decode_keys<Config, T>(scores, queries, keys);
+  item.first = key;
+  item.last = key + 1;
+  add_decode_values<Config, T>(state, scores, values, item, slopes, key);
+}
+
+/// New keys from `newKey` on, of which the first is on its way.
+template <typename Config, typename T>
+INGOT_DEVICE void attend_new_keys(DecodeState<Config, T> &state, const AttentionArguments<T> &a,
+                                  const DecodeAppend<T> &append, DecodeItem item, i32 newKey,
+                                  int step, const DecodeQueries<Config, T> &queries,
+                                  const float (&slopes)[2], u32 stage) {
+  for (; newKey < item.newLast; newKey += step) {
+    place_new_key<Config>(a, append, item, newKey, stage);
+    __syncwarp();
+    DecodeKeys<Config, T> keys;
+    DecodeValues<Config, T> values;
+    take_new_key<Config>(keys, values, stage);
+    __syncwarp(); // The stage is free.
+    if (newKey + step < item.newLast)
+      fetch_new_key<Config>(append, item, newKey + step, stage);
+    queries.wait();
+    float scores[4];
+    score_decode_keys<Config, T>(scores, queries, keys);
+    item.first = newKey;
+    item.last = newKey + 1;
+    add_decode_values<Config, T>(state, scores, values, item, slopes, newKey);
+  }
+}
+
+/// What warp `worker` of the `step` that share an item has of it. `wait` is called when its first
+/// keys are on their way, before anything is read of the projections.
+template <typename Config, typename T, typename Wait>
+INGOT_DEVICE void attend_decode_item(DecodeState<Config, T> &state, const AttentionArguments<T> &a,
+                                     const DecodeAppend<T> &append, const DecodeItem &item,
+                                     int worker, int step, unsigned char *shared, u32 stage,
+                                     const Wait &wait) {
+  using Traits = DecodeTraits<Config, T>;
+  const i32 *table = a.table + item.row * a.tableBlocks;
+  float slopes[2];
+  load_decode_slopes<Config>(slopes, a, item);
+  const i32 begin = item.first / Traits::kKeys;
+  const i32 endTile = ceil_div(item.last, i32(Traits::kKeys));
+  i32 tile = begin + worker;
+  DecodeKeys<Config, T> keys;
+  DecodeValues<Config, T> values;
+  // Where a tile is, is looked up while the one before is multiplied.
+  i32 found = find_decode_key<Config>(table, item, tile * Traits::kKeys);
+  load_decode_keys<Config>(keys, a.k, found);
+  load_decode_values<Config>(values, a.v, found);
+  found = find_decode_key<Config>(table, item, (tile + step) * Traits::kKeys);
+  wait();
+  const i32 newKey = first_new_key(item, worker, step, max_of(endTile - begin, 0));
+  if constexpr (Config::kAppend)
+    if (newKey < item.newLast)
+      fetch_new_key<Config>(append, item, newKey, stage);
+  DecodeQueries<Config, T> queries;
+  queries.load(a, append, item, shared);
+  for (; tile < endTile; tile += step) {
+    queries.wait();
+    float scores[4];
+    score_decode_keys<Config, T>(scores, queries, keys);
+    load_decode_keys<Config>(keys, a.k, found);
+    add_decode_values<Config, T>(state, scores, values, item, slopes, tile * Traits::kKeys);
+    load_decode_values<Config>(values, a.v, found);
+    found = find_decode_key<Config>(table, item, (tile + 2 * step) * Traits::kKeys);
+  }
+  if constexpr (Config::kAppend)
+    attend_new_keys(state, a, append, item, newKey, step, queries, slopes, stage);
+  // A warp without keys has not waited; the copies of its next item go to the same place.
+  queries.wait();
+}
+
 template <typename Config, typename T>
 INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a,
                                    const DecodeAppend<T> &append = {}) {
   using Traits = DecodeTraits<Config, T>;
-  using Hooks = AttentionHooks<Config>;
   extern __shared__ __align__(128) unsigned char shared_bytes[];
   ptx::allow_next_grid();
   if constexpr (!Config::kReadsEarly)
@@ -312,7 +467,7 @@ INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a,
   float *sums = reinterpret_cast<float *>(shared_bytes + Traits::kQueryBytes +
                                           Traits::kWarps * Traits::kStageBytes);
   float *given = sums + Traits::kWarps * Traits::kWarpFloats;
-  const int warp = threadIdx.x / kWarp, c = threadIdx.x % 4;
+  const int warp = threadIdx.x / kWarp;
   const i32 rowCount = static_cast<i32>(a.rows);
   const i32 tokens = a.cu[rowCount];
   DecodeRows rows;
@@ -334,95 +489,16 @@ INGOT_DEVICE void attention_decode(const AttentionArguments<T> &a,
     const bool present = index < items;
     DecodeItem item = {};
     if (present) {
-      const int headTile = index % Traits::kHeadTiles, tokenHead = index / Traits::kHeadTiles;
-      item.head = tokenHead % Config::kKvHeads;
-      item.token = tokenHead / Config::kKvHeads;
-      item.firstQueryHead = item.head * Config::kGroup + headTile * Traits::kTileHeads;
-      item.queryHeads = min_of(Traits::kTileHeads, Config::kGroup - headTile * Traits::kTileHeads);
       if (round > 0) // Kept, they would take registers.
         rows.load(a.cu, a.past, rowCount, 0, 0);
-      i32 lane = rows.find(item.token);
-      while (lane == kWarp && rows.first + kWarp < rowCount) {
-        rows.next(a.cu, a.past, rowCount);
-        lane = rows.find(item.token);
-      }
-      item.row = rows.first + lane;
-      const i32 past = __shfl_sync(kAllLanes, rows.past, lane);
-      const i32 end = __shfl_sync(kAllLanes, rows.end, lane);
-      const i32 ahead = __shfl_sync(kAllLanes, rows.end, lane - 1);
-      const i32 row = lane > 0 ? ahead : rows.before;
-      item.query = past + item.token - row;
-      i64 first, last;
-      Hooks::range(item.query, item.query,
-                   min_of<i64>(i64(past) + end - row, a.tableBlocks * Config::kBlock), first, last);
-      item.first = static_cast<i32>(first);
-      item.last = static_cast<i32>(last);
-      // Keys behind those in the cache, [newFirst, newLast): each is a tile of its own.
-      const i32 newLast = item.last;
-      if constexpr (Config::kAppend) {
-        item.stored = past;
-        item.rowStart = row;
-        item.stores = headTile == 0;
-        item.last = min_of(item.last, item.stored);
-      }
-      const i32 newFirst = Config::kAppend ? max_of(item.first, item.stored) : newLast;
-      const i32 *table = a.table + item.row * a.tableBlocks;
-      float slopes[2] = {};
-      if constexpr (Config::kAlibi)
-#pragma unroll
-        for (int column = 0; column < 2; ++column)
-          if (2 * c + column < item.queryHeads)
-            slopes[column] = a.slopes[item.firstQueryHead + 2 * c + column];
+      item = find_decode_item<Config>(a, rows, index);
       DecodeState<Config, T> state;
-      const i32 begin = item.first / Traits::kKeys;
-      const i32 endTile = ceil_div(item.last, i32(Traits::kKeys));
-      const int step = Traits::kWarps * share;
-      const int worker = part * Traits::kWarps + warp;
-      i32 tile = begin + worker;
-      DecodeKeys<Config, T> keys;
-      DecodeValues<Config, T> values;
-      // Where a tile is, is looked up while the one before is multiplied.
-      i32 found = find_decode_key<Config>(table, item, tile * Traits::kKeys);
-      load_decode_keys<Config>(keys, a.k, found);
-      load_decode_values<Config>(values, a.v, found);
-      found = find_decode_key<Config>(table, item, (tile + step) * Traits::kKeys);
-      if constexpr (Config::kReadsEarly)
-        if (round == 0)
-          ptx::wait_for_previous_grid();
-      // The warps go on with new keys where the tiles end; `step` is a power of two.
-      const i32 tiles = max_of(endTile - begin, 0);
-      i32 newKey = newFirst + worker - tiles + ((max_of(tiles - worker, 0) + step - 1) & -step);
-      if constexpr (Config::kAppend)
-        if (newKey < newLast)
-          fetch_new_key<Config>(a, append, item, newKey, stage);
-      DecodeQueries<Config, T> queries;
-      queries.load(a, append, item, shared_bytes);
-      for (; tile < endTile; tile += step) {
-        queries.wait();
-        float scores[4];
-        score_decode_keys<Config, T>(scores, queries, keys);
-        load_decode_keys<Config>(keys, a.k, found);
-        add_decode_values<Config, T>(state, scores, values, item, slopes, tile * Traits::kKeys);
-        load_decode_values<Config>(values, a.v, found);
-        found = find_decode_key<Config>(table, item, (tile + 2 * step) * Traits::kKeys);
-      }
-      if constexpr (Config::kAppend)
-        for (; newKey < newLast; newKey += step) {
-          place_new_key<Config>(a, append, item, newKey, stage);
-          __syncwarp();
-          take_new_key<Config>(keys, values, stage);
-          __syncwarp(); // The stage is free.
-          if (newKey + step < newLast)
-            fetch_new_key<Config>(a, append, item, newKey + step, stage);
-          queries.wait();
-          float scores[4];
-          score_decode_keys<Config, T>(scores, queries, keys);
-          item.first = newKey;
-          item.last = newKey + 1;
-          add_decode_values<Config, T>(state, scores, values, item, slopes, newKey);
-        }
-      // A warp without keys has not waited; the copies of its next item go to the same place.
-      queries.wait();
+      attend_decode_item<Config>(state, a, append, item, part * Traits::kWarps + warp,
+                                 Traits::kWarps * share, shared_bytes, stage, [&] {
+                                   if constexpr (Config::kReadsEarly)
+                                     if (round == 0)
+                                       ptx::wait_for_previous_grid();
+                                 });
       store_decode_state<Config, T>(state, sums + warp * Traits::kWarpFloats);
     }
     __syncthreads();

@@ -18,6 +18,13 @@ template <typename T> struct DecodeAppend {
   T *keys, *values;       // the cache
 };
 
+/// How what is projected is read: written by a grid in front.
+struct DecodeRead {
+  template <typename T> INGOT_DEVICE uint4 operator()(const T *at) const {
+    return *reinterpret_cast<const uint4 *>(at);
+  }
+};
+
 template <typename Config> INGOT_DEVICE constexpr bool rotates() {
   return Config::kAppend && Config::kRotated > 0;
 }
@@ -66,27 +73,39 @@ INGOT_DEVICE uint4 rotated_8(const DecodeAppend<T> &append, const Load &load, i6
   return rotate_8<T>(low, x, load(low ? d + kHalf : d - kHalf), cos, sin);
 }
 
-/// Elements [32 i + d, 32 i + d + 8) of it for every i; zeros past its end.
-template <typename Config, typename T, int Chunks>
+/// Whether a lane that has elements [32 i + d, 32 i + d + 8) of a head for every i has both of
+/// every pair.
+template <typename Config> INGOT_DEVICE constexpr bool has_whole_pairs() {
+  return rotates<Config>() && Config::kRotated == Config::kWidth && Config::kWidth % 64 == 0;
+}
+/// What such a lane rotates the chunks i and i + Chunks / 2 with.
+struct PairRotation {
+  float4 cos[2], sin[2];
+  template <typename T> INGOT_DEVICE void rotate(uint4 &low, uint4 &high) const {
+    const uint4 first = low, second = high;
+    low = rotate_8<T>(true, first, second, cos, sin);
+    high = rotate_8<T>(false, second, first, cos, sin);
+  }
+};
+
+/// Elements [32 i + d, 32 i + d + 8) of a head for every i, rotated; zeros past its end.
+template <typename Config, typename T, int Chunks, typename Read>
 INGOT_DEVICE void rotated_chunks(uint4 (&chunks)[Chunks], const DecodeAppend<T> &append,
-                                 const T *row, i64 token, int d) {
-  auto load = [&](int e) { return *reinterpret_cast<const uint4 *>(row + e); };
-  if constexpr (Config::kRotated == Config::kWidth && Config::kWidth % 64 == 0) {
-    // A lane has both of every pair: all loads before the first use.
-    float4 cos[Chunks / 2][2], sin[Chunks / 2][2];
-#pragma unroll
-    for (int i = 0; i < Chunks; ++i)
-      chunks[i] = load(i * 32 + d);
+                                 const T *row, i64 token, int d, const Read &read) {
+  if constexpr (has_whole_pairs<Config>()) {
+    // All loads before the first use.
+    PairRotation rotations[Chunks / 2];
 #pragma unroll
     for (int i = 0; i < Chunks / 2; ++i)
-      load_rotation<Config>(append, token, i * 32 + d, cos[i], sin[i]);
+      load_rotation<Config>(append, token, i * 32 + d, rotations[i].cos, rotations[i].sin);
 #pragma unroll
-    for (int i = 0; i < Chunks / 2; ++i) {
-      const uint4 first = chunks[i], second = chunks[i + Chunks / 2];
-      chunks[i] = rotate_8<T>(true, first, second, cos[i], sin[i]);
-      chunks[i + Chunks / 2] = rotate_8<T>(false, second, first, cos[i], sin[i]);
-    }
+    for (int i = 0; i < Chunks; ++i)
+      chunks[i] = read(row + i * 32 + d);
+#pragma unroll
+    for (int i = 0; i < Chunks / 2; ++i)
+      rotations[i].template rotate<T>(chunks[i], chunks[i + Chunks / 2]);
   } else {
+    auto load = [&](int e) { return read(row + e); };
 #pragma unroll
     for (int i = 0; i < Chunks; ++i)
       if (i * 32 + d < Config::kWidth)

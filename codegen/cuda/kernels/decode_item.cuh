@@ -39,10 +39,11 @@ template <typename Config, typename T> struct DecodeTraits {
 /// One token and one key/value head, with some of its query heads.
 struct DecodeItem {
   i32 row, token;
-  i32 query;       // position
-  i32 first, last; // keys in the cache
-  i32 stored;      // keys of the row in the cache
-  i32 rowStart;    // the row's first token
+  i32 query;             // position
+  i32 first, last;       // keys in the cache
+  i32 newFirst, newLast; // keys that are not yet in it
+  i32 stored;            // keys of the row in the cache
+  i32 rowStart;          // the row's first token
   int head;
   int firstQueryHead, queryHeads;
   bool stores; // of the items of a token and key/value head the one that appends them

@@ -42,31 +42,53 @@ INGOT_DEVICE void store_decode_state(DecodeState<Config, T> &state, float *mine)
   }
 }
 
-/// What `Parts` parts of an item have (or fewer), joined: element `d` of a head. `read(i, j)` is
-/// element j of part i's row of the head.
+/// What each of `Parts` parts of an item (or fewer) weighs in a head's sums, and the maximum and
+/// sum of all. `read(i, j)` is element j of part i's row of the head.
+template <typename Config, int Parts> struct JoinWeights {
+  float weights[Parts], maximum, sum;
+
+  template <typename Read> INGOT_DEVICE JoinWeights(int parts, const Read &read) {
+    using Hooks = AttentionHooks<Config>;
+    float maxima[Parts], sums[Parts];
+#pragma unroll
+    for (int i = 0; i < Parts; ++i) {
+      maxima[i] = i < parts ? read(i, Config::kWidth) : nothing();
+      sums[i] = i < parts ? read(i, Config::kWidth + 1) : 0.0f;
+    }
+    maximum = nothing();
+#pragma unroll
+    for (int i = 0; i < Parts; ++i)
+      maximum = fmaxf(maximum, maxima[i]);
+    const float base = (maximum == nothing() ? 0.0f : maximum) * Hooks::kExponent;
+    sum = 0;
+#pragma unroll
+    for (int i = 0; i < Parts; ++i) {
+      weights[i] = exp2f(maxima[i] * Hooks::kExponent - base);
+      sum += sums[i] * weights[i];
+    }
+  }
+  /// An element of the parts, joined; `value(i)` is 0 of a part that there isn't.
+  template <typename Value> INGOT_DEVICE float join(const Value &value) const {
+    float joined = 0;
+#pragma unroll
+    for (int i = 0; i < Parts; ++i)
+      joined += value(i) * weights[i];
+    return joined;
+  }
+};
+
+/// Element `d` of a head, joined.
 template <typename Config, int Parts, typename Read>
 INGOT_DEVICE void join_decode(int parts, int d, const Read &read, float &value, float &maximum,
                               float &sum) {
-  using Hooks = AttentionHooks<Config>;
-  float maxima[Parts], sums[Parts], values[Parts];
-#pragma unroll
-  for (int i = 0; i < Parts; ++i) {
-    maxima[i] = i < parts ? read(i, Config::kWidth) : nothing();
-    sums[i] = i < parts ? read(i, Config::kWidth + 1) : 0.0f;
-    values[i] = i < parts ? read(i, d) : 0.0f;
-  }
-  maximum = nothing();
+  float values[Parts];
 #pragma unroll
   for (int i = 0; i < Parts; ++i)
-    maximum = fmaxf(maximum, maxima[i]);
-  const float base = (maximum == nothing() ? 0.0f : maximum) * Hooks::kExponent;
-  value = sum = 0;
-#pragma unroll
-  for (int i = 0; i < Parts; ++i) {
-    const float weight = exp2f(maxima[i] * Hooks::kExponent - base);
-    value += values[i] * weight;
-    sum += sums[i] * weight;
-  }
+    values[i] = i < parts ? read(i, d) : 0.0f;
+  const JoinWeights<Config, Parts> all(parts, read);
+  value = all.join([&](int i) { return values[i]; });
+  maximum = all.maximum;
+  sum = all.sum;
 }
 
 /// The element of the result, with the sink as one more term of the denominator.

@@ -2,8 +2,8 @@
 //
 // A row's factor is the same for all that it is multiplied with, so the sums take it: tokens are
 // multiplied with the gains alone as they are read, and each warp adds the squares of its part of K
-// on the way. So nothing waits for a row's squares, and nothing reads it twice. The gains are in
-// shared memory from before the wait for the kernel in front on: they are a weight.
+// on the way. So nothing waits for a row's squares, and nothing reads it twice. Launches have the
+// gains in shared memory from before the wait for the kernel in front on: they are a weight.
 //
 // An element times its gain is rounded once, as the normalized element would be: the error is the
 // same, the bits are not. It must not overflow before the factor: for bf16, whose range is that of
@@ -53,8 +53,7 @@ INGOT_DEVICE uint4 take_gains(const uint4 &x, const float4 &low, const float4 &h
 }
 
 /// What a quad has of the squares of row `row`, and the same warp's of the others, for all.
-template <typename Config>
-INGOT_DEVICE void store_squares(float *all, int row, float squares) {
+template <typename Config> INGOT_DEVICE void store_squares(float *all, int row, float squares) {
   squares += __shfl_xor_sync(kAllLanes, squares, 1);
   squares += __shfl_xor_sync(kAllLanes, squares, 2);
   if (threadIdx.x % 4 == 0)

@@ -34,6 +34,19 @@ INGOT_DEVICE void arrive(u32 barrier) {
 INGOT_DEVICE void arrive_in_cluster(u32 barrier) {
   asm volatile("mbarrier.arrive.shared::cluster.b64 _, [%0];" ::"r"(barrier) : "memory");
 }
+/// Whether the phase of this parity has ended.
+INGOT_DEVICE bool test_barrier(u32 barrier, u32 parity) {
+  u32 done;
+  asm volatile("{\n"
+               ".reg .pred done;\n"
+               "mbarrier.test_wait.parity.shared::cta.b64 done, [%1], %2;\n"
+               "selp.u32 %0, 1, 0, done;\n"
+               "}"
+               : "=r"(done)
+               : "r"(barrier), "r"(parity)
+               : "memory");
+  return done != 0;
+}
 /// Waits until the phase of this parity has ended.
 INGOT_DEVICE void wait_barrier(u32 barrier, u32 parity) {
   asm volatile("{\n"
@@ -45,6 +58,12 @@ INGOT_DEVICE void wait_barrier(u32 barrier, u32 parity) {
                "finished:\n"
                "}" ::"r"(barrier),
                "r"(parity)
+               : "memory");
+}
+/// Brings the box at (x, y) of a two-dimensional map as far as L2.
+INGOT_DEVICE void prefetch_tensor_2d(const TensorMap *map, i32 x, i32 y) {
+  asm volatile("cp.async.bulk.prefetch.tensor.2d.L2.global [%0, {%1, %2}];" ::"l"(map), "r"(x),
+               "r"(y)
                : "memory");
 }
 /// Copies the box at (x, y) of a two-dimensional map to shared memory.
