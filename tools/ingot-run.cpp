@@ -42,6 +42,7 @@ static const char *const kModelHelp = R"(
   --threads N          worker threads [INGOT_NUM_THREADS, else all processors]
   --format FORMAT      of section graph: dot (Graphviz) or json (Model Explorer) [dot]
   --no-verify          skip the checksums of the sections (the plan is checked all the same)
+  --no-streams         launch every kernel by itself, also where one can do many of them at once
   --json               print the result, and any error, as JSON
 )";
 
@@ -89,7 +90,8 @@ static const char *const kBenchHelp = R"(ingot-run bench FILE [flags] - times a 
   --prefill ROWSxTOKENS    prompts of that length through the step program
   --forward ROWSxTOKENS    a batch through forward; 8x128@50: half of it is padding
                            (each repeatable; one load serves all cases)
-  --runs N, --warmup N     counted runs of each case, and runs before them [20, 3])";
+  --runs N, --warmup N     counted runs of each case, and the least runs before them, for a
+                           fifth of a second unless none [20, 3])";
 
 static const char *const kBenchExamples = R"(
 Inputs are random within their ranges; results stay on the device.
@@ -151,6 +153,7 @@ void addModelFlags(commands::Flags &flags, commands::ModelOptions &model, uint64
   flags.add("--weights", model.weights);
   flags.add("--threads", threads, 1, 1024);
   flags.addSwitch("--no-verify", [&model] { model.verifyChecksums = false; });
+  flags.addSwitch("--no-streams", [&model] { model.streams = false; });
 }
 
 Result<std::string> runCommand(std::span<const std::string> arguments) {

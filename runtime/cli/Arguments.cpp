@@ -145,6 +145,7 @@ Result<std::unique_ptr<Model>> loadModel(const ModelOptions &options,
   LoadOptions load;
   load.began = monotonicSeconds();
   load.weights = options.weights;
+  load.streams = options.streams;
   load.threads = options.threads;
   if (load.threads == 0) {
     auto threads = ThreadPool::defaultThreads();

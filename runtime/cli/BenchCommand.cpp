@@ -33,6 +33,9 @@ struct Timing {
   std::vector<double> seconds;
 };
 
+/// A warmup lasts that long at least: the clocks of a GPU that was idle take so long to rise.
+constexpr double kWarmupSeconds = 0.2;
+
 Status malformed(const char *flag, const std::string &argument, const char *expected) {
   return Status(ExitCode::Usage,
                 text("--", flag, ": expected ", expected, ", got ", quoted(argument)));
@@ -143,14 +146,24 @@ private:
       const auto *bytes = static_cast<const char *>(port.host);
       inputs.emplace_back(bytes, bytes + port.elements * dtypeBytes(port.dtype));
     }
-    for (uint64_t i = 0; i < options_.warmup + options_.runs; ++i) {
+    auto runOnce = [&]() -> Result<double> {
       for (size_t port = 0; port < inputs.size(); ++port)
         std::copy(inputs[port].begin(), inputs[port].end(),
                   static_cast<char *>(program.inputs()[port].host));
       double begin = monotonicSeconds();
       INGOT_TRY(program.execute());
-      if (i >= options_.warmup)
-        result.seconds.push_back(monotonicSeconds() - begin);
+      return monotonicSeconds() - begin;
+    };
+    double begin = monotonicSeconds();
+    for (uint64_t i = 0; i < options_.warmup ||
+                         (options_.warmup > 0 && monotonicSeconds() - begin < kWarmupSeconds);
+         ++i)
+      INGOT_TRY(runOnce().status());
+    for (uint64_t i = 0; i < options_.runs; ++i) {
+      auto seconds = runOnce();
+      if (!seconds.ok())
+        return seconds.status();
+      result.seconds.push_back(*seconds);
     }
     std::sort(result.seconds.begin(), result.seconds.end());
     return result;
@@ -293,9 +306,11 @@ std::string reportMemory(const Model &model, JsonWriter &json) {
   for (const DeviceMemory &memory : model.memory()) {
     out += text(memory.device, ": weights ", bytesText(memory.weights), ", activations ",
                 bytesText(memory.arena), ", state ", bytesText(memory.state));
+    if (memory.streams)
+      out += text(", streams ", bytesText(memory.streams));
     json.beginObject().member("device", memory.device).member("weight_bytes", memory.weights);
     json.member("activation_bytes", memory.arena).member("state_bytes", memory.state);
-    json.member("allocated_bytes", memory.allocated);
+    json.member("stream_bytes", memory.streams).member("allocated_bytes", memory.allocated);
     if (memory.gone) {
       out += text("; by the driver ", bytesText(uint64_t(std::max<int64_t>(*memory.gone, 0))));
       json.member("driver_bytes", *memory.gone);

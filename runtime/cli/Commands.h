@@ -21,6 +21,7 @@ struct ModelOptions {
   std::string weights;         // --weights: "" for embedded, a folder, or random:SEED
   unsigned threads = 0;        // --threads: 0 for INGOT_NUM_THREADS or the number of CPUs
   bool verifyChecksums = true; // --no-verify
+  bool streams = true;         // --no-streams: every launch by itself
 };
 
 struct RunOptions {

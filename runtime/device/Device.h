@@ -149,12 +149,12 @@ public:
   virtual Status copy(void *target, const void *source, uint64_t bytes) = 0; // within the device
   virtual Status upload(void *target, const void *hostSource, uint64_t bytes) = 0;
   virtual Status download(void *hostTarget, const void *source, uint64_t bytes) = 0;
-  virtual Status zero(void *target, uint64_t bytes) = 0;
+  virtual Status fill(void *target, uint8_t byte, uint64_t bytes) = 0;
   virtual Status synchronize() = 0;
 
-  // Recording. Between begin and end, launches, copies, uploads and downloads are not done but
-  // become a recording, which replay() enqueues as a whole: with the same addresses and sizes, and
-  // with the bytes that are in host memory then.
+  // Recording. Between begin and end, launches, copies, fills, uploads and downloads are not done
+  // but become a recording, which replay() enqueues as a whole: with the same addresses and sizes,
+  // and with the bytes that are in host memory then.
   virtual bool canRecord() const { return false; }
   virtual Status beginRecording() { return {}; }
   virtual Result<uint32_t> endRecording() { return 0u; }

@@ -1,6 +1,7 @@
 //===- Model.cpp - Loading --------------------------------------*- C++ -*-===//
 #include "runtime/exec/Model.h"
 
+#include "runtime/format/Streams.h"
 #include "runtime/support/CheckedMath.h"
 #include "runtime/support/Clock.h"
 #include "runtime/support/Text.h"
@@ -93,6 +94,7 @@ Status Model::choosePrograms(const std::vector<std::string> &names) {
                     text("expected a program among ", all, ", got ", quoted(name)));
   arenaBytes_.assign(plan.devices()->size(), 0);
   stateBytes_.assign(plan.devices()->size(), 0);
+  streamBytes_.assign(plan.devices()->size(), 0);
   freeBefore_.assign(plan.devices()->size(), std::nullopt);
   if (names.empty())
     for (unsigned device = 0; device < plan.devices()->size(); ++device) {
@@ -111,9 +113,10 @@ Status Model::choosePrograms(const std::vector<std::string> &names) {
 }
 
 /// The targets that a device of the plan can be: its own, then those of the same kind for which
-/// every kernel of its own has a variant.
+/// every kernel of its own has a variant (those of streams need none: there are the launches).
 static std::vector<uint16_t> targetsOf(const format::Plan &plan, uint16_t own) {
   std::vector<uint16_t> out{own};
+  std::vector<bool> ofStreams = streamKernels(plan);
   auto targetOf = [&](uint32_t kernel) {
     return plan.images()->Get(plan.kernels()->Get(kernel)->image())->target();
   };
@@ -123,7 +126,7 @@ static std::vector<uint16_t> targetsOf(const format::Plan &plan, uint16_t own) {
       continue;
     bool complete = plan.kernels() && plan.kernels()->size() != 0;
     for (unsigned i = 0; plan.kernels() && i < plan.kernels()->size() && complete; ++i) {
-      if (targetOf(i) != own)
+      if (targetOf(i) != own || ofStreams[i])
         continue;
       const auto *variants = plan.kernels()->Get(i)->variants();
       complete = variants && std::any_of(variants->begin(), variants->end(), [&](uint32_t variant) {
@@ -153,6 +156,10 @@ Status Model::loadDevice(size_t index, const LoadOptions &options) {
   LoadedDevice &loaded = devices_.emplace_back();
   loaded.target = targets[(*device)->archIndex()];
   loaded.device = std::move(*device);
+  loaded.streams = options.streams && loaded.target == own;
+  for (unsigned program : chosenPrograms_)
+    if (loaded.streams)
+      streamBytes_[index] += streamBytes(*plan.programs()->Get(program), uint16_t(index));
   return {};
 }
 
@@ -176,8 +183,9 @@ Status Model::loadKernels(size_t index) {
   }
   loaded.kernels.assign(plan.kernels() ? plan.kernels()->size() : 0, UINT32_MAX);
   loaded.chosen.assign(loaded.kernels.size(), UINT32_MAX);
+  std::vector<bool> ofStreams = streamKernels(plan);
   for (unsigned i = 0; i < loaded.kernels.size(); ++i) {
-    if (targetOf(i) != own)
+    if (targetOf(i) != own || (ofStreams[i] && !loaded.streams))
       continue;
     uint32_t chosen = i;
     const auto *variants = plan.kernels()->Get(i)->variants();
@@ -219,7 +227,7 @@ Status Model::checkRoom(size_t index) {
   freeBefore_[index] = info->free;
   const format::Device &table = *artifact_->plan().devices()->Get(unsigned(index));
   uint64_t need = arenaBytes_[index] + table.weight_bytes() + table.constant_bytes() +
-                  stateBytes_[index]; // each at most 2^46 (V11)
+                  stateBytes_[index] + streamBytes_[index]; // each at most 2^46 (V11, V15)
   if (need <= info->free)
     return {};
   return Status(
@@ -228,6 +236,7 @@ Status Model::checkRoom(size_t index) {
            bytesText(need), " (weights ", bytesText(table.weight_bytes()), ", activations ",
            bytesText(arenaBytes_[index]), ", KV cache and other state ",
            bytesText(stateBytes_[index]), ", constants ", bytesText(table.constant_bytes()),
+           streamBytes_[index] ? ", streams " + bytesText(streamBytes_[index]) : std::string(),
            "), free are ", bytesText(info->free), " of ", bytesText(info->total), ", ",
            bytesText(need - info->free),
            " too few; free memory there (`nvidia-smi` lists who uses "
@@ -250,8 +259,8 @@ Status Model::uploadConstants() {
 Status Model::checkMemory() const {
   for (const DeviceMemory &memory : this->memory()) {
     uint64_t planned = 0;
-    for (uint64_t bytes :
-         {memory.arena, memory.weightsInPlace ? 0 : memory.weights, memory.constants, memory.state})
+    for (uint64_t bytes : {memory.arena, memory.weightsInPlace ? 0 : memory.weights,
+                           memory.constants, memory.state, memory.streams})
       planned += *checkedAlignUp(bytes, kPage);
     if (memory.allocated != planned)
       return Status(ExitCode::Internal, text(memory.device, ": the plan needs ", planned,
@@ -279,6 +288,7 @@ std::vector<DeviceMemory> Model::memory() const {
     memory.weights = table.weight_bytes();
     memory.constants = table.constant_bytes();
     memory.state = stateBytes_[i];
+    memory.streams = streamBytes_[i];
     memory.weightsInPlace = weightsInPlace_[i];
     memory.allocated = devices_[i].device->allocatedBytes();
     auto info = devices_[i].device->memoryInfo();
@@ -306,7 +316,7 @@ Result<Program *> Model::findProgram(std::string_view name) {
 Status Model::reset() {
   for (size_t i = 0; i < devices_.size(); ++i) {
     Device &device = *devices_[i].device;
-    INGOT_TRY(device.zero(devices_[i].bases[unsigned(Space::State)], stateBytes_[i]));
+    INGOT_TRY(device.fill(devices_[i].bases[unsigned(Space::State)], 0, stateBytes_[i]));
     INGOT_TRY(device.synchronize());
   }
   return {};

@@ -28,6 +28,9 @@ struct LoadOptions {
   /// Names of the programs to load; empty: all. Activations are as large as the largest of these
   /// needs, and the state is there if one of them uses it.
   std::vector<std::string> programs;
+  /// May kernels of streams run in place of their launches? Else the plan's streams are as if they
+  /// were not there: no code of theirs runs, and no memory is taken for them.
+  bool streams = true;
   /// 0: ThreadPool::defaultThreads().
   unsigned threads = 0;
   /// When the file was begun to be opened (Clock.h); 0: not told. The first stage is from then.
@@ -41,6 +44,7 @@ struct LoadOptions {
 struct DeviceMemory {
   std::string device;
   uint64_t arena = 0, weights = 0, constants = 0, state = 0;
+  uint64_t streams = 0;        // tables and exchanged memory, whole pages
   bool weightsInPlace = false; // read from the mapped file
   uint64_t allocated = 0;
   /// What the driver says has gone since the code was loaded; by then another process may have
@@ -101,7 +105,7 @@ private:
   std::vector<bool> weightsInPlace_;
   std::vector<unsigned> chosenPrograms_; // indices into the plan's
   /// Of each device, for the programs that are loaded.
-  std::vector<uint64_t> arenaBytes_, stateBytes_;
+  std::vector<uint64_t> arenaBytes_, stateBytes_, streamBytes_;
   std::vector<std::optional<uint64_t>> freeBefore_; // of each device, with only the code loaded
   std::vector<std::unique_ptr<Program>> programs_;
   std::vector<LoadStage> stages_;

@@ -44,6 +44,7 @@ Result<std::unique_ptr<Program>> Program::create(const format::Plan &plan, unsig
       INGOT_TRY(program->addCopy(*step.action_as_Copy(), devices, i));
     }
   }
+  INGOT_TRY(program->addStreams(devices));
   program->linkResidents();
   program->values_.resize(program->sizes_.size());
   program->sizeArgs_.resize(program->sizeIndex_.size());
@@ -216,22 +217,29 @@ void Program::addTensorMaps(const format::Launch &launch, const format::Kernel &
     map.device = launch.device();
     map.firstSize = step.firstSize;
     map.numSizes = uint32_t(sizeIndex_.size()) - step.firstSize;
-    TensorMapSpec &spec = map.spec;
-    spec.address =
-        static_cast<char *>(addresses_[step.firstBuffer + table.buffer()]) + table.offset();
-    spec.type = ElementType(table.dtype());
+    map.spec = mapSpec(table, addresses_[step.firstBuffer + table.buffer()]);
     for (unsigned d = 0; d < table.dims()->size(); ++d) {
       map.dims.push_back(sizeExpr(*table.dims()->Get(d)));
       if (d != 0)
         map.strides.push_back(sizeExpr(*table.strides()->Get(d - 1)));
-      spec.box[d] = table.box()->Get(d);
-      if (table.element_strides() && table.element_strides()->size() != 0)
-        spec.elementStrides[d] = table.element_strides()->Get(d);
     }
-    spec.swizzle = uint32_t(table.swizzle());
-    spec.promotion = uint32_t(table.promotion());
-    spec.nanFill = table.nan_fill();
   }
+}
+
+/// A map of a buffer but for its sizes: rank 0.
+TensorMapSpec Program::mapSpec(const format::TensorMap &table, void *buffer) {
+  TensorMapSpec spec;
+  spec.address = static_cast<char *>(buffer) + table.offset();
+  spec.type = ElementType(table.dtype());
+  for (unsigned d = 0; d < table.dims()->size(); ++d) {
+    spec.box[d] = table.box()->Get(d);
+    if (table.element_strides() && table.element_strides()->size() != 0)
+      spec.elementStrides[d] = table.element_strides()->Get(d);
+  }
+  spec.swizzle = uint32_t(table.swizzle());
+  spec.promotion = uint32_t(table.promotion());
+  spec.nanFill = table.nan_fill();
+  return spec;
 }
 
 void Program::addReadSize(const format::ReadSize &read, const std::vector<LoadedDevice> &devices) {

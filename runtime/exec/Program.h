@@ -10,6 +10,9 @@
 // On a device that records (a GPU), a set of sizes that comes again is recorded with its uploads
 // and steps, and from then on replayed as a whole.
 //
+// Where the plan has a stream for a run of launches (plan.fbs) and tokens are few, its kernel is
+// launched in their place.
+//
 //===----------------------------------------------------------------------===//
 #pragma once
 
@@ -37,6 +40,7 @@ struct LoadedDevice {
   std::array<void *, 4> bases = {};
   std::vector<uint32_t> kernels; // its handle of each kernel of the plan that is for its target
   std::vector<uint32_t> chosen;  // the kernel that runs in place of each: itself, or a variant
+  bool streams = false;          // does it do streams? It has their kernels then
 };
 
 /// An input or output of a program.
@@ -154,6 +158,15 @@ public:
   /// While set, execute() walks the steps, and waits before and after every launch.
   void setObserver(LaunchObserver *observer) { observer_ = observer; }
   size_t numSteps() const { return steps_.size(); }
+
+  /// A stream of the program: its kernel's entry, the steps that it does, and whether it would do
+  /// them at the sizes that are bound.
+  struct StreamUse {
+    std::string kernel;
+    size_t first = 0, launches = 0;
+    bool runs = false;
+  };
+  std::vector<StreamUse> streamUses() const;
   /// For reports: the kernel's entry and the source location of a step.
   std::string stepKernel(size_t step) const;
   std::string stepLocation(size_t step) const;
@@ -189,6 +202,17 @@ private:
     std::vector<SizeExpr> dims, strides;
     TensorMapSpec spec; // as encoded last; rank 0 before
   };
+  /// A run of launches that one kernel does in their place when tokens are few.
+  struct Stream {
+    const format::Stream *table = nullptr;
+    uint16_t device = 0;
+    uint32_t kernel = 0;                 // device handle
+    void *buffers[2] = {};               // an entry a launch (Stream.h); the exchanged memory
+    std::vector<uint32_t> sizes;         // indices into values_: the tokens, then its `sizes`
+    std::vector<int64_t> arguments;      // their values
+    const void *tokensAddress = nullptr; // where a step reads the number of tokens
+    int64_t grid[3] = {};
+  };
   /// Inputs whose host and device memory lie alike, so that one upload moves them all.
   struct Transfer {
     uint16_t device = 0;
@@ -212,6 +236,9 @@ private:
   Result<Port> makePort(const format::Port &table, bool output, std::vector<LoadedDevice> &devices);
   void addLaunch(const format::Launch &launch, const std::vector<LoadedDevice> &devices);
   void addTensorMaps(const format::Launch &launch, const format::Kernel &kernel, const Step &step);
+  static TensorMapSpec mapSpec(const format::TensorMap &table, void *buffer);
+  Status addStreams(std::vector<LoadedDevice> &devices);
+  Status uploadStream(Stream &stream);
   Status makeHostSides(std::vector<LoadedDevice> &devices);
   void addReadSize(const format::ReadSize &read, const std::vector<LoadedDevice> &devices);
   void linkResidents();
@@ -234,6 +261,9 @@ private:
   Status runStep(const Step &step);
   Status runReadSize(const Step &step);
   Status runObserved(size_t index);
+  bool isUsed(const Stream &stream) const;
+  Status fillStreams();
+  Status runStream(Stream &stream);
   void setResident(size_t index, int64_t value);
   Status checkOffsets(const Port &port) const;
   Status runCopy(const Step &step);
@@ -265,9 +295,10 @@ private:
   uint64_t runs_ = 0;
   std::vector<Resident> residents_; // the symbols behind the caller's
   std::vector<Step> steps_;
+  std::vector<Stream> streams_; // by first step
   std::vector<double> *profile_ = nullptr;
   LaunchObserver *observer_ = nullptr;
-  Port *fetched_ = nullptr; // by every execute()
+  Port *fetched_ = nullptr;       // by every execute()
   std::vector<int64_t> observed_; // symbols_, with what steps have read
   const Artifact *artifact_ = nullptr;
 };

@@ -246,7 +246,17 @@ Status Program::uploadInputs() {
 
 Status Program::enqueue() {
   INGOT_TRY(uploadInputs());
+  INGOT_TRY(fillStreams());
+  auto stream = streams_.begin();
   for (size_t i = 0; i < steps_.size(); ++i) {
+    if (stream != streams_.end() && stream->table->first() == i) {
+      Stream &next = *stream++;
+      if (isUsed(next)) {
+        INGOT_TRY(runStream(next));
+        i += next.table->steps()->size() - 1;
+        continue;
+      }
+    }
     double begin = profile_ ? monotonicSeconds() : 0;
     Status status = observer_ ? runObserved(i) : runStep(steps_[i]);
     if (status.ok() && profile_) {

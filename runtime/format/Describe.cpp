@@ -4,6 +4,7 @@
 #include "runtime/format/DType.h"
 #include "runtime/format/PlanRecipes.h"
 #include "runtime/format/SizeMath.h"
+#include "runtime/format/Streams.h"
 #include "runtime/support/Text.h"
 #include "runtime/weights/JsonWriter.h"
 
@@ -44,6 +45,7 @@ private:
   void generation(const format::Generation &generation);
   void program(const format::Program &program);
   void unpadding(const format::Program &program);
+  void streams(const format::Program &program, std::span<const std::string> symbols);
   void ports(const format::Program &program, bool outputs, std::span<const std::string> symbols);
   void shape(const flatbuffers::Vector<flatbuffers::Offset<format::Size>> *dims,
              std::span<const std::string> symbols);
@@ -129,8 +131,13 @@ void Describer::memory() {
     json_.member("weight_bytes", device.weight_bytes());
     json_.member("constant_bytes", device.constant_bytes());
     json_.member("state_bytes", device.state_bytes());
+    uint64_t streams = 0;
+    for (const format::Program *program : *plan_.programs())
+      streams += streamBytes(*program, uint16_t(i));
+    if (streams != 0)
+      json_.member("stream_bytes", streams);
     json_.member("peak_bytes", device.arena_bytes() + device.weight_bytes() +
-                                   device.constant_bytes() + device.state_bytes());
+                                   device.constant_bytes() + device.state_bytes() + streams);
     json_.endObject();
   }
   json_.endArray();
@@ -317,7 +324,26 @@ void Describer::steps() {
       }
       json_.endObject();
     }
-    json_.endArray().endObject();
+    json_.endArray();
+    if (count(program->streams()) != 0)
+      streams(*program, names);
+    json_.endObject();
+  }
+  json_.endArray();
+}
+
+/// Which of the steps one kernel can do, and up to how many tokens.
+void Describer::streams(const format::Program &program, std::span<const std::string> symbols) {
+  json_.key("streams").beginArray();
+  for (const format::Stream *stream : *program.streams()) {
+    json_.beginObject();
+    json_.member("kernel", view(plan_.kernels()->Get(stream->kernel())->entry()));
+    json_.member("first_step", stream->first()).member("launches", stream->steps()->size());
+    json_.member("tokens", symbols[stream->symbol()]).member("most_tokens", stream->most_tokens());
+    json_.member("sizes", sizes(stream->sizes(), symbols));
+    json_.member("table_bytes", streamTableBytes(*stream));
+    json_.member("exchanged_bytes", exchangedBytes(*stream, stream->most_tokens()));
+    json_.endObject();
   }
   json_.endArray();
 }

@@ -25,6 +25,10 @@ static bool isAligned(const format::Plan &plan) {
     ok &= aligned(plan.sources()->Get(i)->shape());
   for (unsigned i = 0; plan.states() && i < plan.states()->size(); ++i)
     ok &= aligned(plan.states()->Get(i)->shape());
+  for (const format::Program *program : *plan.programs())
+    for (unsigned i = 0; program->streams() && i < program->streams()->size(); ++i)
+      for (const format::StreamStep *step : *program->streams()->Get(i)->steps())
+        ok &= aligned(step->exchanged());
   for (unsigned i = 0; plan.weights() && i < plan.weights()->size(); ++i) {
     const format::Weight &weight = *plan.weights()->Get(i);
     ok &= aligned(weight.shape());
@@ -36,7 +40,7 @@ static bool isAligned(const format::Plan &plan) {
 
 Result<const format::Plan *> verifyPlan(std::span<const std::byte> section) {
   const auto *data = reinterpret_cast<const uint8_t *>(section.data());
-  // The schema nests five tables deep. Tables may be shared, so their number has its own cap.
+  // The schema nests six tables deep. Tables may be shared, so their number has its own cap.
   flatbuffers::Verifier verifier(data, section.size(), /*max_depth=*/16, /*max_tables=*/8'000'000);
   if (section.size() < 16 || section.size() > 0x7fffffff ||
       !verifier.VerifyBuffer<format::Plan>(format::PlanIdentifier()) ||
@@ -253,6 +257,7 @@ Status validatePlan(const format::Plan &plan, const PlanContext &context) {
     return expected("programs", "at least one", "none");
   for (unsigned i = 0; i < plan.programs()->size(); ++i)
     INGOT_TRY(checkProgram(plan, i));
+  INGOT_TRY(checkStreamKernels(plan));
   return plan.generation() ? checkGeneration(plan) : Status();
 }
 

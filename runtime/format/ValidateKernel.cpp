@@ -254,7 +254,44 @@ std::optional<int64_t> mapSpan(const format::TensorMap &map, std::span<const Siz
   return span;
 }
 
+/// A map at the maxima of the arguments `sizes`.
+Status checkMapRange(const std::string &place, const format::TensorMap &map,
+                     std::span<const SizeExpr> sizes, const SymbolBounds &bounds, uint64_t bytes) {
+  for (unsigned d = 0; d < map.dims()->size(); ++d) {
+    auto dim = compose(sizeExpr(*map.dims()->Get(d)), sizes, bounds).maximum;
+    if (!dim || *dim > (int64_t(1) << 32))
+      return expected(place, "dimensions of at most 2^32 at the maxima",
+                      dim ? text(*dim) : std::string("more than 63 bits"));
+    auto stride = d == 0 ? 0 : compose(sizeExpr(*map.strides()->Get(d - 1)), sizes, bounds).maximum;
+    if (!stride || *stride >= (int64_t(1) << 40))
+      return expected(place, "strides below 2^40 at the maxima",
+                      stride ? text(*stride) : std::string("more than 63 bits"));
+  }
+  auto span = mapSpan(map, sizes, bounds);
+  if (!span || !rangeFits(map.offset(), uint64_t(*span), bytes))
+    return expected(place, text("a range inside the ", bytes, " bytes of its buffer at the maxima"),
+                    span ? text("offset ", map.offset(), " + ", *span, " bytes")
+                         : std::string("more than 63 bits"));
+  return {};
+}
+
+uint64_t bufferBytes(const format::Program &program, const format::Launch &launch,
+                     uint16_t argument) {
+  return program.buffers()->Get(launch.buffers()->Get(argument))->bytes();
+}
+
 } // namespace
+
+Status checkConstantMap(const std::string &where, const format::Kernel &kernel,
+                        const format::TensorMap &map, const format::Program &program,
+                        const format::Launch &launch) {
+  INGOT_TRY(checkTensorMap(where, kernel, map));
+  for (const auto *sizes : {map.dims(), map.strides()})
+    for (unsigned i = 0; i < count(sizes); ++i)
+      if (count(sizes->Get(i)->symbols()) != 0)
+        return expected(where, "constant dimensions and strides", "one over size arguments");
+  return checkMapRange(where, map, {}, {}, bufferBytes(program, launch, map.buffer()));
+}
 
 Status checkKernelSizes(const std::string &where, const format::Plan &plan, uint32_t kernelIndex,
                         const format::Program &program, const format::Launch &launch) {
@@ -265,25 +302,8 @@ Status checkKernelSizes(const std::string &where, const format::Plan &plan, uint
     sizes.push_back(sizeExpr(*launch.sizes()->Get(i)));
   for (unsigned i = 0; i < count(kernel.tensor_maps()); ++i) {
     const format::TensorMap &map = *kernel.tensor_maps()->Get(i);
-    std::string place = text(where, ": tensor map ", i);
-    for (unsigned d = 0; d < map.dims()->size(); ++d) {
-      auto dim = compose(sizeExpr(*map.dims()->Get(d)), sizes, bounds).maximum;
-      if (!dim || *dim > (int64_t(1) << 32))
-        return expected(place, "dimensions of at most 2^32 at the maxima",
-                        dim ? text(*dim) : std::string("more than 63 bits"));
-      auto stride =
-          d == 0 ? 0 : compose(sizeExpr(*map.strides()->Get(d - 1)), sizes, bounds).maximum;
-      if (!stride || *stride >= (int64_t(1) << 40))
-        return expected(place, "strides below 2^40 at the maxima",
-                        stride ? text(*stride) : std::string("more than 63 bits"));
-    }
-    uint64_t bytes = program.buffers()->Get(launch.buffers()->Get(map.buffer()))->bytes();
-    auto span = mapSpan(map, sizes, bounds);
-    if (!span || !rangeFits(map.offset(), uint64_t(*span), bytes))
-      return expected(place,
-                      text("a range inside the ", bytes, " bytes of its buffer at the maxima"),
-                      span ? text("offset ", map.offset(), " + ", *span, " bytes")
-                           : std::string("more than 63 bits"));
+    INGOT_TRY(checkMapRange(text(where, ": tensor map ", i), map, sizes, bounds,
+                            bufferBytes(program, launch, map.buffer())));
   }
   std::optional<int64_t> blocks = 1;
   for (unsigned i = 0; i < count(kernel.grid()); ++i) {

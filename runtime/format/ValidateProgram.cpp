@@ -35,7 +35,8 @@ public:
     INGOT_TRY(checkSymbols());
     INGOT_TRY(checkBuffers());
     INGOT_TRY(checkPorts());
-    return checkSteps();
+    INGOT_TRY(checkSteps());
+    return checkStreams(plan_, program_, bounds_, where_);
   }
 
 private:
@@ -46,7 +47,6 @@ private:
   Status checkSymbols();
   Status checkBuffers();
   Status checkBuffer(const std::string &where, BufferInfo &info) const;
-  Status checkSize(const std::string &where, const format::Size &size) const;
   Status checkPorts();
   Status checkInput(const std::string &where, const format::Port &port) const;
   Status checkSymbolsBound() const;
@@ -143,7 +143,7 @@ Status ProgramChecker::checkResident(const std::string &where, unsigned index) c
       return expected(where + ": bound",
                       text("symbols below ", bounds_.numCallerSymbols(), " of the caller"),
                       text(bound.symbols()->Get(i)));
-  INGOT_TRY(checkSize(where + ": bound", bound));
+  INGOT_TRY(checkSize(where + ": bound", bound, bounds_));
   int64_t most = *maxSize(sizeExpr(bound), bounds_);
   if (symbol.min() != 0 || symbol.max() > kMaxSymbolValue || symbol.max() < most)
     return expected(where, text("min 0 and max from ", most, " (its bound's) to ", kMaxSymbolValue),
@@ -157,19 +157,6 @@ Status ProgramChecker::checkKnown(const std::string &where, const SizeExpr &size
       return expected(where, "symbols that are known there",
                       text(quoted(program_.symbols()->Get(symbol)->name()->string_view()),
                            ", which no step has read before"));
-  return {};
-}
-
-Status ProgramChecker::checkSize(const std::string &where, const format::Size &size) const {
-  if (size.factor() < 1 || size.divisor() < 1)
-    return expected(where, "a size with factor >= 1 and divisor >= 1",
-                    text("factor ", size.factor(), ", divisor ", size.divisor()));
-  for (unsigned i = 0; i < count(size.symbols()); ++i)
-    if (size.symbols()->Get(i) >= bounds_.ranges.size())
-      return expected(where, text("symbols below ", bounds_.ranges.size()),
-                      text(size.symbols()->Get(i)));
-  if (!maxSize(sizeExpr(size), bounds_))
-    return expected(where, "a size that fits 63 bits at the symbols' maxima", "a larger one");
   return {};
 }
 
@@ -198,7 +185,7 @@ Status ProgramChecker::checkBuffer(const std::string &where, BufferInfo &info) c
     return expected(where, text("a rank of at most ", kMaxTensorRank),
                     text(buffer.shape()->size()));
   for (unsigned i = 0; i < count(buffer.shape()); ++i) {
-    INGOT_TRY(checkSize(text(where, ": shape[", i, "]"), *buffer.shape()->Get(i)));
+    INGOT_TRY(checkSize(text(where, ": shape[", i, "]"), *buffer.shape()->Get(i), bounds_));
     info.dims.push_back(sizeExpr(*buffer.shape()->Get(i)));
   }
   auto elements = maxElements(info.dims, bounds_);
@@ -293,7 +280,7 @@ Status ProgramChecker::checkOffsets(const std::string &where, const format::Port
   if (!port.ascends_to())
     return {};
   const BufferInfo &buffer = buffers_[port.buffer()];
-  INGOT_TRY(checkSize(where + ": ascends_to", *port.ascends_to()));
+  INGOT_TRY(checkSize(where + ": ascends_to", *port.ascends_to(), bounds_));
   INGOT_TRY(checkKnown(where + ": ascends_to", sizeExpr(*port.ascends_to())));
   if (buffer.table->dtype() != format::DType::I32 || buffer.dims.size() != 1 || port.optional() ||
       port.max_step() < 0)
@@ -367,7 +354,7 @@ Status ProgramChecker::checkLaunch(const std::string &place, const format::Launc
                       text("one in the ", spaceName(buffer.space())));
   }
   for (unsigned i = 0; i < count(launch.sizes()); ++i) {
-    INGOT_TRY(checkSize(text(where, ": sizes[", i, "]"), *launch.sizes()->Get(i)));
+    INGOT_TRY(checkSize(text(where, ": sizes[", i, "]"), *launch.sizes()->Get(i), bounds_));
     INGOT_TRY(checkKnown(where, sizeExpr(*launch.sizes()->Get(i))));
   }
   for (unsigned i = 0; i < count(kernel.device_sizes()); ++i)
@@ -376,7 +363,7 @@ Status ProgramChecker::checkLaunch(const std::string &place, const format::Launc
     return expected(where, "a grid of 3 sizes", text(launch.grid()->size()));
   std::vector<SizeExpr> grid;
   for (unsigned i = 0; i < 3; ++i) {
-    INGOT_TRY(checkSize(text(where, ": grid[", i, "]"), *launch.grid()->Get(i)));
+    INGOT_TRY(checkSize(text(where, ": grid[", i, "]"), *launch.grid()->Get(i), bounds_));
     grid.push_back(sizeExpr(*launch.grid()->Get(i)));
     INGOT_TRY(checkKnown(where, grid.back()));
   }
@@ -469,6 +456,19 @@ Status ProgramChecker::checkReadSize(const std::string &where, const format::Rea
 }
 
 } // namespace
+
+Status checkSize(const std::string &where, const format::Size &size, const SymbolBounds &bounds) {
+  if (size.factor() < 1 || size.divisor() < 1)
+    return expected(where, "a size with factor >= 1 and divisor >= 1",
+                    text("factor ", size.factor(), ", divisor ", size.divisor()));
+  for (unsigned i = 0; i < count(size.symbols()); ++i)
+    if (size.symbols()->Get(i) >= bounds.ranges.size())
+      return expected(where, text("symbols below ", bounds.ranges.size()),
+                      text(size.symbols()->Get(i)));
+  if (!maxSize(sizeExpr(size), bounds))
+    return expected(where, "a size that fits 63 bits at the symbols' maxima", "a larger one");
+  return {};
+}
 
 Status checkProgram(const format::Plan &plan, unsigned index) {
   return ProgramChecker(plan, index).check();

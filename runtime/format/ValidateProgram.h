@@ -39,8 +39,22 @@ Status checkKernel(const format::Plan &plan, unsigned index);
 Status checkKernelSizes(const std::string &where, const format::Plan &plan, uint32_t kernel,
                         const format::Program &program, const format::Launch &launch);
 
-/// V2 to V8 of plan.programs()[index].
+/// V12 of a map without symbols, of a buffer argument of a launch of `kernel`.
+Status checkConstantMap(const std::string &where, const format::Kernel &kernel,
+                        const format::TensorMap &map, const format::Program &program,
+                        const format::Launch &launch);
+
+/// V4 for one size, and V2 for its symbols.
+Status checkSize(const std::string &where, const format::Size &size, const SymbolBounds &bounds);
+
+/// V2 to V8 and V13 to V15 of plan.programs()[index].
 Status checkProgram(const format::Plan &plan, unsigned index);
+
+/// V15 of a program whose steps have been checked.
+Status checkStreams(const format::Plan &plan, const format::Program &program,
+                    const SymbolBounds &bounds, const std::string &where);
+/// V15 of what programs share.
+Status checkStreamKernels(const format::Plan &plan);
 
 /// V10.
 Status checkGeneration(const format::Plan &plan);

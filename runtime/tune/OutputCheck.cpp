@@ -24,8 +24,9 @@ public:
 
   Status before(const LaunchView &launch) override {
     // What an earlier candidate left there must not be taken for this one's.
-    return visit(launch,
-                 [&](size_t i) { return launch.device.zero(launch.buffers[i], launch.bytes[i]); });
+    return visit(launch, [&](size_t i) {
+      return launch.device.fill(launch.buffers[i], 0, launch.bytes[i]);
+    });
   }
 
   Status after(const LaunchView &launch) override {

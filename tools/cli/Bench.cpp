@@ -27,7 +27,9 @@ void addBenchCommand(CLI::App &app, Invocation &invocation) {
       ->allow_extra_args(false);
   command->add_option("--runs", options->runs, "Counted runs of each case [20]")
       ->check(CLI::Range(uint64_t(1), uint64_t(1000000)));
-  command->add_option("--warmup", options->warmup, "Runs before them [3]")
+  command
+      ->add_option("--warmup", options->warmup,
+                   "Least runs before them, for a fifth of a second unless none [3]")
       ->check(CLI::Range(uint64_t(0), uint64_t(1000000)));
   addJsonFlag(*command, invocation);
   command->footer("Inputs are random within their ranges; results stay on the device.\n\n"

@@ -6,7 +6,7 @@
 
 namespace ingot::cli {
 
-/// FILE, --weights, --threads, --no-verify.
+/// FILE, --weights, --threads, --no-verify, --no-streams.
 inline void addModelFlags(CLI::App &command, commands::ModelOptions &model) {
   command.add_option("FILE", model.file, "The .ingot file")->required();
   command.add_option("--weights", model.weights,
@@ -16,6 +16,9 @@ inline void addModelFlags(CLI::App &command, commands::ModelOptions &model) {
   command.add_flag_callback(
       "--no-verify", [&model] { model.verifyChecksums = false; },
       "Skip the checksums of the sections (faster start; the plan is checked all the same)");
+  command.add_flag_callback(
+      "--no-streams", [&model] { model.streams = false; },
+      "Launch every kernel by itself, also where one can do many of them at once");
 }
 
 } // namespace ingot::cli

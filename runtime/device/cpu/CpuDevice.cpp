@@ -159,8 +159,8 @@ Status CpuDevice::download(void *hostTarget, const void *source, uint64_t bytes)
   return {};
 }
 
-Status CpuDevice::zero(void *target, uint64_t bytes) {
-  std::memset(target, 0, bytes);
+Status CpuDevice::fill(void *target, uint8_t byte, uint64_t bytes) {
+  std::memset(target, byte, bytes);
   return {};
 }
 

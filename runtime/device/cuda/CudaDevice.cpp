@@ -300,12 +300,12 @@ Status CudaDevice::download(void *hostTarget, const void *source, uint64_t bytes
                text("downloading ", bytesText(bytes)));
 }
 
-Status CudaDevice::zero(void *target, uint64_t bytes) {
+Status CudaDevice::fill(void *target, uint8_t byte, uint64_t bytes) {
   INGOT_TRY(enter());
   if (bytes == 0)
     return {};
-  return check(driver_.memsetAsync(address(target), 0, bytes, stream_),
-               text("zeroing ", bytesText(bytes)));
+  return check(driver_.memsetAsync(address(target), byte, bytes, stream_),
+               text("filling ", bytesText(bytes)));
 }
 
 Status CudaDevice::synchronize() {

@@ -50,7 +50,7 @@ public:
   Status copy(void *target, const void *source, uint64_t bytes) override;
   Status upload(void *target, const void *hostSource, uint64_t bytes) override;
   Status download(void *hostTarget, const void *source, uint64_t bytes) override;
-  Status zero(void *target, uint64_t bytes) override;
+  Status fill(void *target, uint8_t byte, uint64_t bytes) override;
   Status synchronize() override;
 
   bool canRecord() const override { return driverVersion_ >= cuda::kGraphDriverVersion; }

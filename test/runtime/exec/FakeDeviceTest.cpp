@@ -63,9 +63,9 @@ public:
     std::memcpy(to, from, bytes);
     return note(text("download ", bytes));
   }
-  Status zero(void *to, uint64_t bytes) override {
-    std::memset(to, 0, bytes);
-    return note(text("zero ", bytes));
+  Status fill(void *to, uint8_t byte, uint64_t bytes) override {
+    std::memset(to, byte, bytes);
+    return note(text("fill ", unsigned(byte), " ", bytes));
   }
   Status synchronize() override { return note("synchronize"); }
   uint64_t allocatedBytes() const override { return allocated; }
@@ -184,5 +184,5 @@ TEST_F(FakeDeviceTest, ResetZeroesState) {
   ASSERT_TRUE(loaded.model);
   calls.clear();
   ASSERT_TRUE(loaded.model->reset().ok());
-  EXPECT_EQ(calls, (std::vector<std::string>{"zero 256", "synchronize"}));
+  EXPECT_EQ(calls, (std::vector<std::string>{"fill 0 256", "synchronize"}));
 }

@@ -1,26 +1,9 @@
 //===- ValidateTest.cpp - Rules V1 to V14, one wrong plan each --*- C++ -*-===//
-#include "runtime/format/Validate.h"
-
-#include "test/runtime/testing/TestArtifact.h"
-
-#include <functional>
-#include <gtest/gtest.h>
+#include "test/runtime/format/Refuses.h"
 
 using namespace ingot;
 using namespace ingot::format;
 using namespace ingot::testing;
-
-/// The error of the test plan after `change`, which must contain `words`.
-static void refuses(const std::string &words, const std::function<void(PlanT &)> &change) {
-  auto plan = makePlan();
-  change(*plan);
-  AlignedBytes bytes(packPlan(*plan));
-  auto verified = verifyPlan(bytes.span());
-  ASSERT_TRUE(verified.ok());
-  Status status = validatePlan(**verified, {kernelImage().size(), true, kPage});
-  EXPECT_EQ(status.code(), ExitCode::MalformedInput) << words;
-  EXPECT_NE(status.message().find(words), std::string::npos) << words << " | " << status.message();
-}
 
 static LaunchT &launchOf(PlanT &plan, size_t step = 0) {
   return *plan.programs[0]->steps[step]->action.AsLaunch();
@@ -56,7 +39,8 @@ TEST(Validate, V2_Indices) {
   refuses("a source below", [](PlanT &p) { p.weights[0]->sources[0] = 1; });
   refuses("symbols below", [](PlanT &p) { buffer(p, 0).shape[0]->symbols[0] = 2; });
   refuses("distinct symbols", [](PlanT &p) { p.programs[0]->limits[0]->symbols = {0, 0}; });
-  refuses("a launch, a copy or the reading", [](PlanT &p) { p.programs[0]->steps[0]->action.Reset(); });
+  refuses("a launch, a copy or the reading",
+          [](PlanT &p) { p.programs[0]->steps[0]->action.Reset(); });
 }
 
 TEST(Validate, V3_Symbols) {
@@ -373,9 +357,8 @@ TEST(Validate, V13_SizesReadFromBuffers) {
   refusesRead("of the caller", [&](PlanT &p) { symbol(p).bound->symbols = {0, 9}; });
   refusesRead("factor >= 1", [&](PlanT &p) { symbol(p).bound->factor = -1; });
   refusesRead("distinct symbols", [](PlanT &p) { p.programs[0]->limits[0]->symbols = {0, 2}; });
-  refusesRead("the caller's symbols before", [](PlanT &p) {
-    std::swap(p.programs[0]->symbols[1], p.programs[0]->symbols[2]);
-  });
+  refusesRead("the caller's symbols before",
+              [](PlanT &p) { std::swap(p.programs[0]->symbols[1], p.programs[0]->symbols[2]); });
   refusesRead("a symbol that is read", [](PlanT &p) { readOf(p).symbol = 0; });
   refusesRead("a symbol that is read", [](PlanT &p) { readOf(p).symbol = 99; });
   refusesRead("a buffer below", [](PlanT &p) { readOf(p).buffer = 1000; });
@@ -383,9 +366,8 @@ TEST(Validate, V13_SizesReadFromBuffers) {
   refusesRead("an element of an i32 buffer", [](PlanT &p) { readOf(p).element = UINT64_MAX; });
   refusesRead("an element of an i32 buffer", [](PlanT &p) { readOf(p).buffer = 1; }); // B x S
   refusesRead("an element of an i32 buffer", [](PlanT &p) { readOf(p).buffer = 3; }); // f32
-  refusesRead("which no step has read before", [](PlanT &p) {
-    std::swap(p.programs[0]->steps[3], p.programs[0]->steps[4]);
-  });
+  refusesRead("which no step has read before",
+              [](PlanT &p) { std::swap(p.programs[0]->steps[3], p.programs[0]->steps[4]); });
   refusesRead("which no step has read before", [](PlanT &p) { // of an input
     buffer(p, 0).shape.resize(1);
     buffer(p, 0).shape[0]->symbols = {2};

@@ -156,6 +156,42 @@ TEST_F(CudaGpuTest, TensorMapsClustersOverlapAndSharedMemory) {
       forward(*gpu.model, b, s, float(pass + 1), ++calls);
 }
 
+/// A stream behind a launch and as the first step, walked and replayed: its memory is filled before
+/// the kernel counts, though that starts early.
+TEST_F(CudaGpuTest, Streams) {
+  for (bool first : {false, true})
+    for (bool resident : {false, true}) {
+      GpuModel gpu = loadGpu([&](format::PlanT &plan) {
+        addStream(plan, resident);
+        for (size_t i = plan.kernels.size() - 2; i < plan.kernels.size(); ++i)
+          plan.kernels[i]->overlaps = true;
+        format::ProgramT &program = *plan.programs.back();
+        if (!first)
+          return;
+        program.steps.erase(program.steps.begin() + resident);
+        program.inputs[0]->buffer = 1;
+        --program.streams[0]->first;
+      });
+      ASSERT_TRUE(gpu.model) << gpu.status.message();
+      Program &program = **gpu.model->findProgram("chain");
+      for (int run = 0; run < 200; ++run) {
+        const int64_t tokens = run % 6 + 1, shape[] = {tokens, 4}, one[] = {1};
+        std::vector<float> x(size_t(tokens * 4)), y(x.size());
+        for (size_t i = 0; i < x.size(); ++i)
+          x[i] = float(run + 1) * float(i + 1);
+        auto count = int32_t(tokens);
+        std::vector<InputTensor> inputs = {{"x", ElementType::F32, shape, x.data(), x.size() * 4}};
+        if (resident)
+          inputs.push_back({"count", ElementType::I32, one, &count, sizeof count});
+        OutputTensor outputs[] = {{"y", y.data(), y.size() * 4}};
+        Status status = program.run(inputs, outputs);
+        ASSERT_TRUE(status.ok()) << status.message();
+        for (size_t i = 0; i < x.size(); ++i)
+          ASSERT_EQ(y[i], x[i] * (first ? 8 : 16)) << run << ", " << i;
+      }
+    }
+}
+
 TEST_F(CudaGpuTest, Generates) {
   for (bool onDevice : {false, true}) {
     GpuModel gpu = loadGpu([&](format::PlanT &plan) {

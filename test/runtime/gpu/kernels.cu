@@ -15,6 +15,47 @@ struct alignas(64) TensorMap {
   char bytes[128];
 };
 
+// y = 2 x over n elements, started early; what follows starts at once.
+extern "C" __global__ void twice(const float *x, float *y, int64_t n) {
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+  for (int64_t i = threadIdx.x; i < n; i += blockDim.x)
+    y[i] = 2 * x[i];
+}
+
+// kernels.c's chain. As that of codegen/cuda/kernels/stream.cuh, it counts before it waits: where
+// the memory was not filled by then, no block is the first.
+extern "C" __global__ void chain(const unsigned char *table, unsigned char *exchange,
+                                 int64_t tokens, int64_t launches, const int *) {
+  struct Entry {
+    unsigned char maps[256];
+    uint64_t buffers[14], part;
+    uint32_t task, exchanged;
+  };
+  __shared__ unsigned number;
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+  if (threadIdx.x == 0)
+    number = atomicAdd(reinterpret_cast<unsigned *>(exchange), 1u) + 1;
+  __syncthreads();
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+  if (number != 0)
+    return;
+  for (int64_t launch = 0; launch < launches; ++launch) {
+    const Entry &entry = reinterpret_cast<const Entry *>(table)[launch];
+    float *at[2];
+    for (int i = 0; i < 2; ++i)
+      at[i] = entry.exchanged >> i & 1
+                  ? reinterpret_cast<float *>(exchange + 128 + entry.buffers[i] * tokens)
+                  : reinterpret_cast<float *>(entry.buffers[i]);
+    for (int64_t i = threadIdx.x; i < tokens * 4; i += blockDim.x) {
+      bool filled = !(entry.exchanged & 2) ||
+                    reinterpret_cast<const volatile unsigned *>(at[1])[i] == 0xffffffff;
+      at[1][i] = filled ? 2 * at[0][i] : -1;
+    }
+    __syncthreads();
+  }
+}
+
 // The same, reading x through the copy engine: rows of 4 elements. In clusters of 2 blocks, started
 // early, with 64 KiB of shared memory. `device_n` is null or holds n.
 extern "C" __global__ void combine_map(const float *x, const int32_t *ids, const int32_t *mask,

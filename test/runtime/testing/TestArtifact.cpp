@@ -300,6 +300,65 @@ void addResidentSize(ProgramT &program) {
             sizes(size({2}, 1, 4), size({}), size({})));
 }
 
+void addStream(PlanT &plan, bool resident) {
+  plan.devices[0]->arena_bytes = 704;
+  auto program = std::make_unique<ProgramT>();
+  program->name = "chain";
+  addSymbol(*program, "B", 6);
+  auto add = [&](uint64_t offset) {
+    return addBuffer(*program, Space::Arena, offset, 96, DType::F32, sizes(size({0}), size({}, 4)));
+  };
+  std::vector<uint32_t> buffers;
+  for (uint64_t i = 0; i < 5; ++i)
+    buffers.push_back(add(i * 128));
+  addPort(program->inputs, "x", buffers.front());
+  addPort(program->outputs, "y", buffers.back());
+  uint16_t tokens = 0;
+  if (resident) {
+    tokens = 1;
+    addSymbol(*program, "T", 6);
+    program->symbols.back()->min = 0;
+    program->symbols.back()->bound = size({0});
+    ReadSizeT read;
+    read.symbol = tokens;
+    read.buffer = addBuffer(*program, Space::Arena, 640, 4, DType::I32, sizes(size({}, 1)));
+    addPort(program->inputs, "count", read.buffer);
+    auto step = std::make_unique<StepT>();
+    step->action.Set(std::move(read));
+    program->steps.push_back(std::move(step));
+  }
+  auto twice = uint32_t(plan.kernels.size());
+  addKernel(plan, "twice", {0, 1}, 1);
+  for (int i = 0; i < 4; ++i)
+    addLaunch(*program, twice, {buffers[i], buffers[i + 1]}, sizes(size({tokens}, 4)),
+              sizes(size({}), size({}), size({})));
+  auto stream = std::make_unique<StreamT>();
+  stream->kernel = uint32_t(plan.kernels.size());
+  stream->first = resident ? 2 : 1;
+  for (int i = 0; i < 3; ++i) {
+    auto step = std::make_unique<StreamStepT>();
+    step->task = i == 0 ? 0 : 1;
+    step->exchanged = {i == 0 ? -1 : (i - 1) * 16, i == 2 ? -1 : i * 16};
+    stream->steps.push_back(std::move(step));
+  }
+  for (int i = 0; i < 2; ++i)
+    stream->tasks.push_back(std::make_unique<StreamTaskT>());
+  auto map = std::make_unique<TensorMapT>();
+  map->dims = sizes(size({}, 4), size({}, 6));
+  map->strides = sizes(size({}, 16));
+  map->box = {4, 3};
+  stream->tasks[0]->tensor_maps.push_back(std::move(map));
+  stream->symbol = tokens;
+  stream->most_tokens = 3;
+  stream->bytes_per_token = 32;
+  stream->sizes = sizes(size({}, 3));
+  program->streams.push_back(std::move(stream));
+  plan.programs.push_back(std::move(program));
+  addKernel(plan, "chain", {0, 1}, 2);
+  plan.kernels.back()->device_sizes = {0};
+  plan.kernels.back()->grid = sizes(size({}, 5), size({}), size({}));
+}
+
 void addCandidate(PlanT &plan, const std::string &kernel, const std::string &config,
                   const char *entry, bool modelled, unsigned launches) {
   auto program = std::make_unique<ProgramT>();

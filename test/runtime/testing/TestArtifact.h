@@ -38,6 +38,11 @@ void addSampling(format::PlanT &plan);
 /// Adds to "forward" a size T of at most B * S, read from what the state counts (the number of
 /// calls), and a launch that computes the first T elements of "copy" again, doubled input and all.
 void addResidentSize(format::ProgramT &program);
+/// Adds a program "chain", for a CUDA target: y = 16 x over [B, 4] f32, B in [1, 6], by four launches
+/// of kernels.c's twice, the last three of which its kernel chain does for up to 3 tokens, exchanging
+/// what is between them: 16 bytes a token each. The first of the three has a tensor map of what it
+/// reads. The tokens are B, or with `resident` T, at most B, that is read from an input "count".
+void addStream(format::PlanT &plan, bool resident = false);
 /// Adds what a tuning pack has: a program that launches `entry` (twice, sum, ... of kernels.c)
 /// `launches` times over the weight, as a candidate of a kernel.
 void addCandidate(format::PlanT &plan, const std::string &kernel, const std::string &config,

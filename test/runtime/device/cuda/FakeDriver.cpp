@@ -143,7 +143,7 @@ struct Arity {
 constexpr Arity kArities[] = {
     {"combine", 5, 1}, {"grid3", 1, 2}, {"count", 2, 0},  {"step", 6, 4}, {"sample", 10, 1},
     {"twice", 2, 1},   {"sum", 2, 1},   {"thrice", 2, 1}, {"almost", 2, 1}, {"idle", 2, 1},
-    {"infinite", 2, 1}};
+    {"infinite", 2, 1}, {"chain", 2, 2}};
 
 struct Arguments {
   std::vector<void *> buffers;
@@ -233,6 +233,8 @@ CUresult launch(const LaunchConfig *config, CUfunction function, void **paramete
       mistake("a tensor map that is not aligned to 128 bytes");
     record.tensorMaps.emplace_back(map, map + 128);
   }
+  record.buffers = arguments.buffers;
+  record.sizes = arguments.sizes;
   ingot_host_kernel kernel = object->kernel;
   return enqueue(config->stream, [record, arguments, kernel] {
     gpu.launches.push_back(record);

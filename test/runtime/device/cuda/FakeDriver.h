@@ -24,6 +24,8 @@ struct FakeLaunch {
   unsigned sharedBytes = 0;
   unsigned cluster[3] = {0, 0, 0};
   bool overlaps = false;
+  std::vector<void *> buffers;
+  std::vector<int64_t> sizes;
   std::vector<const void *> sizeAddresses;
   std::vector<std::vector<std::byte>> tensorMaps;
 };
