@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace ingot::codegen {
@@ -193,6 +194,37 @@ inline constexpr llvm::StringLiteral kReadsEarly = "reads_early";
 /// whatever runs behind it can count on all that was launched before it.
 inline constexpr llvm::StringLiteral kWaitsFirst = "waits_first";
 
+/// What the launches of a kernel are within a stream (cuda/kernels/stream.cuh): the text of its
+/// task, and what `stream-launches` goes by. Indices are those of the kernel's buffers, sizes are
+/// over its size parameters.
+struct StreamTask {
+  /// A function of the task. `value` is an expression over the kernel's buffers and sizes as its
+  /// stub names them; sizes are at hand where it `takesSizes`.
+  struct Function {
+    std::string type, name, value;
+    bool takesSizes = false;
+  };
+  std::string include, kind;                                  // ingot::kind<Task> is what runs it
+  std::string elementType;                                    // "ingot::bf16"
+  std::vector<std::pair<std::string, std::string>> constants; // as in Stub
+  std::string declarations;                                   // that functions name
+  std::vector<Function> functions;
+  std::vector<TensorMapCode> tensorMaps; // of constant sizes
+  exec::SizeAttr tokens;
+  unsigned result = 0;
+  /// Inputs that another launch of the stream may give in memory that is exchanged.
+  llvm::SmallVector<unsigned> exchanged;
+  /// Read before the grid in front has ended; what most of the time goes to.
+  std::optional<unsigned> weight;
+  uint64_t tokenBytes = 0, workBytes = 0; // of shared memory: a token, and of a block
+  uint64_t partBytes = 0;                 // a token, that blocks exchange within a launch
+
+  /// Whether the stream is passed the sizes of the kernel.
+  bool takesSizes() const {
+    return llvm::any_of(functions, [](const Function &function) { return function.takesSizes; });
+  }
+};
+
 /// A way to make code for some kernels on one kind of target. Implementations are stateless.
 class KernelFamily {
 public:
@@ -209,11 +241,17 @@ public:
   /// blocks of its own: then `fuse-launches` makes one kernel out of small ones that it takes.
   virtual bool sharesLaunches() const { return false; }
 
-  /// Whether a body may begin with what makes its operands, which then are in no buffer: `fuse-norms`
-  /// and `fuse-appends` ask `match` of the families that say so.
+  /// Whether a body may begin with what makes its operands, which then are in no buffer:
+  /// `fuse-norms` and `fuse-appends` ask `match` of the families that say so.
   virtual bool takesProducers() const { return false; }
 
   virtual EarlyReads getEarlyReads(exec::KernelOp kernel) const { return {}; }
+
+  /// What a selected kernel is within a stream, or why it is nothing there; an empty reason where
+  /// the family has nothing to do with streams.
+  virtual std::variant<StreamTask, std::string> getStreamTask(exec::KernelOp kernel) const {
+    return std::string();
+  }
 
   /// Chooses for a kernel that `match` took. Doesn't change `kernel`. The error's code is
   /// Unsupported or Internal.

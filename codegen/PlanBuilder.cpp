@@ -32,10 +32,7 @@ private:
   void buildConstants();
   void buildImages();
   void buildKernels();
-  Offset<format::Size> argumentSize(exec::KernelOp kernel, SizeAttr size);
-  Offset<flatbuffers::Vector<Offset<format::Size>>> argumentSizes(exec::KernelOp kernel,
-                                                                  ArrayRef<SizeAttr> list);
-  Offset<format::TensorMap> buildTensorMap(exec::KernelOp kernel, const TensorMapCode &map);
+  void buildStreams();
   Offset<format::Generation> buildGeneration();
   Offset<flatbuffers::Vector<Offset<format::KeyValue>>> buildProvenance(DictionaryAttr model);
 
@@ -202,31 +199,33 @@ void PlanBuilder::buildImages() {
 }
 
 /// A size over the kernel's size parameters, which become indices.
-Offset<format::Size> PlanBuilder::argumentSize(exec::KernelOp kernel, SizeAttr size) {
+static Offset<format::Size> buildArgumentSize(PlanContext &plan, exec::KernelOp kernel,
+                                              SizeAttr size) {
   std::vector<uint16_t> indices;
   for (StringAttr symbol : size.getSymbols())
     for (auto [i, parameter] : llvm::enumerate(kernel.getSizes().getAsRange<exec::SymbolAttr>()))
       if (parameter.getName() == symbol)
         indices.push_back(i);
   if (indices.size() != size.getSymbols().size())
-    fail("kernel @" + kernel.getSymName() + ": a size of its code is not over its parameters");
+    plan.fail("kernel @" + kernel.getSymName() + ": a size of its code is not over its parameters");
   llvm::sort(indices);
-  auto vector = fbb.CreateVector(indices);
-  return format::CreateSize(fbb, size.getFactor(), vector, size.getDivisor());
+  auto vector = plan.fbb.CreateVector(indices);
+  return format::CreateSize(plan.fbb, size.getFactor(), vector, size.getDivisor());
 }
 
-Offset<flatbuffers::Vector<Offset<format::Size>>>
-PlanBuilder::argumentSizes(exec::KernelOp kernel, ArrayRef<SizeAttr> list) {
+static Offset<flatbuffers::Vector<Offset<format::Size>>>
+buildArgumentSizes(PlanContext &plan, exec::KernelOp kernel, ArrayRef<SizeAttr> list) {
   Offsets<format::Size> tables;
   for (SizeAttr size : list)
-    tables.push_back(argumentSize(kernel, size));
-  return fbb.CreateVector(tables);
+    tables.push_back(buildArgumentSize(plan, kernel, size));
+  return plan.fbb.CreateVector(tables);
 }
 
-Offset<format::TensorMap> PlanBuilder::buildTensorMap(exec::KernelOp kernel,
-                                                      const TensorMapCode &map) {
-  auto dims = argumentSizes(kernel, map.dims);
-  auto strides = argumentSizes(kernel, map.strides);
+Offset<format::TensorMap> codegen::buildTensorMap(PlanContext &plan, exec::KernelOp kernel,
+                                                  const TensorMapCode &map) {
+  flatbuffers::FlatBufferBuilder &fbb = plan.fbb;
+  auto dims = buildArgumentSizes(plan, kernel, map.dims);
+  auto strides = buildArgumentSizes(plan, kernel, map.strides);
   auto box = fbb.CreateVector(map.box.data(), map.box.size());
   Offset<flatbuffers::Vector<uint32_t>> elementStrides = 0;
   if (!map.elementStrides.empty())
@@ -266,7 +265,7 @@ void PlanBuilder::buildKernels() {
           fbb.CreateVector(placed.code.deviceSizes.data(), placed.code.deviceSizes.size());
     Offsets<format::TensorMap> maps;
     for (const TensorMapCode &map : placed.code.tensorMaps)
-      maps.push_back(buildTensorMap(kernel, map));
+      maps.push_back(buildTensorMap(*this, kernel, map));
     Offset<flatbuffers::Vector<Offset<format::TensorMap>>> mapVector = 0;
     if (!maps.empty())
       mapVector = fbb.CreateVector(maps);
@@ -276,12 +275,49 @@ void PlanBuilder::buildKernels() {
     Offset<flatbuffers::Vector<Offset<format::Size>>> grid = 0;
     if (kernel.getVariantOf()) {
       SmallVector<SizeAttr> extents(kernel.getGrid()->getAsRange<SizeAttr>());
-      grid = argumentSizes(kernel, extents);
+      grid = buildArgumentSizes(*this, kernel, extents);
     }
     kernelTables.push_back(format::CreateKernel(
         fbb, entry, placed.code.image, written.size(), kernel.getSizes().size(), writtenVector,
         blockVector, placed.code.sharedBytes, placed.code.scratchBytes, description, cluster,
         placed.code.overlaps, deviceSizes, mapVector, variantVector, grid));
+  }
+}
+
+/// The kernels of streams, which no program launches: they bring their own grid.
+void PlanBuilder::buildStreams() {
+  for (const PlacedStream &placed : code.streams) {
+    exec::StreamOp stream = placed.stream;
+    kernels[stream.getSymName()] = kernelTables.size();
+    streams[stream.getSymName()] = &placed;
+    uint16_t sizes = 1; // the number of tokens
+    for (auto [name, task] :
+         llvm::zip_equal(stream.getTasks().getAsRange<FlatSymbolRefAttr>(), placed.code.tasks))
+      if (task.takesSizes())
+        sizes += symbols.lookup<exec::KernelOp>(name.getValue()).getSizes().size();
+    const KernelCode &kernel = placed.code.kernel;
+    auto entry = string(kernel.entry);
+    auto written = fbb.CreateVector(std::vector<uint8_t>{0, 1});
+    auto block = fbb.CreateVector(kernel.block.data(), kernel.block.size());
+    auto description = stringOrNull(stream.getDescription().value_or(""));
+    auto deviceSizes = fbb.CreateVector(kernel.deviceSizes.data(), kernel.deviceSizes.size());
+    Offsets<format::Size> extents;
+    for (int64_t extent : {int64_t(stream.getBlocks()), int64_t(1), int64_t(1)})
+      extents.push_back(format::CreateSize(fbb, extent));
+    auto grid = fbb.CreateVector(extents);
+    format::KernelBuilder table(fbb);
+    table.add_entry(entry);
+    table.add_image(kernel.image);
+    table.add_num_buffers(2);
+    table.add_num_sizes(sizes);
+    table.add_written(written);
+    table.add_block(block);
+    table.add_shared_bytes(kernel.sharedBytes);
+    table.add_description(description);
+    table.add_overlaps(kernel.overlaps);
+    table.add_device_sizes(deviceSizes);
+    table.add_grid(grid);
+    kernelTables.push_back(table.Finish());
   }
 }
 
@@ -353,6 +389,7 @@ Result<std::vector<uint8_t>> PlanBuilder::build() {
   buildConstants();
   buildImages();
   buildKernels();
+  buildStreams();
   if (!status.ok())
     return status;
   for (auto program : module.getBody()->getOps<exec::ProgramOp>()) {

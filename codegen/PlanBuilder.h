@@ -1,7 +1,7 @@
 //===- PlanBuilder.h - An exec module becomes a plan -------------*- C++ -*-===//
 #pragma once
 
-#include "codegen/KernelFamily.h"
+#include "codegen/cuda/Stream.h"
 #include "runtime/weights/WeightSource.h"
 
 namespace ingot::codegen {
@@ -10,6 +10,12 @@ namespace ingot::codegen {
 struct PlacedKernel {
   exec::KernelOp kernel;
   KernelCode code; // `image` is the index into PlacedCode::images
+};
+
+/// The same of a stream.
+struct PlacedStream {
+  exec::StreamOp stream;
+  cuda::StreamCode code;
 };
 
 struct PlacedImage {
@@ -22,6 +28,7 @@ struct PlacedImage {
 struct PlacedCode {
   std::vector<PlacedImage> images;
   std::vector<PlacedKernel> kernels;
+  std::vector<PlacedStream> streams;
 };
 
 /// The plan (runtime/format/plan.fbs) of `module`, which has passed verify-exec: every exec op is

@@ -1,10 +1,12 @@
 //===- PlanContext.h - What the parts of a plan's builder share --*- C++ -*-===//
 //
-// Private to the builder of plans: the tables being written, and where those are that programs name.
+// Private to the builder of plans: the tables being written, and where those are that programs
+// name.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
 
+#include "codegen/PlanBuilder.h"
 #include "dialects/Exec/ExecOps.h"
 #include "dialects/Exec/SizeExpr.h"
 #include "runtime/format/Artifact.h"
@@ -35,7 +37,8 @@ struct PlanContext {
   mlir::SymbolTable symbols; // of the module
   flatbuffers::FlatBufferBuilder fbb;
   Status status;
-  llvm::StringMap<unsigned> devices, kernels; // their indices in the plan
+  llvm::StringMap<unsigned> devices, kernels; // their indices in the plan, streams' kernels too
+  llvm::StringMap<const PlacedStream *> streams;
 };
 
 format::DType toDType(mlir::Type type);
@@ -44,6 +47,10 @@ format::DType toDType(mlir::Type type);
 llvm::StringRef getString(mlir::DictionaryAttr attributes, llvm::StringRef key,
                           llvm::StringRef otherwise = "");
 int64_t getInteger(mlir::DictionaryAttr attributes, llvm::StringRef key, int64_t otherwise);
+
+/// A tensor map of a kernel's buffer.
+flatbuffers::Offset<format::TensorMap> buildTensorMap(PlanContext &plan, exec::KernelOp kernel,
+                                                      const TensorMapCode &map);
 
 /// The table of one program (PlanProgram.cpp).
 Result<flatbuffers::Offset<format::Program>> buildProgram(PlanContext &plan,

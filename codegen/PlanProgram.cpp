@@ -24,6 +24,7 @@ private:
   Offset<flatbuffers::Vector<Offset<format::Size>>> sizes(ArrayAttr list);
   void buildBuffer(Value value);
   Offset<format::Step> buildLaunch(exec::LaunchOp launch);
+  Offset<format::Stream> buildStream(exec::StreamedOp streamed, uint32_t first);
   Offset<format::Step> buildCopy(exec::CopyOp copy);
   Offset<format::Step> buildReadSize(exec::ReadSizeOp read);
   Offset<format::Port> buildInput(exec::InputOp input);
@@ -124,6 +125,47 @@ Offset<format::Step> ProgramBuilder::buildLaunch(exec::LaunchOp launch) {
   return format::CreateStep(fbb, format::Action::Launch, table.Union());
 }
 
+/// The run of a stream whose first launch is the step `first`.
+Offset<format::Stream> ProgramBuilder::buildStream(exec::StreamedOp streamed, uint32_t first) {
+  auto placed = plan.streams.find(streamed.getStream());
+  if (placed == plan.streams.end()) {
+    plan.fail("run of @" + streamed.getStream() + ", which has no code");
+    return 0;
+  }
+  exec::StreamOp stream = placed->second->stream;
+  SmallVector<exec::LaunchOp> launches = streamed.getLaunches();
+  Offsets<format::StreamStep> steps;
+  for (exec::LaunchOp launch : launches) {
+    ArrayRef<int64_t> offsets = *launch.getExchanged();
+    auto exchanged = fbb.CreateVector(offsets.data(), offsets.size());
+    steps.push_back(format::CreateStreamStep(fbb, *stream.findTask(launch.getKernel()), exchanged,
+                                             *launch.getPart()));
+  }
+  Offsets<format::StreamTask> tasks;
+  Offsets<format::Size> sizeTables;
+  for (auto [name, task] : llvm::zip_equal(stream.getTasks().getAsRange<FlatSymbolRefAttr>(),
+                                           placed->second->code.tasks)) {
+    auto kernel = plan.symbols.lookup<exec::KernelOp>(name.getValue());
+    Offsets<format::TensorMap> maps;
+    for (const TensorMapCode &map : task.tensorMaps)
+      maps.push_back(buildTensorMap(plan, kernel, map));
+    tasks.push_back(format::CreateStreamTask(fbb, fbb.CreateVector(maps)));
+    if (!task.takesSizes())
+      continue;
+    // Those of one launch are those of all.
+    auto *launch = llvm::find_if(
+        launches, [&](exec::LaunchOp launch) { return launch.getKernelAttr() == name; });
+    for (auto value : launch->getSizes().getAsRange<SizeAttr>())
+      sizeTables.push_back(size(value));
+  }
+  auto stepVector = fbb.CreateVector(steps);
+  auto taskVector = fbb.CreateVector(tasks);
+  auto sizeVector = fbb.CreateVector(sizeTables);
+  return format::CreateStream(fbb, plan.kernels.lookup(streamed.getStream()), first, stepVector,
+                              taskVector, symbolIndices.lookup(streamed.getTokensAttr()),
+                              stream.getMostTokens(), streamed.getBytesPerToken(), sizeVector);
+}
+
 Offset<format::Step> ProgramBuilder::buildCopy(exec::CopyOp copy) {
   auto table = format::CreateCopy(fbb, bufferIndices.lookup(copy.getSource()),
                                   bufferIndices.lookup(copy.getTarget()));
@@ -187,6 +229,7 @@ Result<Offset<format::Program>> ProgramBuilder::build() {
   }
   Offsets<format::Port> inputs, outputs;
   Offsets<format::Step> steps;
+  Offsets<format::Stream> streams;
   for (Operation &op : program.getBody().front()) {
     if (op.getNumResults() == 1)
       buildBuffer(op.getResult(0));
@@ -196,6 +239,8 @@ Result<Offset<format::Program>> ProgramBuilder::build() {
       steps.push_back(buildCopy(copy));
     else if (auto read = dyn_cast<exec::ReadSizeOp>(op))
       steps.push_back(buildReadSize(read));
+    else if (auto streamed = dyn_cast<exec::StreamedOp>(op))
+      streams.push_back(buildStream(streamed, steps.size()));
     else if (auto input = dyn_cast<exec::InputOp>(op))
       inputs.push_back(buildInput(input));
     else if (auto output = dyn_cast<exec::OutputOp>(op))
@@ -222,8 +267,11 @@ Result<Offset<format::Program>> ProgramBuilder::build() {
     candidate =
         format::CreateCandidate(fbb, kernel, config, given.getAs<BoolAttr>("modelled").getValue());
   }
+  Offset<flatbuffers::Vector<Offset<format::Stream>>> streamVector = 0;
+  if (!streams.empty())
+    streamVector = fbb.CreateVector(streams);
   return format::CreateProgram(fbb, name, symbolVector, limitVector, bufferVector, inputVector,
-                               outputVector, stepVector, unpadding, candidate);
+                               outputVector, stepVector, unpadding, candidate, streamVector);
 }
 
 Result<Offset<format::Program>> codegen::buildProgram(PlanContext &plan, exec::ProgramOp program) {

@@ -22,9 +22,25 @@ using namespace ingot::codegen;
 // Code
 //===----------------------------------------------------------------------===//
 
+/// Images, and where they are in the code section.
+struct CodeSection {
+  PlacedCode placed;
+  std::vector<CodeImage> images;
+
+  void add(StringAttr target, CodeImage image) {
+    end = llvm::alignTo(end, kPage); // an image is mapped or loaded by itself
+    placed.images.push_back({target, end, image.bytes.size()});
+    end += image.bytes.size();
+    images.push_back(std::move(image));
+  }
+
+private:
+  uint64_t end = 0;
+};
+
 /// Asks each family for the code of its kernels, target by target, and lays the images out.
-static Result<std::pair<PlacedCode, std::vector<CodeImage>>>
-emitCode(ModuleOp module, const KernelRegistry &registry, const EmitOptions &options) {
+static Status emitKernels(ModuleOp module, const KernelRegistry &registry,
+                          const EmitOptions &options, CodeSection &section) {
   // In module order, so that nothing depends on how families are stored.
   llvm::MapVector<std::pair<StringAttr, StringAttr>, SmallVector<exec::KernelOp>> groups;
   for (auto kernel : module.getBody()->getOps<exec::KernelOp>()) {
@@ -33,9 +49,6 @@ emitCode(ModuleOp module, const KernelRegistry &registry, const EmitOptions &opt
                     "kernel @" + kernel.getSymName().str() + " has no family; run select-kernels");
     groups[{kernel.getTargetAttr().getAttr(), kernel.getFamilyAttr()}].push_back(kernel);
   }
-  std::pair<PlacedCode, std::vector<CodeImage>> result;
-  auto &[placed, images] = result;
-  uint64_t end = 0;
   for (auto &[key, kernels] : groups) {
     auto &[targetName, familyName] = key;
     const KernelFamily *family = registry.lookup(familyName.getValue());
@@ -52,17 +65,30 @@ emitCode(ModuleOp module, const KernelRegistry &registry, const EmitOptions &opt
                                             std::to_string(kernels.size()) + " kernels, got " +
                                             std::to_string(code->kernels.size()));
     for (auto [kernel, entry] : llvm::zip_equal(kernels, code->kernels)) {
-      entry.image += images.size();
-      placed.kernels.push_back({kernel, entry});
+      entry.image += section.images.size();
+      section.placed.kernels.push_back({kernel, entry});
     }
-    for (CodeImage &image : code->images) {
-      end = llvm::alignTo(end, kPage); // an image is mapped or loaded by itself
-      placed.images.push_back({targetName, end, image.bytes.size()});
-      end += image.bytes.size();
-      images.push_back(std::move(image));
-    }
+    for (CodeImage &image : code->images)
+      section.add(targetName, std::move(image));
   }
-  return result;
+  return Status();
+}
+
+/// The code of streams, behind that of the kernels that they run as well.
+static Status emitStreams(ModuleOp module, const KernelRegistry &registry,
+                          const EmitOptions &options, CodeSection &section) {
+  SmallVector<exec::StreamOp> streams(module.getBody()->getOps<exec::StreamOp>());
+  if (streams.empty())
+    return Status(); // no GPU's compiler is asked for
+  Result<cuda::StreamCodes> codes = cuda::emitStreams(module, streams, registry, options);
+  if (!codes.ok())
+    return codes.status();
+  for (auto [stream, code, image] : llvm::zip_equal(streams, codes->streams, codes->images)) {
+    code.kernel.image = section.images.size();
+    section.placed.streams.push_back({stream, std::move(code)});
+    section.add(exec::StreamOp(stream).getTargetAttr().getAttr(), std::move(image));
+  }
+  return Status();
 }
 
 //===----------------------------------------------------------------------===//
@@ -242,11 +268,15 @@ static std::span<const std::byte> asBytes(const void *data, size_t size) {
 }
 
 Result<ArtifactSummary> codegen::writeArtifact(ModuleOp module, const ArtifactOptions &options) {
-  auto code = emitCode(module, options.registry ? *options.registry : KernelRegistry::getStandard(),
-                       options.emit);
-  if (!code.ok())
-    return code.status();
-  auto &[placed, images] = *code;
+  const KernelRegistry &registry =
+      options.registry ? *options.registry : KernelRegistry::getStandard();
+  CodeSection section;
+  if (Status status = emitKernels(module, registry, options.emit, section); !status.ok())
+    return status;
+  if (Status status = emitStreams(module, registry, options.emit, section); !status.ok())
+    return status;
+  const PlacedCode &placed = section.placed;
+  const std::vector<CodeImage> &images = section.images;
   Result<std::vector<uint8_t>> plan = buildPlan(module, placed, options.weights);
   if (!plan.ok())
     return plan.status();

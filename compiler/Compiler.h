@@ -43,6 +43,9 @@ struct CompileOptions {
   std::vector<std::string> tuning;
   /// Part of the name of the GPU whose measurements count; empty for all that fit the target.
   std::string gpu;
+  /// Most tokens of calls for which runs of launches are one grid (passes/StreamLaunches.cpp), 0
+  /// for none; -1: what the target is good at, where it is known to pay.
+  int64_t streams = -1;
   /// Makes a pack for `ingot-run tune`: programs that measure candidates of the model's kernels.
   bool tuningPack = false;
   /// Folder for NN-phase.mlir files, made if missing; empty for none.

@@ -2,6 +2,8 @@
 
 #include "compiler/Pipelines.h"
 
+#include "codegen/cuda/Stream.h"
+#include "codegen/cuda/Stub.h"
 #include "compiler/Suggest.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Transforms/Passes.h"
@@ -50,6 +52,7 @@ const std::vector<std::string_view> &optionalPasses() {
     names.push_back("fuse-norms");          // of phase lower, for GPUs
     names.push_back("fuse-appends");        // of phase lower, for GPUs
     names.push_back("read-early");          // of phase lower, for GPUs
+    names.push_back("stream-launches");     // of phase lower, for GPUs
     return names;
   }();
   return passes;
@@ -148,6 +151,18 @@ static void buildLower(OpPassManager &manager, const PipelineOptions &options) {
   // Families say what their kernels would read early; a host has no kernels that overlap.
   if (options.target.kind == "cuda" && options.runs("read-early"))
     manager.addPass(createReadEarly());
+  // Behind all that changes launches, so that a run is what is launched. A tuning pack measures
+  // launches.
+  if (options.streamTokens > 0 && !options.tuningPack && options.runs("stream-launches")) {
+    StreamLaunchesOptions stream;
+    stream.mostTokens = options.streamTokens;
+    if (options.streamsAsked) {
+      // What somebody asks for is not weighed.
+      stream.leastLaunches = 2;
+      stream.leastWeightBytes = 0;
+    }
+    manager.addPass(createStreamLaunches(stream));
+  }
 }
 
 static void buildPlan(OpPassManager &manager, const PipelineOptions &options) {
@@ -156,6 +171,22 @@ static void buildPlan(OpPassManager &manager, const PipelineOptions &options) {
   manager.addPass(createPlanMemory(plan));
   // Last: the artifact writer and the runtime rely on what it checks.
   manager.addPass(createVerifyExec());
+}
+
+/// The tokens up to which runs of launches are streams, as asked for or by the target.
+static Result<int64_t> chooseStreamTokens(const CompileOptions &options, const Target &target) {
+  constexpr int64_t kDefault = 3; // codegen/families/LinearFew/README.md
+  const std::string &arch = target.arch;
+  bool possible = target.kind == "cuda" && cuda::hasStreams(arch);
+  if (options.streams > 0 && !possible)
+    return Status(ExitCode::Usage, "--streams " + std::to_string(options.streams) +
+                                       ": there are streams for sm_90a, got target '" + arch +
+                                       "'; leave --streams out");
+  if (options.streams < -1 || options.streams > cuda::kStreamMostTokens)
+    return Status(ExitCode::Usage, "--streams: expected 0 to " +
+                                       std::to_string(cuda::kStreamMostTokens) + " tokens, got " +
+                                       std::to_string(options.streams));
+  return options.streams >= 0 ? options.streams : possible ? kDefault : 0;
 }
 
 /// A name of no optional pass is a usage error.
@@ -193,6 +224,11 @@ Result<PipelineOptions> makePipelineOptions(const CompileOptions &options) {
       return status.withContext("--tuning: ");
   pipeline.tuning = options.tuning;
   pipeline.gpu = options.gpu;
+  Result<int64_t> streamTokens = chooseStreamTokens(options, pipeline.target);
+  if (!streamTokens.ok())
+    return streamTokens.status();
+  pipeline.streamTokens = *streamTokens;
+  pipeline.streamsAsked = options.streams > 0;
   pipeline.tuningPack = options.tuningPack;
   if (pipeline.tuningPack && pipeline.target.kind != "cuda")
     return Status(ExitCode::Unsupported, "there is nothing to measure for target '" +

@@ -24,6 +24,10 @@ struct PipelineOptions {
   /// Measured choices for select-kernels, and part of the name of the GPU whose count.
   std::vector<std::string> tuning;
   std::string gpu;
+  /// Most tokens of calls for which runs of launches are streams; 0 for none. `streamsAsked`: also
+  /// short runs and those of few weights.
+  int64_t streamTokens = 0;
+  bool streamsAsked = false;
   /// Programs that measure candidates of kernels take the place of the model's.
   bool tuningPack = false;
   /// Optional passes that are left out.

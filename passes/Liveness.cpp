@@ -4,6 +4,12 @@
 using namespace mlir;
 using namespace ingot;
 
+const void *ingot::getStorageKey(Operation *root) {
+  if (auto get = dyn_cast<exec::GetOp>(root))
+    return get.getNameAttr().getAttr().getAsOpaquePointer();
+  return root;
+}
+
 SmallVector<BufferUse> Liveness::getUses(Operation *step) {
   SmallVector<BufferUse> uses;
   if (auto copy = dyn_cast<exec::CopyOp>(step)) {
@@ -24,13 +30,35 @@ SmallVector<BufferUse> Liveness::getUses(Operation *step) {
   return uses;
 }
 
+namespace {
+/// The steps of a stream's run, and the roots that its launches do not exchange.
+struct StreamRun {
+  int64_t first, last;
+  llvm::SmallPtrSet<Operation *, 16> roots;
+};
+} // namespace
+
+/// A run whose first launch is the step `first`.
+static StreamRun findRun(exec::StreamedOp streamed, int64_t first) {
+  SmallVector<exec::LaunchOp> launches = streamed.getLaunches();
+  StreamRun run{first, first + int64_t(launches.size()) - 1, {}};
+  for (exec::LaunchOp launch : launches)
+    for (auto [operand, place] : llvm::zip_equal(launch->getOperands(), *launch.getExchanged()))
+      if (place < 0)
+        run.roots.insert(exec::getBufferRoot(operand));
+  return run;
+}
+
 Liveness::Liveness(exec::ProgramOp program) {
   // A root lives from the first step that uses it; an input from before the first step.
   Block &body = program.getBody().front();
   llvm::DenseMap<Operation *, Lifetime> found;
   llvm::DenseMap<StringAttr, Operation *> sizeRoots; // what the sizes were read from
   SmallVector<Operation *> roots;
+  SmallVector<StreamRun> runs;
   for (Operation &op : body) {
+    if (auto streamed = dyn_cast<exec::StreamedOp>(op))
+      runs.push_back(findRun(streamed, steps.size()));
     if (isa<exec::InputOp, exec::BufferOp>(op))
       roots.push_back(&op);
     if (isa<exec::InputOp>(op))
@@ -53,6 +81,12 @@ Liveness::Liveness(exec::ProgramOp program) {
           if (Operation *root = sizeRoots.lookup(symbol))
             found[root].last = step;
   }
+  for (const StreamRun &run : runs)
+    for (Operation *root : run.roots)
+      if (auto lifetime = found.find(root); lifetime != found.end()) {
+        lifetime->second.first = std::min(lifetime->second.first, run.first);
+        lifetime->second.last = std::max(lifetime->second.last, run.last);
+      }
   // An output lives to the end.
   for (auto output : body.getOps<exec::OutputOp>()) {
     Operation *root = exec::getBufferRoot(output.getBuffer());

@@ -1,7 +1,9 @@
 //===- Liveness.h - When the bytes of a program's buffers are needed -*- C++ -*-===//
 //
 // A program is a list of steps, so the life of a buffer is an interval of it. Views live in the
-// buffer they show. What a size was read from lives until the last launch with that size.
+// buffer they show. What a size was read from lives until the last launch with that size. Launches
+// of a stream's run happen at once: what they use and do not exchange lives from the first to the
+// last.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -16,6 +18,9 @@ struct BufferUse {
   bool reads;
   bool writes;
 };
+
+/// What stands for the bytes of a root: state that is got twice has one name.
+const void *getStorageKey(mlir::Operation *root);
 
 /// The steps [first, last] between which a root's bytes are needed; `first` is -1 for an input.
 struct Lifetime {

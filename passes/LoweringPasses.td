@@ -495,6 +495,51 @@ def ReadEarly : Pass<"read-early", "::mlir::ModuleOp"> {
   let dependentDialects = ["::ingot::exec::ExecDialect"];
 }
 
+def StreamLaunches : Pass<"stream-launches", "::mlir::ModuleOp"> {
+  let summary = "Runs of launches over few tokens can be one persistent grid";
+  let description = [{
+    Before: kernels are selected, and `read-early` has said what they read.
+
+    After: a maximal run of launches of kernels that their families know as tasks of a stream (`getStreamTask`), over
+    one number of tokens and on one device, has an `exec.streamed` in front and says what it exchanges; the
+    `exec.stream` is the kernel that does the run as one grid where there are at most `most-tokens` tokens. The
+    launches stay, for more tokens.
+
+    A buffer that a launch of the run writes and others of it read is exchanged: `[T, …]` rows of whole words of 16
+    bytes, written once, read by operands that wait for it word by word, and by nothing outside of the run: the run
+    ends in front of a launch that reads anything else that was written in it, or that writes what was used in it.
+    What is written and read outside only lies where it lay. Caches are updated by the launch that reads them, which
+    is no matter of the run.
+
+    ```mlir
+    exec.launch @rms_norm_linear sizes(T) … ins(%x, %gains, %w : …) outs(%q : …)
+    exec.launch @attention sizes(T, B, NB) … ins(%q, …) outs(%o : …)
+    ```
+    has afterwards
+    ```mlir
+    exec.stream @stream_0 for @cuda tasks [@rms_norm_linear, @attention, …] steps 80 most_tokens 4 …
+    …
+    exec.streamed @stream_0 tokens "T" bytes_per_token 48640
+    exec.launch @rms_norm_linear sizes(T) … exchanged [-1, -1, -1, 0] part 0
+    exec.launch @attention sizes(T, B, NB) … exchanged [0, …, 6144] part 10240
+    ```
+
+    Runs of few launches or few weights stay as they are (an analysis remark), and so do those whose tokens and work leave the ring
+    of weights no room in shared memory. Each stream is a passed remark; a launch that ends a run in the midst of
+    others a missed one that says why.
+  }];
+  let options = [
+    Option<"mostTokens", "most-tokens", "int64_t", "0",
+           "Most tokens that streams are for; 0 for no streams">,
+    Option<"leastLaunches", "least-launches", "int64_t", "8",
+           "Launches of a run at least: its memory is filled, and its grid starts and ends by itself">,
+    // 16 MiB take a GPU five microseconds, what a grid takes to start and to end.
+    Option<"leastWeightBytes", "least-weight-bytes", "int64_t", "16 << 20",
+           "Bytes of weights that a run reads at least">
+  ];
+  let dependentDialects = ["::ingot::exec::ExecDialect"];
+}
+
 def PlanMemory : Pass<"plan-memory", "::mlir::ModuleOp"> {
   let summary = "Gives every buffer, weight, constant and state its address";
   let description = [{

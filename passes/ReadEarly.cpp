@@ -56,13 +56,6 @@ struct ReadEarly : ingot::impl::ReadEarlyBase<ReadEarly> {
 
 } // namespace
 
-/// What stands for the bytes of a root: state that is got twice has one name.
-static const void *getKey(Operation *root) {
-  if (auto get = dyn_cast<exec::GetOp>(root))
-    return get.getNameAttr().getAttr().getAsOpaquePointer();
-  return root;
-}
-
 codegen::EarlyReads EarlyReading::getWanted(exec::KernelOp kernel) {
   if (!kernel.getFamily())
     return {};
@@ -87,7 +80,7 @@ EarlyReading::listWanted(exec::LaunchOp launch,
   codegen::EarlyReads wanted = getWanted(getKernel(launch));
   SmallVector<const void *> keys;
   for (unsigned input : wanted.inputs)
-    keys.push_back(getKey(exec::getBufferRoot(launch.getIns()[input])));
+    keys.push_back(getStorageKey(exec::getBufferRoot(launch.getIns()[input])));
   if (wanted.sizes)
     for (auto size : launch.getSizes().getAsRange<exec::SizeAttr>())
       for (StringAttr symbol : size.getSymbols())
@@ -107,7 +100,7 @@ void EarlyReading::collect(exec::ProgramOp program) {
   llvm::DenseMap<StringAttr, const void *> sources; // of sizes
   for (auto [step, op] : llvm::enumerate(steps)) {
     if (auto read = dyn_cast<exec::ReadSizeOp>(op))
-      sources[read.getSymbolAttr()] = getKey(exec::getBufferRoot(read.getBuffer()));
+      sources[read.getSymbolAttr()] = getStorageKey(exec::getBufferRoot(read.getBuffer()));
     if (auto launch = dyn_cast<exec::LaunchOp>(op)) {
       SmallVector<const void *> wanted = listWanted(launch, sources);
       int64_t latest = -1;
@@ -125,7 +118,7 @@ void EarlyReading::collect(exec::ProgramOp program) {
     }
     for (const BufferUse &use : Liveness::getUses(op))
       if (use.writes)
-        written[getKey(use.root)] = step;
+        written[getStorageKey(use.root)] = step;
   }
 }
 

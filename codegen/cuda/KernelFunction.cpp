@@ -18,6 +18,16 @@ std::string cuda::sizeName(exec::KernelOp kernel, unsigned size) {
   return cast<exec::SymbolAttr>(kernel.getSizes()[size]).getName().str();
 }
 
+bool cuda::hasName(StringRef text, StringRef name) {
+  auto isPart = [](char c) { return llvm::isAlnum(c) || c == '_'; };
+  for (size_t at = text.find(name); at != StringRef::npos; at = text.find(name, at + 1)) {
+    size_t end = at + name.size();
+    if ((at == 0 || !isPart(text[at - 1])) && (end == text.size() || !isPart(text[end])))
+      return true;
+  }
+  return false;
+}
+
 std::string cuda::printSize(exec::SizeAttr size) {
   std::string text = std::to_string(size.getFactor());
   for (StringAttr symbol : size.getSymbols())

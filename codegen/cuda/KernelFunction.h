@@ -33,6 +33,8 @@ using FunctionEdit = std::function<std::optional<std::string>(mlir::func::FuncOp
 /// Names of the entry point's parameters: "b0", "d0".
 std::string bufferName(unsigned buffer);
 std::string sizeName(exec::KernelOp kernel, unsigned size);
+/// Whether printed text has a name, and not as a part of another.
+bool hasName(llvm::StringRef text, llvm::StringRef name);
 /// A size over the kernel's size parameters as an expression.
 std::string printSize(exec::SizeAttr size);
 

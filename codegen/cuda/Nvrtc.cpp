@@ -62,7 +62,9 @@ Resources cuda::parseResources(llvm::StringRef log) {
 //===----------------------------------------------------------------------===//
 
 static std::vector<std::string> commandLine(const Source &source) {
-  return {"--gpu-architecture=" + source.arch, "--std=c++20", "--ptxas-options=-v"};
+  // What a generic lambda calls has no annotation of its own.
+  return {"--gpu-architecture=" + source.arch, "--std=c++20", "--ptxas-options=-v",
+          "--device-as-default-execution-space"};
 }
 
 namespace {

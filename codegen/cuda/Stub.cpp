@@ -24,10 +24,10 @@ std::string cuda::printFloat(double value) {
   return text + (text.find_first_of(".e") == std::string::npos ? ".0f" : "f");
 }
 
-std::string cuda::getEntryName(exec::KernelOp kernel) {
+std::string cuda::getEntryName(StringRef symbol) {
   // A prefix, because a kernel may be called `exp`.
   std::string name = "ingot_";
-  for (char c : kernel.getSymName())
+  for (char c : symbol)
     name += llvm::isAlnum(c) ? c : '_';
   return name;
 }
@@ -54,7 +54,7 @@ static std::string printBuffer(exec::BufferType type) {
   return text;
 }
 
-static std::string elementName(Type type) {
+std::string cuda::elementName(Type type) {
   return type.isInteger(1) ? "ingot::i8" : Printer::typeName(type);
 }
 
@@ -94,7 +94,7 @@ std::string cuda::printSource(exec::KernelOp kernel, const codegen::TargetInfo &
   os << "__launch_bounds__(Config::kThreads";
   if (stub.blocksPerMultiprocessor)
     os << ", " << stub.blocksPerMultiprocessor;
-  os << ") " << getEntryName(kernel) << "(";
+  os << ") " << getEntryName(kernel.getSymName()) << "(";
   for (auto [i, type] : llvm::enumerate(types))
     os << (i ? ", " : "") << (written[i] ? "" : "const ") << elementName(type.getElementType())
        << " *" << (llvm::is_contained(stub.restricted, i) ? "__restrict__ " : "") << bufferName(i);
@@ -167,15 +167,9 @@ static void writeResources(const std::string &folder, std::map<std::string, Reso
   writeFile(path, text);
 }
 
-Result<codegen::Code> cuda::compileStubs(ArrayRef<exec::KernelOp> kernels, ArrayRef<Stub> stubs,
-                                         const codegen::TargetInfo &target,
-                                         const codegen::EmitOptions &options) {
-  std::vector<Source> sources;
-  for (size_t i = 0; i < kernels.size(); ++i) {
-    exec::KernelOp kernel = kernels[i];
-    sources.push_back(
-        {kernel.getSymName().str(), printSource(kernel, target, stubs[i]), target.arch});
-  }
+Result<std::vector<codegen::CodeImage>> cuda::compileSources(ArrayRef<Source> sources,
+                                                             ArrayRef<uint32_t> sharedBytes,
+                                                             const codegen::EmitOptions &options) {
   if (!options.dumpDirectory.empty()) {
     // Before compiling: what fails to compile is there to be looked at.
     for (const Header &header : getHeaders())
@@ -188,30 +182,50 @@ Result<codegen::Code> cuda::compileStubs(ArrayRef<exec::KernelOp> kernels, Array
   Result<std::vector<Compiled>> compiled = compile(sources, compileOptions);
   if (!compiled.ok())
     return compiled.status();
-  codegen::Code code;
+  std::vector<codegen::CodeImage> images;
   std::map<std::string, Resources> resources;
-  for (auto [i, result] : llvm::enumerate(*compiled)) {
+  for (auto [source, shared, result] : llvm::zip_equal(sources, sharedBytes, *compiled)) {
     if (!options.dumpDirectory.empty()) {
-      std::string base = options.dumpDirectory + "/" + sources[i].name + "." + sources[i].arch;
+      std::string name = source.name + "." + source.arch, base = options.dumpDirectory + "/" + name;
       writeFile(base + ".ptx", result.ptx);
       writeFile(base + ".cubin", result.cubin);
-      resources[sources[i].name + "." + sources[i].arch] = result.resources;
-      resources[sources[i].name + "." + sources[i].arch].sharedBytes += stubs[i].sharedBytes;
+      resources[name] = result.resources;
+      resources[name].sharedBytes += shared;
     }
-    codegen::KernelCode entry;
-    entry.entry = getEntryName(kernels[i]);
-    entry.image = code.images.size();
-    entry.block = {stubs[i].threads, 1, 1};
-    entry.sharedBytes = stubs[i].sharedBytes;
-    if (stubs[i].cluster > 1)
-      entry.cluster = {stubs[i].cluster, 1, 1};
-    entry.overlaps = getArchInfo(target.arch)->number >= 90;
-    entry.deviceSizes = stubs[i].deviceSizes;
-    entry.tensorMaps = stubs[i].tensorMaps;
-    code.images.push_back({{result.cubin.begin(), result.cubin.end()}});
-    code.kernels.push_back(entry);
+    images.push_back({{result.cubin.begin(), result.cubin.end()}});
   }
   if (!options.dumpDirectory.empty())
     writeResources(options.dumpDirectory, resources);
+  return images;
+}
+
+Result<codegen::Code> cuda::compileStubs(ArrayRef<exec::KernelOp> kernels, ArrayRef<Stub> stubs,
+                                         const codegen::TargetInfo &target,
+                                         const codegen::EmitOptions &options) {
+  std::vector<Source> sources;
+  std::vector<uint32_t> sharedBytes;
+  for (auto [kernel, stub] : llvm::zip_equal(kernels, stubs)) {
+    sources.push_back({exec::KernelOp(kernel).getSymName().str(), printSource(kernel, target, stub),
+                       target.arch});
+    sharedBytes.push_back(stub.sharedBytes);
+  }
+  Result<std::vector<codegen::CodeImage>> images = compileSources(sources, sharedBytes, options);
+  if (!images.ok())
+    return images.status();
+  codegen::Code code;
+  code.images = std::move(*images);
+  for (auto [i, stub] : llvm::enumerate(stubs)) {
+    codegen::KernelCode entry;
+    entry.entry = getEntryName(exec::KernelOp(kernels[i]).getSymName());
+    entry.image = i;
+    entry.block = {stub.threads, 1, 1};
+    entry.sharedBytes = stub.sharedBytes;
+    if (stub.cluster > 1)
+      entry.cluster = {stub.cluster, 1, 1};
+    entry.overlaps = getArchInfo(target.arch)->number >= 90;
+    entry.deviceSizes = stub.deviceSizes;
+    entry.tensorMaps = stub.tensorMaps;
+    code.kernels.push_back(entry);
+  }
   return code;
 }

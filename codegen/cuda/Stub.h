@@ -16,12 +16,15 @@
 
 namespace ingot::cuda {
 
+/// Members of a struct of named constants, in order: {"int kThreads", "256"}.
+using Constants = std::vector<std::pair<std::string, std::string>>;
+
 /// One kernel as CUDA C++.
 struct Stub {
   /// "codegen/cuda/kernels/rows.cuh"
   std::vector<std::string> includes;
-  /// Members of `struct Config`, in order: {"int kThreads", "256"}.
-  std::vector<std::pair<std::string, std::string>> constants;
+  /// Members of `struct Config`.
+  Constants constants;
   /// Printed functors that the body passes to the device library, at namespace scope.
   std::string declarations;
   /// The wrapper's statements. Buffers are b0, b1, …, sizes as the kernel names them.
@@ -49,11 +52,14 @@ struct Stub {
   std::vector<codegen::TensorMapCode> tensorMaps;
 };
 
+/// What elements of a buffer are: "ingot::bf16"; a boolean is a byte.
+std::string elementName(mlir::Type type);
+
 /// An f32 constant: "0.125f".
 std::string printFloat(double value);
 
-/// The entry point of a kernel.
-std::string getEntryName(exec::KernelOp kernel);
+/// The entry point of what is called so in the module.
+std::string getEntryName(llvm::StringRef symbol);
 
 /// The whole source.
 std::string printSource(exec::KernelOp kernel, const codegen::TargetInfo &target, const Stub &stub);
@@ -62,6 +68,12 @@ std::string printSource(exec::KernelOp kernel, const codegen::TargetInfo &target
 Result<codegen::Code> compileStubs(llvm::ArrayRef<exec::KernelOp> kernels,
                                    llvm::ArrayRef<Stub> stubs, const codegen::TargetInfo &target,
                                    const codegen::EmitOptions &options);
+
+/// Compiles sources, an image each, and writes dumps; `sharedBytes` is what each asks for when it
+/// is launched, for the table of what kernels take.
+Result<std::vector<codegen::CodeImage>> compileSources(llvm::ArrayRef<Source> sources,
+                                                       llvm::ArrayRef<uint32_t> sharedBytes,
+                                                       const codegen::EmitOptions &options);
 
 /// What the code of a CUDA architecture may count on.
 struct ArchInfo {

@@ -6,5 +6,6 @@ include "dialects/Exec/TargetOps.td"
 include "dialects/Exec/StorageOps.td"
 include "dialects/Exec/KernelOps.td"
 include "dialects/Exec/ProgramOps.td"
+include "dialects/Exec/StreamOps.td"
 
 #endif

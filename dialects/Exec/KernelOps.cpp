@@ -312,6 +312,21 @@ LogicalResult LaunchOp::verify() {
   };
   if (failed(verifyOver("sizes", getSizes()))) // C2
     return failure();
+  // C7
+  if (getExchanged().has_value() != getPart().has_value())
+    return emitOpError("expects 'exchanged' and 'part' together, got one of them");
+  if (getExchanged()) {
+    ArrayRef<int64_t> exchanged = *getExchanged();
+    if (exchanged.size() != getNumOperands())
+      return emitOpError("expects an entry of 'exchanged' an operand, got ")
+             << exchanged.size() << " for " << getNumOperands() << " operands";
+    auto isPlace = [](int64_t offset) { return offset >= 0 && offset % 16 == 0; };
+    for (int64_t offset : exchanged)
+      if (offset != -1 && !isPlace(offset))
+        return emitOpError("expects to exchange at a multiple of 16 bytes, or -1, got ") << offset;
+    if (!isPlace(*getPart()))
+      return emitOpError("expects its part at a multiple of 16 bytes, got ") << *getPart();
+  }
   return getGrid() ? verifyOver("a grid", *getGrid()) : success();
 }
 

@@ -138,18 +138,29 @@ def Exec_LaunchOp : Exec_Op<"launch", [ParentOneOf<["ProgramOp"]>, AttrSizedOper
     * (C4) `grid`, if present, has three sizes over the program's symbols.
     * (C5) All operands live on one device, whose target is the kernel's.
     * (C6) Nothing that is written is a weight or a constant.
+    * (C7) `exchanged` comes with `part` and has an entry an operand, -1 or a multiple of 16, as `part` is.
   }];
   let arguments = (ins
     FlatSymbolRefAttr:$kernel,
     Exec_SizeArrayAttr:$sizes,
     OptionalAttr<Exec_SizeArrayAttr>:$grid,
+    // Of a launch in the run of a stream: see exec.streamed.
+    OptionalAttr<DenseI64ArrayAttr>:$exchanged,
+    OptionalAttr<I64Attr>:$part,
     Variadic<Exec_BufferType>:$ins,
     Variadic<Exec_BufferType>:$outs);
   let assemblyFormat = [{
     $kernel `sizes` `` custom<BareSizes>($sizes) (`grid` `` custom<BareSizes>($grid)^)?
-    (`ins` `(` $ins^ `:` qualified(type($ins)) `)`)? (`outs` `(` $outs^ `:` qualified(type($outs)) `)`)? attr-dict
+    (`ins` `(` $ins^ `:` qualified(type($ins)) `)`)? (`outs` `(` $outs^ `:` qualified(type($outs)) `)`)?
+    (`exchanged` $exchanged^ `part` $part)? attr-dict
   }];
   let hasVerifier = 1;
+  let builders = [
+    OpBuilder<(ins "::mlir::FlatSymbolRefAttr":$kernel, "::mlir::ArrayAttr":$sizes,
+                   "::mlir::ArrayAttr":$grid, "::mlir::ValueRange":$ins, "::mlir::ValueRange":$outs), [{
+      build($_builder, $_state, kernel, sizes, grid, {}, {}, ins, outs);
+    }]>
+  ];
   let extraClassDeclaration = [{
     /// The launched kernel, or null if the symbol doesn't resolve.
     KernelOp lookupKernel(::mlir::SymbolTableCollection &symbols);

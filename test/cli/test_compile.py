@@ -91,6 +91,30 @@ class CompileErrors(CliTest):
                              "sm_90a", "--no-fallback")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
+    def test_streams(self):
+        for value in ("-1", "9", "x", ""):
+            self.fails_compile(USAGE, "--streams", "--streams", value)
+        with open(os.path.join(model(LLAMA), "config.json"), encoding="utf-8") as file:
+            config = json.load(file)
+        # Wide enough to be worth it.
+        config.update(hidden_size=1024, intermediate_size=4096, num_attention_heads=16)
+        os.mkdir(self.path("wide"))
+        with open(self.path("wide/config.json"), "w", encoding="utf-8") as file:
+            json.dump(config, file)
+        lower = ("compile", self.path("wide"), "--dtype", "bf16", "--weights", "none", "--stop-after", "lower")
+        for target, flags, most in (("sm_90a", (), 3), ("sm_90a", ("--streams", "2"), 2),
+                                    ("sm_90a", ("--streams", "0"), 0),
+                                    ("sm_90a", ("--disable", "stream-launches"), 0), ("sm_80", (), 0)):
+            with self.subTest(target=target, flags=flags):
+                text = self.ok(*lower, "--target", target, *flags)
+                # The launches of all layers of the decode program: no other has so few tokens.
+                launches = 5 * config["num_hidden_layers"] if most else 0
+                self.assertEqual(text.count("exchanged ["), launches)
+                self.assertEqual(text.count("exec.streamed"), most > 0)
+                self.assertEqual(f"steps {launches} most_tokens {most} " in text, most > 0)
+        self.fails(USAGE, "there are streams for sm_90a, got target 'sm_80'", *lower, "--target", "sm_80",
+                   "--streams", "4")
+
     def test_limits(self):
         for flag in ("--max-batch", "--max-context", "--max-tokens"):
             for value in ("0", "-1", "x", "1.5", "99999999999999999999", "20000000", ""):

@@ -236,6 +236,11 @@ void addCompileCommand(CLI::App &app, Invocation &invocation) {
           "name, as in h200 [all that fit the target, of what comes with ingot h100 first]")
       ->check(notEmpty());
   command
+      ->add_option("--streams", options.streams,
+                   "Most tokens of a call for which a GPU runs the launches of all layers as one "
+                   "grid (sm_90a), 0 for none [3, where it pays]")
+      ->check(CLI::Range(int64_t(0), int64_t(8)));
+  command
       ->add_option(
           "--disable", options.disabledPasses,
           "Passes to leave out, as in fuse-attention; for finding out which one is to blame")

@@ -4,6 +4,7 @@
 #include "codegen/cuda/KernelFunction.h"
 #include "codegen/families/Attention/AttentionDesc.h"
 #include "codegen/families/Attention/AttentionStub.h"
+#include "codegen/families/AttentionDecode/AttentionDecodeCode.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -96,18 +97,23 @@ EarlyReads AttentionDecodeFamily::getEarlyReads(exec::KernelOp kernel) const {
   return {{*desc.cu, *desc.table, *desc.past, desc.k.buffer, desc.v.buffer}, false};
 }
 
-static void addAppendConstants(cuda::Stub &stub, const std::optional<AttentionAppend> &append) {
+void codegen::addDecodeConstants(cuda::Stub &stub, exec::KernelOp kernel, const AttentionDesc &desc,
+                                 const std::optional<AttentionAppend> &append) {
   auto number = [&](const char *name, int64_t value) {
     stub.constants.push_back({name, std::to_string(value)});
   };
+  stub.sharedBytes = kernel.getConfig()->getAs<IntegerAttr>("shared").getInt();
+  addAttentionConstants(stub, desc);
+  number("int kCluster", kCluster);
   stub.constants.push_back({"bool kAppend", append ? "true" : "false"});
   number("int kRotated", append ? append->rotated : 0);
   number("int kNewKeyStride", append ? append->k.stride : 0);
   number("int kNewValueStride", append ? append->v.stride : 0);
+  stub.constants.push_back(
+      {"bool kReadsEarly", kernel.getConfig()->contains(kReadsEarly) ? "true" : "false"});
 }
 
-/// `ingot::DecodeAppend<T>{…}` of the kernel's buffers.
-static std::string printAppend(const AttentionDesc &desc, const AttentionAppend &append) {
+std::string codegen::printAppend(const AttentionDesc &desc, const AttentionAppend &append) {
   auto columns = [](const AttentionOperand &operand) {
     return cuda::bufferName(operand.buffer) + " + " + std::to_string(operand.offset);
   };
@@ -135,14 +141,9 @@ Result<Code> AttentionDecodeFamily::emit(ArrayRef<exec::KernelOp> kernels, const
     // So many registers that a block of the next kernel finds some: what wide heads can't leave.
     stub.blocksPerMultiprocessor = desc.width <= 128 ? 2 : 1;
     stub.cluster = kCluster;
-    stub.sharedBytes = kernel.getConfig()->getAs<IntegerAttr>("shared").getInt();
     stub.waitsItself = true;
-    addAttentionConstants(stub, desc);
-    stub.constants.push_back({"int kCluster", std::to_string(kCluster)});
+    addDecodeConstants(stub, kernel, desc, append);
     std::string type = cuda::Printer::typeName(desc.elementType);
-    addAppendConstants(stub, append);
-    stub.constants.push_back(
-        {"bool kReadsEarly", kernel.getConfig()->contains(kReadsEarly) ? "true" : "false"});
     stub.body = "  ingot::attention_decode<Config, " + type + ">(" +
                 printAttentionArguments(kernel, desc) +
                 (append ? ",\n      " + printAppend(desc, *append) : "") + ");\n";

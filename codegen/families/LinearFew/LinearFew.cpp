@@ -4,6 +4,7 @@
 #include "codegen/cuda/KernelFunction.h"
 #include "codegen/families/Generated/Generated.h"
 #include "codegen/families/Linear/LinearEpilogue.h"
+#include "codegen/families/LinearFew/LinearFewCode.h"
 #include "dialects/Exec/SizeExpr.h"
 #include "dialects/Transformer/TransformerOps.h"
 
@@ -218,6 +219,28 @@ EarlyReads LinearFewFamily::getEarlyReads(exec::KernelOp) const {
   return reads;
 }
 
+cuda::Constants codegen::listFewShape(const LinearDesc &desc) {
+  return {{"int kN", std::to_string(desc.columns)},
+          {"int kK", std::to_string(desc.k)},
+          {"int kRowStride", std::to_string(desc.rowStride)}};
+}
+
+cuda::Constants codegen::listFewNorm(const LinearDesc &desc) {
+  return {{"bool kNorm", desc.norm ? "true" : "false"},
+          {"float kNormEps", cuda::printFloat(desc.norm ? desc.norm->eps : 0)}};
+}
+
+TensorMapCode codegen::mapFewWeight(exec::KernelOp kernel, const LinearDesc &desc, uint32_t rows) {
+  MLIRContext *context = kernel.getContext();
+  TensorMapCode map;
+  map.buffer = desc.weight;
+  map.elementType = desc.elementType;
+  map.dims = {exec::SizeAttr::get(context, desc.k), exec::SizeAttr::get(context, desc.columns)};
+  map.strides = {exec::SizeAttr::get(context, desc.k * 2)};
+  map.box = {kBoxK, rows};
+  return map;
+}
+
 Result<Code> LinearFewFamily::emit(ArrayRef<exec::KernelOp> kernels, const TargetInfo &target,
                                    const EmitOptions &options) const {
   std::vector<cuda::Stub> stubs;
@@ -250,27 +273,18 @@ Result<Code> LinearFewFamily::emit(ArrayRef<exec::KernelOp> kernels, const Targe
     stub.blocksPerMultiprocessor = config("token_tiles") > 1 ? 1 : 2;
     stub.sharedBytes = config("shared");
     stub.waitsItself = true;
-    stub.constants = {{"int kN", std::to_string(desc.columns)},
-                      {"int kK", std::to_string(desc.k)},
-                      {"int kRowStride", std::to_string(desc.rowStride)},
-                      {"int kTileRows", std::to_string(config("tile_rows"))},
-                      {"int kRingStages", std::to_string(config("ring_stages"))},
-                      {"int kTokenTiles", std::to_string(config("token_tiles"))},
-                      {"int kEpilogueVector", std::to_string(functor.values)},
-                      {"bool kNorm", desc.norm ? "true" : "false"},
-                      {"float kNormEps", cuda::printFloat(desc.norm ? desc.norm->eps : 0)},
-                      {"int kSharedBytes", std::to_string(config("shared"))}};
+    stub.constants = listFewShape(desc);
+    stub.constants.insert(stub.constants.end(),
+                          {{"int kTileRows", std::to_string(config("tile_rows"))},
+                           {"int kRingStages", std::to_string(config("ring_stages"))},
+                           {"int kTokenTiles", std::to_string(config("token_tiles"))},
+                           {"int kEpilogueVector", std::to_string(functor.values)}});
+    llvm::append_range(stub.constants, listFewNorm(desc));
+    stub.constants.push_back({"int kSharedBytes", std::to_string(config("shared"))});
     stub.declarations = functor.declaration;
     for (unsigned i = 0; i < kernel.getSizes().size(); ++i)
       stub.deviceSizes.push_back(i);
-    MLIRContext *context = kernel.getContext();
-    TensorMapCode map;
-    map.buffer = desc.weight;
-    map.elementType = desc.elementType;
-    map.dims = {exec::SizeAttr::get(context, desc.k), exec::SizeAttr::get(context, desc.columns)};
-    map.strides = {exec::SizeAttr::get(context, desc.k * 2)};
-    map.box = {kBoxK, uint32_t(config("tile_rows"))};
-    stub.tensorMaps = {map};
+    stub.tensorMaps = {mapFewWeight(kernel, desc, config("tile_rows"))};
     stub.sizesEarly = kernel.getConfig()->contains(kReadsEarly);
     stub.prologue = "  ingot::FewRing<Config, " + element + "> ring(&map0" +
                     (desc.norm ? ", " + cuda::bufferName(desc.norm->gains) : "") + ");\n";

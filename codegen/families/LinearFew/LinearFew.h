@@ -14,6 +14,7 @@ public:
   bool takesProducers() const override { return true; }
   Match match(exec::KernelOp kernel, const TargetInfo &target) const override;
   EarlyReads getEarlyReads(exec::KernelOp kernel) const override;
+  std::variant<StreamTask, std::string> getStreamTask(exec::KernelOp kernel) const override;
   Result<Selection> select(exec::KernelOp kernel, const SelectContext &context) const override;
   Result<std::vector<Selection>> candidates(exec::KernelOp kernel,
                                             const SelectContext &context) const override;

@@ -76,4 +76,22 @@ module @all attributes {exec.model = {type = "bert"}, exec.generation = {block_s
     // CHECK: exec.read_size "T" from %{{.*}}[8] : !exec.buffer<[9] x i32>
     exec.read_size "T" from %cu[8] : !exec.buffer<[9] x i32>
   }
+  exec.kernel @copy for @host sizes(d0 in [1, 8]) (%x: !exec.buffer<[d0, 4] x f32>) -> (!exec.buffer<[d0, 4] x f32>)
+      attributes {family = "host.linalg", grid = [#exec.size<1>, #exec.size<1>, #exec.size<1>]} {
+    exec.yield %x : tensor<?x4xf32>
+  }
+  // CHECK: exec.stream @stream for @host tasks [@copy] steps 2 most_tokens 4 blocks 132 shared 232448 {description = "two copies"}
+  exec.stream @stream for @host tasks [@copy] steps 2 most_tokens 4 blocks 132 shared 232448 {description = "two copies"}
+  // CHECK-LABEL: exec.program @streamed
+  exec.program @streamed symbols(T in [1, 8]) {
+    %x = exec.input "x" on @host0 : !exec.buffer<[T, 4] x f32>
+    %y = exec.buffer on @host0 : !exec.buffer<[T, 4] x f32>
+    %z = exec.buffer on @host0 : !exec.buffer<[T, 4] x f32>
+    // CHECK: exec.streamed @stream tokens "T" bytes_per_token 32
+    exec.streamed @stream tokens "T" bytes_per_token 32
+    // CHECK-NEXT: exec.launch @copy sizes(T) ins(%{{.*}} : {{.*}}) outs(%{{.*}} : {{.*}}) exchanged [-1, 0] part 16
+    exec.launch @copy sizes(T) ins(%x : !exec.buffer<[T, 4] x f32>) outs(%y : !exec.buffer<[T, 4] x f32>) exchanged [-1, 0] part 16
+    exec.launch @copy sizes(T) ins(%y : !exec.buffer<[T, 4] x f32>) outs(%z : !exec.buffer<[T, 4] x f32>) exchanged [0, -1] part 0
+    exec.output "z" %z : !exec.buffer<[T, 4] x f32>
+  }
 }
