@@ -104,7 +104,7 @@ Status HostReference::compile(ModuleOp module) {
   std::vector<size_t> indices; // into kernels, of each copy
   for (auto op : module.getBody()->getOps<exec::KernelOp>()) {
     byEntry[op.getSymName()] = kernels.size();
-    byEntry[cuda::getEntryName(op)] = kernels.size();
+    byEntry[cuda::getEntryName(op.getSymName())] = kernels.size();
     ReferenceKernel &kernel = kernels.emplace_back();
     kernel.op = op;
     kernel.family = op.getFamily().value_or("").str();

@@ -105,15 +105,28 @@ static void addSampling(const Call &call, std::vector<Tensor> &inputs) {
       std::memcpy(tensor.data.data() + size_t(row) * sizeof(T), &element, sizeof(T));
     }
   };
-  add("slot", ElementType::I32, +[](int64_t row) { return int32_t(row); });
-  add("temperature", ElementType::F32, +[](int64_t row) { return float((row + 2) % 3); });
-  add("top_k", ElementType::I32, +[](int64_t row) { return int32_t(row % 2 * 20); });
-  add("top_p", ElementType::F32, +[](int64_t row) { return row % 4 == 3 ? 1.0f : 0.9f; });
-  add("min_p", ElementType::F32, +[](int64_t row) { return row % 4 < 2 ? 0.0f : 0.01f; });
-  add("repetition_penalty", ElementType::F32,
+  add(
+      "slot", ElementType::I32, +[](int64_t row) { return int32_t(row); });
+  add(
+      "temperature", ElementType::F32, +[](int64_t row) { return float((row + 2) % 3); });
+  add(
+      "top_k", ElementType::I32, +[](int64_t row) { return int32_t(row % 2 * 20); });
+  add(
+      "top_p", ElementType::F32, +[](int64_t row) { return row % 4 == 3 ? 1.0f : 0.9f; });
+  add(
+      "min_p", ElementType::F32, +[](int64_t row) { return row % 4 < 2 ? 0.0f : 0.01f; });
+  add(
+      "repetition_penalty", ElementType::F32,
       +[](int64_t row) { return 1.0f + float(row % 2) / 8; });
-  add("seed", ElementType::I64, +[](int64_t row) { return -row; });
-  add("draw", ElementType::I64, +[](int64_t row) { return row * 5; });
+  add(
+      "seed", ElementType::I64, +[](int64_t row) { return -row; });
+  add(
+      "draw", ElementType::I64, +[](int64_t row) { return row * 5; });
+}
+
+bool takesCall(Program &program, const Call &call) {
+  return !program.findPort("cu_seqlens", /*output=*/false) ||
+         std::count(call.mask.valid.begin(), call.mask.valid.end(), 1) != 0;
 }
 
 Result<std::vector<Tensor>> inputsFor(Program &program, const Call &call) {

@@ -22,6 +22,9 @@ struct LaunchDifference {
 LaunchDifference compareBuffers(ElementType type, std::span<const std::byte> expected,
                                 std::span<const std::byte> got);
 
+/// Packed programs are never called without a token.
+bool takesCall(Program &program, const Call &call);
+
 /// The inputs of `call`, a padded batch with a mask, as `program` takes them: so, or packed with
 /// cu_seqlens.
 Result<std::vector<Tensor>> inputsFor(Program &program, const Call &call);

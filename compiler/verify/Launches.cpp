@@ -10,6 +10,7 @@
 #include "compiler/verify/Inputs.h"
 #include "compiler/verify/LaunchCompare.h"
 #include "compiler/verify/LaunchReproducer.h"
+#include "compiler/verify/StreamCheck.h"
 #include "dialects/Transformer/TransformerDialect.h"
 #include "passes/Passes.h"
 #include "runtime/cli/Npy.h"
@@ -286,12 +287,6 @@ void limitSizes(ModuleOp module, int64_t batch, int64_t context) {
   }
 }
 
-/// Packed programs are never called without a token.
-bool takes(Program &program, const Call &call) {
-  return !program.findPort("cu_seqlens", /*output=*/false) ||
-         llvm::is_contained(call.mask.valid, 1);
-}
-
 Status runCases(Loaded &loaded, Program &program, const std::vector<Case> &cases, Checker &checker,
                 const std::function<void(const std::string &)> &progress) {
   for (const Case &inputs : cases) {
@@ -300,7 +295,7 @@ Status runCases(Loaded &loaded, Program &program, const std::vector<Case> &cases
     for (size_t call = 0; call < inputs.calls.size(); ++call) {
       checker.setInputs(inputs.calls.size() == 1 ? inputs.name
                                                  : inputs.name + ", call " + std::to_string(call));
-      if (!takes(program, inputs.calls[call]))
+      if (!takesCall(program, inputs.calls[call]))
         continue;
       Result<std::vector<Tensor>> tensors = inputsFor(program, inputs.calls[call]);
       if (!tensors.ok())
@@ -388,6 +383,9 @@ Status verifyPrograms(const IngotOptions &options, IngotReport &report,
     INGOT_TRY(status);
     if (checker.failure)
       break;
+    INGOT_TRY(checkStreams(*loaded.model, *program, inputs, entry, report.failure));
+    if (report.failure)
+      return Status();
   }
   if (!checker.failure)
     return Status();
@@ -423,10 +421,10 @@ double secondsSince(std::chrono::steady_clock::time_point start) {
 
 Status failureStatus(const LaunchFailure &failure) {
   std::string text = "kernel " + failure.kernel + " (" + failure.family +
-                     ") gives other results than on the host: program " + failure.program + ", " +
-                     failure.inputs + ", step " + std::to_string(failure.step) + " of " +
-                     std::to_string(failure.steps) + ", buffer " + std::to_string(failure.buffer) +
-                     ": ";
+                     ") gives other results than " + failure.reference + ": program " +
+                     failure.program + ", " + failure.inputs + ", step " +
+                     std::to_string(failure.step) + " of " + std::to_string(failure.steps) +
+                     ", buffer " + std::to_string(failure.buffer) + ": ";
   text += std::isnan(failure.error)
               ? "a value is not finite"
               : "error " + shortNumber(failure.error) + " of the largest value";

@@ -43,15 +43,27 @@ struct KernelReport {
   std::string problem;
 };
 
+/// A stream (plan.fbs) in one program, against the launches that it does.
+struct StreamReport {
+  std::string kernel;
+  uint64_t first = 0, launches = 0; // steps
+  uint64_t calls = 0;               // with so few tokens that it ran
+  double error = 0, budget = 0;     // of the program's outputs, as KernelReport's
+  std::string worst;
+};
+
 struct LaunchesReport {
   std::string program;
   uint64_t cases = 0, calls = 0, launches = 0;
   std::vector<KernelReport> kernels; // in the order of their first launch
+  std::vector<StreamReport> streams;
 };
 
 /// The first launch that gives other results than the host.
 struct LaunchFailure {
   std::string program, inputs, kernel, family, summary;
+  /// Than what: a stream's is what its launches give.
+  std::string reference = "on the host";
   /// Hugging Face module.
   std::string location;
   uint64_t step = 0, steps = 0;

@@ -54,6 +54,11 @@ def folders(only):
     return sorted(f for f in (GOLDEN / "cases").iterdir() if only in f.name)
 
 
+def stream_flags(target):
+    """Flags of `ingot compile` for streams in each decoder that can have one, where the target has them."""
+    return ["--streams", "8"] if target == "sm_90a" else []
+
+
 def file_of(options, name, dtype):
     return options.ingots / f"{name}.{dtype}.ingot"
 
@@ -65,8 +70,8 @@ def compile_all(options):
         flags = json.loads((folder / "case.json").read_text())["compile"]
         for dtype in options.dtypes:
             done = subprocess.run([options.bin / "ingot", "compile", folder / "model", "--target", options.target,
-                                   "--dtype", dtype, "-o", file_of(options, folder.name, dtype), *flags],
-                                  capture_output=True, text=True)
+                                   "--dtype", dtype, "-o", file_of(options, folder.name, dtype), *flags,
+                                   *stream_flags(options.target)], capture_output=True, text=True)
             if done.returncode == 4 and "NVRTC" in done.stderr:
                 print("skipped:", done.stderr.strip().splitlines()[-1])
                 return False

@@ -27,7 +27,8 @@ def compile_all(options):
         for dtype in options.dtypes:
             done = subprocess.run([options.bin / "ingot", "compile", folder / "model", "--target", options.target,
                                    "--dtype", dtype, "--debug-info", "-o",
-                                   test_golden.file_of(options, folder.name, dtype)], capture_output=True, text=True)
+                                   test_golden.file_of(options, folder.name, dtype),
+                                   *test_golden.stream_flags(options.target)], capture_output=True, text=True)
             if done.returncode == 4 and "NVRTC" in done.stderr:
                 print("skipped:", done.stderr.strip().splitlines()[-1])
                 return False

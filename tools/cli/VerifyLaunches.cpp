@@ -44,6 +44,14 @@ static std::string asJson(const verify::IngotReport &report, const Status &statu
         json.member("not_compared", kernel.problem);
       json.endObject();
     }
+    json.endArray();
+    json.key("streams").beginArray();
+    for (const verify::StreamReport &stream : program.streams) {
+      json.beginObject().member("name", stream.kernel).member("first", stream.first);
+      json.member("launches", stream.launches).member("calls", stream.calls);
+      json.member("error", stream.error).member("budget", stream.budget);
+      json.member("worst", stream.worst).endObject();
+    }
     json.endArray().endObject();
   }
   json.endArray();
@@ -71,6 +79,13 @@ static std::string asText(const verify::IngotReport &report) {
       snprintf(line, sizeof line, "  %-16s %-24s %5llu  ", kernel.family.c_str(),
                kernel.kernel.c_str(), (unsigned long long)kernel.launches);
       text += line + result + "\n";
+    }
+    for (const verify::StreamReport &stream : program.streams) {
+      snprintf(line, sizeof line, "  %-16s %-24s %5llu  %s  error %.1e of at most %.1e  (%s)\n",
+               "stream", stream.kernel.c_str(), (unsigned long long)stream.calls,
+               stream.error <= stream.budget ? "ok" : "DIFFERS", stream.error, stream.budget,
+               stream.worst.c_str());
+      text += line;
     }
   }
   snprintf(line, sizeof line, "%.1f s; %s against %s\n", report.seconds, report.device.c_str(),

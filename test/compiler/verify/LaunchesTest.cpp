@@ -86,7 +86,9 @@ public:
   Status download(void *target, const void *source, uint64_t bytes) override {
     return inner->download(target, source, bytes);
   }
-  Status zero(void *target, uint64_t bytes) override { return inner->zero(target, bytes); }
+  Status fill(void *target, uint8_t byte, uint64_t bytes) override {
+    return inner->fill(target, byte, bytes);
+  }
   Status synchronize() override { return inner->synchronize(); }
   uint64_t allocatedBytes() const override { return inner->allocatedBytes(); }
 
@@ -164,7 +166,9 @@ public:
   Status download(void *target, const void *source, uint64_t bytes) override {
     return inner->download(target, source, bytes);
   }
-  Status zero(void *target, uint64_t bytes) override { return inner->zero(target, bytes); }
+  Status fill(void *target, uint8_t byte, uint64_t bytes) override {
+    return inner->fill(target, byte, bytes);
+  }
   Status synchronize() override { return Status(); }
   uint64_t allocatedBytes() const override { return inner->allocatedBytes(); }
 
