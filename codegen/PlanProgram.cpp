@@ -149,7 +149,8 @@ Offset<format::Stream> ProgramBuilder::buildStream(exec::StreamedOp streamed, ui
     Offsets<format::TensorMap> maps;
     for (const TensorMapCode &map : task.tensorMaps)
       maps.push_back(buildTensorMap(plan, kernel, map));
-    tasks.push_back(format::CreateStreamTask(fbb, fbb.CreateVector(maps)));
+    tasks.push_back(format::CreateStreamTask(fbb, fbb.CreateVector(maps),
+                                             plan.kernels.lookup(name.getValue()), task.partBytes));
     if (!task.takesSizes())
       continue;
     // Those of one launch are those of all.

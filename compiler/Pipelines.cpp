@@ -174,14 +174,20 @@ static void buildPlan(OpPassManager &manager, const PipelineOptions &options) {
 }
 
 /// The tokens up to which runs of launches are streams, as asked for or by the target.
-static Result<int64_t> chooseStreamTokens(const CompileOptions &options, const Target &target) {
+static Result<int64_t> chooseStreamTokens(const CompileOptions &options, const Target &target,
+                                          bool hasOthers) {
   constexpr int64_t kDefault = 3; // codegen/families/LinearFew/README.md
   const std::string &arch = target.arch;
-  bool possible = target.kind == "cuda" && cuda::hasStreams(arch);
+  bool possible = target.kind == "cuda" && cuda::hasStreams(arch) && !hasOthers;
   if (options.streams > 0 && !possible)
     return Status(ExitCode::Usage, "--streams " + std::to_string(options.streams) +
-                                       ": there are streams for sm_90a, got target '" + arch +
-                                       "'; leave --streams out");
+                                       ": there are streams for sm_90a alone, got target '" +
+                                       options.target +
+                                       "'; name it alone with --target, or leave --streams out");
+  if (options.streams > 0 && llvm::is_contained(options.disabledPasses, "stream-launches"))
+    return Status(ExitCode::Usage, "--streams " + std::to_string(options.streams) +
+                                       ": stream-launches makes them, and --disable leaves it out; "
+                                       "drop one of the two flags");
   if (options.streams < -1 || options.streams > cuda::kStreamMostTokens)
     return Status(ExitCode::Usage, "--streams: expected 0 to " +
                                        std::to_string(cuda::kStreamMostTokens) + " tokens, got " +
@@ -224,7 +230,7 @@ Result<PipelineOptions> makePipelineOptions(const CompileOptions &options) {
       return status.withContext("--tuning: ");
   pipeline.tuning = options.tuning;
   pipeline.gpu = options.gpu;
-  Result<int64_t> streamTokens = chooseStreamTokens(options, pipeline.target);
+  Result<int64_t> streamTokens = chooseStreamTokens(options, pipeline.target, targets->size() > 1);
   if (!streamTokens.ok())
     return streamTokens.status();
   pipeline.streamTokens = *streamTokens;

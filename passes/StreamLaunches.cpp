@@ -79,7 +79,7 @@ public:
 private:
   Storage &getStorage(Value buffer) { return storages[getStorageKey(exec::getBufferRoot(buffer))]; }
   bool isTokenRows(Value buffer, StringAttr tokens) const;
-  std::string whyNotRead(int64_t begin, int64_t step, unsigned operand);
+  std::string whyNotRead(int64_t step, unsigned operand);
   std::string whyNotJoined(int64_t begin, int64_t step);
   bool isGiven(int64_t begin, int64_t end, Value buffer);
   bool isNeededOutside(int64_t begin, int64_t end, Value buffer);
@@ -257,7 +257,7 @@ bool ProgramStreams::isTokenRows(Value buffer, StringAttr tokens) const {
 }
 
 /// Why an operand that a launch of the run has written cannot be read by a step of it.
-std::string ProgramStreams::whyNotRead(int64_t begin, int64_t step, unsigned operand) {
+std::string ProgramStreams::whyNotRead(int64_t step, unsigned operand) {
   Candidate &reader = candidates[step];
   Value buffer = reader.launch.getOperand(operand);
   if (!isTokenRows(buffer, reader.tokens))
@@ -297,7 +297,7 @@ std::string ProgramStreams::whyNotJoined(int64_t begin, int64_t step) {
       std::string other = "@" + candidates[access.step].launch.getKernel().str();
       if (writes)
         return "it writes what " + other + " uses in front of it";
-      if (std::string reason = whyNotRead(begin, step, operand); !reason.empty())
+      if (std::string reason = whyNotRead(step, operand); !reason.empty())
         return "what it reads of " + other + " is " + reason;
     }
   }

@@ -420,11 +420,12 @@ double secondsSince(std::chrono::steady_clock::time_point start) {
 } // namespace
 
 Status failureStatus(const LaunchFailure &failure) {
+  const bool isStream = failure.family == kStreamFamily;
   std::string text = "kernel " + failure.kernel + " (" + failure.family +
                      ") gives other results than " + failure.reference + ": program " +
                      failure.program + ", " + failure.inputs + ", step " +
                      std::to_string(failure.step) + " of " + std::to_string(failure.steps) +
-                     ", buffer " + std::to_string(failure.buffer) + ": ";
+                     (isStream ? ", output " : ", buffer ") + std::to_string(failure.buffer) + ": ";
   text += std::isnan(failure.error)
               ? "a value is not finite"
               : "error " + shortNumber(failure.error) + " of the largest value";
@@ -436,6 +437,9 @@ Status failureStatus(const LaunchFailure &failure) {
     text += "\n  " + failure.note;
   if (!failure.reproducer.empty())
     text += "\n  reproducer: " + failure.command;
+  else if (isStream)
+    text += "\n  its launches give what is expected: --no-streams at run time, or --streams 0 when "
+            "compiling, leaves it out";
   else if (failure.program != "launch")
     text += "\n  --reproducer DIR writes the launch, with its inputs, to run alone";
   return Status(ExitCode::AccuracyMismatch, std::move(text));

@@ -60,6 +60,9 @@ struct LaunchesReport {
 };
 
 /// The first launch that gives other results than the host.
+/// The family of failures of streams, whose buffers are numbers of outputs.
+constexpr const char *kStreamFamily = "stream";
+
 struct LaunchFailure {
   std::string program, inputs, kernel, family, summary;
   /// Than what: a stream's is what its launches give.

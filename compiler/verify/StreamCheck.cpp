@@ -50,7 +50,7 @@ LaunchFailure makeFailure(const LaunchesReport &report, const Program &program,
   failure.program = report.program;
   failure.inputs = inputs;
   failure.kernel = stream.kernel;
-  failure.family = "stream";
+  failure.family = kStreamFamily;
   failure.reference = "its launches";
   failure.summary = std::to_string(stream.launches) + " launches as one grid";
   failure.location = "output " + name;

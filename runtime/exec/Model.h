@@ -28,8 +28,8 @@ struct LoadOptions {
   /// Names of the programs to load; empty: all. Activations are as large as the largest of these
   /// needs, and the state is there if one of them uses it.
   std::vector<std::string> programs;
-  /// May kernels of streams run in place of their launches? Else the plan's streams are as if they
-  /// were not there: no code of theirs runs, and no memory is taken for them.
+  /// May kernels of streams run in place of their launches? Else no code of theirs runs, and no
+  /// tables or exchanged memory are taken for them.
   bool streams = true;
   /// 0: ThreadPool::defaultThreads().
   unsigned threads = 0;

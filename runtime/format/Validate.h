@@ -26,11 +26,11 @@
 //   V13 a size that is read from a buffer is bounded over the caller's, is read once from an i32 of
 //       a fixed shape, and nothing needs it before; ports never do
 //   V14 an input of offsets is a required i32 vector
-//   V15 a stream is of launches on one CUDA device, which no other stream has; its kernel takes
-//   what
-//       plan.fbs says and is launched by no step; what is exchanged lies inside the bytes of a
-//       token, is written once, and before it is read; its maps are of constant sizes and lie
-//       inside their buffers; its symbols are known in front of it, on its device
+//   V15 a stream is of launches on one CUDA device, which no other stream has, each of its task's
+//       kernel; its own kernel takes what plan.fbs says and is launched by no step; what is
+//       exchanged lies inside the bytes of a token, is written once, and before it is read; its
+//       maps are of constant sizes and lie inside their buffers; its symbols are known in front of
+//       it, on its device
 //
 //===----------------------------------------------------------------------===//
 #pragma once

@@ -120,7 +120,8 @@ Status StreamChecker::checkKernel() const {
   for (unsigned i = 0; isConstant && i < 3; ++i)
     isConstant = count(kernel.grid()->Get(i)->symbols()) == 0;
   if (!isConstant)
-    return expected(where, "a grid of 3 constant sizes", "another one");
+    return expected(where, "a grid of 3 constant sizes",
+                    text(count(kernel.grid()), " sizes, or one with symbols"));
   return {};
 }
 
@@ -172,24 +173,35 @@ Status StreamChecker::checkStep(unsigned index) {
                     text("an entry for each of ", kernel.num_buffers(),
                          " buffer arguments, and at most ", kMaxStreamBuffers),
                     text(step.exchanged()->size()));
-  if (step.part() % 16 != 0 || (step.part() != 0 && step.part() >= stream_->bytes_per_token()))
-    return expected(where,
-                    text("a part at a multiple of 16 below ", stream_->bytes_per_token(), " bytes"),
-                    text(step.part()));
+  const format::StreamTask &task = *stream_->tasks()->Get(step.task());
+  if (task.kernel() != launch.kernel())
+    return expected(where, text("a task of its kernel, ", launch.kernel()),
+                    text("one of kernel ", task.kernel()));
+  if (task.part_bytes() > 0) {
+    std::string place = text(where, ": part");
+    if (step.part() % 16 != 0 ||
+        !rangeFits(step.part(), task.part_bytes(), stream_->bytes_per_token()))
+      return expected(place,
+                      text("a multiple of 16 with ", task.part_bytes(), " bytes inside ",
+                           stream_->bytes_per_token(), " per token"),
+                      text(step.part()));
+    INGOT_TRY(addWritten(place, step.part(), task.part_bytes()));
+  }
   // What is only read first: a launch does not wait for itself.
   for (bool isWritten : {false, true})
     for (unsigned i = 0; i < kernel.num_buffers(); ++i)
       if (step.exchanged()->Get(i) != -1 && (kernel.written()->Get(i) != 0) == isWritten)
         INGOT_TRY(checkExchanged(text(where, ": buffer argument ", i), launch, i,
                                  step.exchanged()->Get(i)));
-  const auto *maps = stream_->tasks()->Get(step.task())->tensor_maps();
+  const auto *maps = task.tensor_maps();
   if (count(maps) > kMaxStreamMaps)
     return expected(where, text("at most ", kMaxStreamMaps, " tensor maps"), text(count(maps)));
   for (unsigned i = 0; i < count(maps); ++i) {
     std::string place = text(where, ": tensor map ", i);
     INGOT_TRY(checkConstantMap(place, kernel, *maps->Get(i), program_, launch));
     if (step.exchanged()->Get(maps->Get(i)->buffer()) != -1)
-      return expected(place, "one of a buffer that is not exchanged", "one that is");
+      return expected(place, text("a map of a buffer argument that is not exchanged"),
+                      text("one of argument ", maps->Get(i)->buffer(), ", which is"));
   }
   return {};
 }

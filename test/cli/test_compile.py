@@ -112,8 +112,11 @@ class CompileErrors(CliTest):
                 self.assertEqual(text.count("exchanged ["), launches)
                 self.assertEqual(text.count("exec.streamed"), most > 0)
                 self.assertEqual(f"steps {launches} most_tokens {most} " in text, most > 0)
-        self.fails(USAGE, "there are streams for sm_90a, got target 'sm_80'", *lower, "--target", "sm_80",
-                   "--streams", "4")
+        for target in ("sm_80", "sm_90a,sm_80"):
+            self.fails(USAGE, f"streams for sm_90a alone, got target '{target}'", *lower, "--target", target,
+                       "--streams", "4")
+        self.fails(USAGE, "drop one of the two flags", *lower, "--target", "sm_90a", "--streams", "4", "--disable",
+                   "stream-launches")
 
     def test_limits(self):
         for flag in ("--max-batch", "--max-context", "--max-tokens"):

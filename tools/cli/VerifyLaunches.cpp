@@ -81,11 +81,16 @@ static std::string asText(const verify::IngotReport &report) {
       text += line + result + "\n";
     }
     for (const verify::StreamReport &stream : program.streams) {
-      snprintf(line, sizeof line, "  %-16s %-24s %5llu  %s  error %.1e of at most %.1e  (%s)\n",
-               "stream", stream.kernel.c_str(), (unsigned long long)stream.calls,
-               stream.error <= stream.budget ? "ok" : "DIFFERS", stream.error, stream.budget,
-               stream.worst.c_str());
-      text += line;
+      std::string result = "not compared: no call has so few tokens, or no output is of floats";
+      if (stream.calls > 0) {
+        snprintf(line, sizeof line, "%s  error %.1e of at most %.1e  (%s)",
+                 stream.error <= stream.budget ? "ok" : "DIFFERS", stream.error, stream.budget,
+                 stream.worst.c_str());
+        result = line;
+      }
+      snprintf(line, sizeof line, "  %-16s %-24s %5llu  ", "stream", stream.kernel.c_str(),
+               (unsigned long long)stream.calls);
+      text += line + result + "\n";
     }
   }
   snprintf(line, sizeof line, "%.1f s; %s against %s\n", report.seconds, report.device.c_str(),

@@ -153,9 +153,16 @@ TEST(Validate, V15_ExchangedMemory) {
     streamed(p, 2).buffers.resize(15);
     step(p, 2).exchanged.resize(15, -1);
   });
-  refusesStream("a part at a multiple of 16", [&](PlanT &p) { step(p, 0).part = 8; });
-  refusesStream("a part at a multiple of 16", [&](PlanT &p) { step(p, 0).part = 32; });
-  refusesStream("a part at a multiple of 16", [&](PlanT &p) { step(p, 0).part = UINT64_MAX - 15; });
+  refusesStream("a task of its kernel", [](PlanT &p) { streamOf(p).tasks[1]->kernel = 0; });
+  auto part = [&](PlanT &p, uint64_t at, uint64_t bytes) {
+    step(p, 0).part = at;
+    streamOf(p).tasks[0]->part_bytes = bytes;
+  };
+  refusesStream("part: expected a multiple of 16 with 4 bytes", [&](PlanT &p) { part(p, 8, 4); });
+  refusesStream("4 bytes inside 32", [&](PlanT &p) { part(p, 32, 4); });
+  refusesStream("4 bytes inside 32", [&](PlanT &p) { part(p, UINT64_MAX - 15, 4); });
+  refusesStream("bytes inside 32", [&](PlanT &p) { part(p, 16, UINT64_MAX); });
+  refusesStream("written before", [&](PlanT &p) { part(p, 16, 4); });
   refusesStream("16 bytes inside 32", [&](PlanT &p) { step(p, 0).exchanged[1] = 8; });
   refusesStream("16 bytes inside 32", [&](PlanT &p) { step(p, 0).exchanged[1] = -16; });
   refusesStream("16 bytes inside 32", [&](PlanT &p) { step(p, 1).exchanged[1] = 32; });

@@ -341,8 +341,10 @@ void addStream(PlanT &plan, bool resident) {
     step->exchanged = {i == 0 ? -1 : (i - 1) * 16, i == 2 ? -1 : i * 16};
     stream->steps.push_back(std::move(step));
   }
-  for (int i = 0; i < 2; ++i)
+  for (int i = 0; i < 2; ++i) {
     stream->tasks.push_back(std::make_unique<StreamTaskT>());
+    stream->tasks.back()->kernel = twice;
+  }
   auto map = std::make_unique<TensorMapT>();
   map->dims = sizes(size({}, 4), size({}, 6));
   map->strides = sizes(size({}, 16));
