@@ -211,7 +211,8 @@ TEST(Validate, V15_StreamMaps) {
     for (int i = 0; i < 2; ++i)
       streamOf(p).tasks[0]->tensor_maps.push_back(std::make_unique<TensorMapT>(streamMap(p)));
   });
-  refusesStream("a buffer that is not exchanged", [](PlanT &p) { streamMap(p).buffer = 1; });
+  refusesStream("argument that is not exchanged, got one of argument 1",
+                [](PlanT &p) { streamMap(p).buffer = 1; });
   // Of every launch of the task.
   refusesStream("steps[1] of kernel 'twice': tensor map 0",
                 [](PlanT &p) { streamOf(p).steps[1]->task = 0; });
